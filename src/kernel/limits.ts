@@ -1,0 +1,113 @@
+// Limits: every bound of the runtime, with its default and what happens at it.
+// All are settings; a runtime validates them once, when it is made.
+import type { Millis } from './clock.ts';
+import { SojournError } from './errors.ts';
+
+export interface Limits {
+  /** Live sessions in memory. At the bound the least recently used idle one is put away; when none is idle, `capacity`. */
+  liveMax: number;
+  /** Live sessions of one project; the same answer at the bound. */
+  livePerProjectMax: number;
+  /** Live sessions of one owner; the same answer at the bound. */
+  livePerOwnerMax: number;
+  /** Sum of the weights agents declare for their instances, in bytes; idle ones leave with reason `memory`. */
+  liveBytesMax: number;
+  /** A live session idle for strictly longer is put away. 0 or Infinity: never. */
+  idleMsMax: Millis;
+  /** How often what is due is swept. 0 or Infinity: only on access. */
+  sweepMs: Millis;
+  /** Opening an instance; past it the open is given up and its late result closed. */
+  openMsMax: Millis;
+  /** Closing an instance or a resource; past it the runtime goes on without it and says so. */
+  closeMsMax: Millis;
+  /** From `cancel` until an agent that ignores its signal is retired. */
+  cancelMsMax: Millis;
+  /** A turn's own deadline when its message names none, and the longest it may name. */
+  turnMs: Millis;
+  turnMsMax: Millis;
+  /** Inputs waiting in one session; past it `mailbox.full`. */
+  queueMax: number;
+  /** Tool calls of one turn; past it the turn ends with outcome `budget`. */
+  toolCallsMax: number;
+  /** Attempts of one turn begun after a crash; past it the turn ends `interrupted`. */
+  crashAttemptsMax: number;
+  /** A question to a person closes `expired` after this. */
+  requestMs: Millis;
+  /** Idempotency keys are remembered this long. */
+  onceMs: Millis;
+  /** Larger inputs, results and attachments become files, and the log a reference. */
+  inlineBytesMax: number;
+  /** One artifact; past it `artifact.too_large`. */
+  artifactBytesMax: number;
+  /** One event's body after that; past it `log.event_too_large`. */
+  eventBytesMax: number;
+  /** Bytes of one session, and of all, handed to the writer and not yet durable; past it agents are not pulled. */
+  inFlightBytesMax: number;
+  inFlightBytesAllMax: number;
+  /** One page of events: whichever comes first. */
+  pageEventsMax: number;
+  pageBytesMax: number;
+  /** A tail's own memory before it goes back to reading the store. */
+  tailEventsMax: number;
+  /** New sessions of a project: a burst, then so many a minute; past it `session.limit`. */
+  createBurst: number;
+  createPerMinute: number;
+  /** Children of children, and children of one session. */
+  childDepthMax: number;
+  childrenMax: number;
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const DAY = 24 * 60 * MINUTE;
+const KiB = 1_024;
+const MiB = 1_024 * KiB;
+
+export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
+  liveMax: 1_000,
+  livePerProjectMax: Infinity,
+  livePerOwnerMax: Infinity,
+  liveBytesMax: Infinity,
+  idleMsMax: 30 * MINUTE,
+  sweepMs: MINUTE,
+  openMsMax: 60 * SECOND,
+  closeMsMax: 10 * SECOND,
+  cancelMsMax: 5 * SECOND,
+  turnMs: 30 * MINUTE,
+  turnMsMax: DAY,
+  queueMax: 100,
+  toolCallsMax: 200,
+  crashAttemptsMax: 3,
+  requestMs: DAY,
+  onceMs: 7 * DAY,
+  inlineBytesMax: 64 * KiB,
+  artifactBytesMax: 64 * MiB,
+  eventBytesMax: MiB,
+  inFlightBytesMax: 256 * KiB,
+  inFlightBytesAllMax: 16 * MiB,
+  pageEventsMax: 1_000,
+  pageBytesMax: MiB,
+  tailEventsMax: 1_000,
+  createBurst: 5_000,
+  createPerMinute: 60,
+  childDepthMax: 4,
+  childrenMax: 16,
+});
+
+/** Zero switches these off; everything else must be above zero. */
+const ZERO_ALLOWED = new Set<keyof Limits>(['idleMsMax', 'sweepMs', 'queueMax', 'childDepthMax', 'childrenMax']);
+
+/** The defaults with `given` over them. Throws `config.invalid` naming the first bad one. */
+export function validLimits(given: Partial<Limits> = {}): Limits {
+  for (const [name, value] of Object.entries(given) as [keyof Limits, unknown][]) {
+    if (!(name in DEFAULT_LIMITS)) {
+      throw new SojournError('config.invalid', `There is no limit called ${JSON.stringify(name)}`);
+    }
+    const least = ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE;
+    if (value !== undefined && !(typeof value === 'number' && value >= least)) {
+      throw new SojournError('config.invalid', `Limit ${name} is ${String(value)}; it must be a number ${least ? 'above' : 'of at least'} 0`);
+    }
+  }
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return Object.freeze({ ...DEFAULT_LIMITS, ...set });
+}
