@@ -26,7 +26,10 @@ const TABLE = {
   'input.uri_too_long': stop(414, 'Shorten the URL: at most 8 KiB.'),
   'input.rate_limited': retry(429, 'Wait as long as Retry-After says.'),
   'route.not_found': stop(404, 'See /docs for the routes there are.'),
-  'key.invalid': stop(400, 'Use 1 to 512 bytes of well-formed text without control characters; not "." or "..".'),
+  'key.invalid': stop(
+    400,
+    'Use 1 to 512 bytes of well-formed text without control characters; not "." or "..".',
+  ),
   'key.too_long': stop(400, 'Use a key of at most 512 bytes in UTF-8.'),
   'key.ill_formed': stop(400, 'Use text without lone surrogates.'),
   'cursor.invalid': stop(400, 'Use a cursor this server gave you.'),
@@ -35,10 +38,16 @@ const TABLE = {
   'idempotency.conflict': stop(422, 'Use a new Idempotency-Key for a new body.'),
 
   // Who the caller is.
-  'auth.required': stop(401, 'Send Authorization: Bearer with a live token; the first one is in the data folder.'),
+  'auth.required': stop(
+    401,
+    'Send Authorization: Bearer with a live token; the first one is in the data folder.',
+  ),
   'auth.scope': stop(403, 'Use a token with the scope named in the message.'),
   'auth.throttled': retry(429, 'Wait as long as Retry-After says, then use a valid token.'),
-  'host.unknown': stop(421, 'Call the server by an address it listens on, or allow the host when starting it.'),
+  'host.unknown': stop(
+    421,
+    'Call the server by an address it listens on, or allow the host when starting it.',
+  ),
   'origin.forbidden': stop(403, 'Allow the origin when starting the server.'),
 
   // Sessions and turns.
@@ -49,7 +58,7 @@ const TABLE = {
   'session.mismatch': stop(409, 'Leave the field out, or use another key.'),
   'session.damaged': stop(500, 'Run `sojourn doctor`; the other sessions are unaffected.'),
   'session.limit': retry(429, 'Make new sessions more slowly, or raise createPerMinute.'),
-  'turn.not_found': stop(404, 'Check the turn id in the session\'s turns.'),
+  'turn.not_found': stop(404, "Check the turn id in the session's turns."),
   'turn.suspended': stop(409, 'Let it pass: the turn goes on in a new attempt when the person has answered.'),
   'turn.over': stop(409, 'The turn has ended; send a new message.'),
   'mailbox.full': retry(429, 'Wait until a queued turn has run.'),
@@ -58,15 +67,15 @@ const TABLE = {
   'agent.unknown': stop(400, 'Use a name from GET /v1/agents.'),
   'agent.cannot_rewind': stop(409, 'This agent cannot forget a turn: use interrupt instead of rollback.'),
   'agent.cannot_fork': stop(409, 'This agent cannot start from a copied history.'),
-  'agent.failed': stop(500, 'See the turn\'s error; the session can be used again.'),
+  'agent.failed': stop(500, "See the turn's error; the session can be used again."),
   'agent.timeout': retry(503, 'The agent did not open in time; the next message tries again.'),
   'agent.package_missing': stop(500, 'Install the package named in the message.'),
-  'budget.exceeded': stop(409, 'Raise the session\'s budget, or use another session.'),
+  'budget.exceeded': stop(409, "Raise the session's budget, or use another session."),
   'child.limit': stop(409, 'Close or await children, or raise the limit.'),
   'child.depth': stop(409, 'Do this work in the session itself: children of children end here.'),
 
   // The runtime and its store.
-  'capacity': retry(503, 'All places are taken by running work; try again shortly or raise liveMax.'),
+  capacity: retry(503, 'All places are taken by running work; try again shortly or raise liveMax.'),
   'runtime.draining': retry(503, 'The server is shutting down; try again when it is back.'),
   'keeper.gone': retry(503, 'It was put away meanwhile; ask again.'),
   'keeper.hung': retry(503, 'Making or closing it did not end in time; ask again.'),
@@ -87,7 +96,7 @@ const TABLE = {
   'project.exists': stop(409, 'Choose another name.'),
   'project.in_use': stop(409, 'Erase its sessions first.'),
   'config.invalid': stop(400, 'Correct the setting named in the message.'),
-  'internal': retry(500, 'This is a defect: report it with the requestId.'),
+  internal: retry(500, 'This is a defect: report it with the requestId.'),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof TABLE;
@@ -106,7 +115,10 @@ export class SojournError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
-    super(`${code}: ${detail}. ${ERRORS[code].fix}`, 'cause' in options ? { cause: options.cause } : undefined);
+    super(
+      `${code}: ${detail}. ${ERRORS[code].fix}`,
+      'cause' in options ? { cause: options.cause } : undefined,
+    );
     this.name = 'SojournError';
     this.code = code;
     this.detail = detail;

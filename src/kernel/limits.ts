@@ -95,7 +95,13 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
 });
 
 /** Zero switches these off; everything else must be above zero. */
-const ZERO_ALLOWED = new Set<keyof Limits>(['idleMsMax', 'sweepMs', 'queueMax', 'childDepthMax', 'childrenMax']);
+const ZERO_ALLOWED = new Set<keyof Limits>([
+  'idleMsMax',
+  'sweepMs',
+  'queueMax',
+  'childDepthMax',
+  'childrenMax',
+]);
 
 /** The defaults with `given` over them. Throws `config.invalid` naming the first bad one. */
 export function validLimits(given: Partial<Limits> = {}): Limits {
@@ -105,7 +111,10 @@ export function validLimits(given: Partial<Limits> = {}): Limits {
     }
     const least = ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE;
     if (value !== undefined && !(typeof value === 'number' && value >= least)) {
-      throw new SojournError('config.invalid', `Limit ${name} is ${String(value)}; it must be a number ${least ? 'above' : 'of at least'} 0`);
+      throw new SojournError(
+        'config.invalid',
+        `Limit ${name} is ${JSON.stringify(value)}; it must be a number ${least ? 'above' : 'of at least'} 0`,
+      );
     }
   }
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

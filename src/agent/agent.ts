@@ -1,0 +1,169 @@
+// Agent: the contract between the runtime and whatever answers messages.
+//
+//   G1. One `run` at a time per instance; `close` is called once and never during `run`, unless the agent
+//       ignored its signal for longer than `cancelMsMax`.
+//   G2. The runtime pulls: after it yields `tool.called`, `run` is resumed only when that event is durable,
+//       so a tool never runs that the log does not know. Other events are pipelined within `inFlightBytesMax`.
+//   G3. Abort means: stop, clean up, return or throw. What was yielded before stays in the log.
+//   G4. What `run` throws ends the turn as `failed`; the instance is used again for the next one.
+import type { Clock, Millis } from '../kernel/clock.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Logger } from '../kernel/logger.ts';
+import type { Input, Message, Part, Role } from '../wire/message.ts';
+import type { Budget, Usage } from '../wire/session.ts';
+import type { Outcome, TurnError, TurnKind } from '../wire/turn.ts';
+
+export interface AgentCapabilities {
+  /** `safe`: a turn may run again from the start after a crash or a person's answer. `never`: it ends `interrupted`. */
+  rerun: 'never' | 'safe';
+  /** It looks into `turn.inbox` while it runs. */
+  steers: boolean;
+  /** It can forget a turn: its memory is nothing but `turn.history`. */
+  rewinds: boolean;
+  /** It can start from a copied history. */
+  forks: boolean;
+  /** It keeps the conversation itself; `turn.history` is left empty. */
+  ownsHistory: boolean;
+}
+
+export interface Agent {
+  readonly capabilities: AgentCapabilities;
+  /**
+   * Makes the instance of one session; bounded by `openMsMax`. `previous` is what the last instance's
+   * `snapshot` gave, also after a restart; undefined the first time and when there was none.
+   */
+  open(context: OpenContext, previous?: Json): Promise<Instance> | Instance;
+}
+
+export interface Instance {
+  run(turn: AgentTurn): AsyncIterable<AgentEvent>;
+  /** What the next instance of this session needs besides the log; undefined for nothing. Called before `close`. */
+  snapshot(): Promise<Json | undefined> | Json | undefined;
+  /** Frees everything; bounded by `closeMsMax`. */
+  close(reason: string): Promise<void> | void;
+}
+
+/** What an agent knows about the session it serves. Frozen. */
+export interface SessionFacts {
+  id: string;
+  key: string;
+  project: string;
+  agent: string;
+  owner: string | null;
+  parent: string | null;
+  metadata: JsonObject;
+}
+
+export interface OpenContext {
+  session: SessionFacts;
+  /** Aborts when nobody waits for the instance any more. */
+  signal: AbortSignal;
+  clock: Clock;
+  logger: Logger;
+}
+
+export interface AgentTurn {
+  readonly id: string;
+  readonly session: SessionFacts;
+  readonly kind: TurnKind;
+  readonly author: string | null;
+  readonly channel: string | null;
+  /** 1 for the first; more after a crash or a person's answer (`rerun: safe` only). */
+  readonly attempt: number;
+  /** True when the attempt before this one ended with the process. */
+  readonly afterCrash: boolean;
+  readonly inputs: readonly Input[];
+  /** What was said before this turn, without dropped turns; large results appear as references. */
+  readonly history: readonly Message[];
+  readonly metadata: JsonObject;
+  readonly signal: AbortSignal;
+  /** Running time left; waiting for a person does not count. */
+  readonly leftMs: () => Millis;
+  readonly clock: Clock;
+  readonly inbox: Inbox;
+
+  /**
+   * Asks a person and waits. Recorded by turn and `key`: a later attempt that asks again with the same key gets the
+   * recorded answer. Under `rerun: safe` the first ask rejects with `turn.suspended`, which must pass through: the
+   * turn waits without an instance and runs again when the answer is there. Rejects with `request.closed`
+   * when it expired.
+   */
+  ask(key: string, question: Question): Promise<Answer>;
+
+  /**
+   * Starts a session of `agent` as a child of this one. Recorded by turn and `options.key` (default: its ordinal in
+   * the turn): a later attempt gets the same child. Answers `capacity` at once when there is no place.
+   */
+  spawn(agent: string, input: string | readonly Part[], options?: SpawnOptions): Promise<Child>;
+
+  /** What lives as long as the live session: opened once by name, closed with it whatever the reason. */
+  resource<Thing>(
+    name: string,
+    open: () => Promise<Thing>,
+    close: (thing: Thing) => Promise<void>,
+  ): Promise<Thing>;
+
+  /** Ends the session with this turn: it closes once the turn has completed. */
+  completeSession(): void;
+}
+
+/** Inputs that arrived with policy `steer` while the turn runs. What is not taken becomes the next turn. */
+export interface Inbox {
+  /** Takes all that wait, oldest first; empty when there is none. */
+  take(): readonly Input[];
+}
+
+export interface Question {
+  kind: 'question' | 'approval';
+  text: string;
+  options?: readonly string[];
+  /** For approvals: what exactly would run. */
+  tool?: { call: string; name: string; input: unknown };
+  /** Default and bound: `requestMs`. */
+  expiresMs?: Millis;
+}
+
+export interface Answer {
+  decision: 'allow' | 'deny';
+  answer?: string;
+  remember?: boolean;
+}
+
+export interface SpawnOptions {
+  key?: string;
+  budget?: Budget;
+  title?: string;
+}
+
+export interface Child {
+  /** The child's session id. */
+  readonly session: string;
+  /** Waits for its first turn. Rejects only when this turn is aborted. */
+  result(): Promise<ChildResult>;
+}
+
+export interface ChildResult {
+  outcome: Outcome;
+  text: string;
+  isError: boolean;
+  error?: TurnError;
+  usage: Usage;
+  costUsd: number;
+  sessionCompleted: boolean;
+}
+
+/** What `run` yields. A plain string is a text delta. */
+export type AgentEvent =
+  | string
+  | { kind: 'text.delta'; text: string; message?: string }
+  | { kind: 'reasoning.delta'; text: string; message?: string }
+  /** A whole message; without one the runtime makes it from the deltas when the turn ends. */
+  | { kind: 'message'; role: Role; parts: readonly Part[]; message?: string }
+  | { kind: 'tool.called'; call: string; name: string; input: unknown }
+  | { kind: 'tool.progress'; call: string; message?: string; percent?: number; data?: unknown }
+  | { kind: 'tool.returned'; call: string; output: unknown; isError?: boolean }
+  | { kind: 'usage'; usage: Partial<Usage>; costUsd?: number; model?: string }
+  | { kind: 'custom'; name: string; data: unknown };
+
+/** The plainest agent: an async generator. `rerun: never`, and its memory is its history. */
+export type AgentFunction = (turn: AgentTurn) => AsyncIterable<AgentEvent>;

@@ -1,0 +1,119 @@
+// Event: one entry of a session's log, and the body of each kind.
+//
+//   E1. `seq` is gapless from 1 within a session, and the cursor everywhere.
+//   E2. Readers skip kinds they do not know: new kinds may come in a minor version.
+//   E3. `turn.started` voids what earlier attempts of the turn said.
+import type { JsonObject } from '../kernel/json.ts';
+import type { ArtifactRef, Input, Part, Role } from './message.ts';
+import type { Budget, Usage } from './session.ts';
+import type { Disposition, Outcome, Policy, TurnError, TurnKind } from './turn.ts';
+
+export interface EventBodies {
+  'session.created': {
+    agent: string;
+    owner: string | null;
+    channel: string | null;
+    parent: string | null;
+    forkedFrom?: { session: string; seq: number };
+  };
+  'session.remade': { reason: string; generation: number; error?: string };
+  'session.evicted': { reason: EvictReason };
+  'session.closed': { reason: string };
+  'turn.accepted': {
+    input: Input;
+    policy: Policy;
+    disposition: Disposition;
+    kind: TurnKind;
+    author: string | null;
+    channel: string | null;
+    deadlineMs?: number;
+    budget?: Budget;
+    metadata?: JsonObject;
+    /** On `interrupt` and `rollback`: the turn they end. */
+    stopped?: string;
+  };
+  'turn.started': { attempt: number };
+  /** The running turn was offered this input; it did not have to take it. */
+  'turn.steered': { input: string };
+  /** An offered input that was not taken: it is now the input of `turn`. */
+  'turn.requeued': { input: string; turn: string };
+  /** That turn is hidden from the working set, from counts and from forks. */
+  'turn.dropped': { turn: string };
+  'turn.ended': {
+    outcome: Outcome;
+    text: string;
+    /** Set where `text` is only the preview. */
+    ref?: ArtifactRef;
+    error?: TurnError;
+    sessionCompleted?: true;
+    usage: Usage;
+    costUsd: number;
+  };
+  'text.delta': { text: string; message: string };
+  'reasoning.delta': { text: string; message: string };
+  message: { message: string; role: Role; parts: readonly Part[]; partial?: true };
+  'tool.called': { call: string; name: string; input: unknown };
+  'tool.progress': { call: string; message?: string; percent?: number; data?: unknown };
+  /** `unknown`: the process died between the call and its result, so nobody knows what happened. */
+  'tool.returned': { call: string; output?: unknown; ref?: ArtifactRef; isError: boolean; unknown?: true };
+  'request.opened': {
+    request: string;
+    kind: 'question' | 'approval';
+    key: string;
+    text: string;
+    tool?: { call: string; name: string; input: unknown; inputHash: string };
+    options?: readonly string[];
+    expiresAt: string;
+  };
+  'request.closed': {
+    request: string;
+    decision: 'allow' | 'deny' | 'expired' | 'void';
+    answer?: string;
+    remember?: boolean;
+    by: string | null;
+  };
+  'child.started': { session: string; key: string; agent: string; spawn: string };
+  'child.progress': {
+    session: string;
+    kind: string;
+    summary?: string;
+    message?: string;
+    percent?: number;
+    turnNumber?: number;
+    elapsedMs?: number;
+    filePath?: string;
+    metadata?: JsonObject;
+  };
+  'child.ended': {
+    session: string;
+    turn: string;
+    outcome: Outcome;
+    text: string;
+    error?: TurnError;
+    usage: Usage;
+    costUsd: number;
+    sessionCompleted?: true;
+  };
+  usage: Usage & { costUsd: number; model?: string };
+  'context.offloaded': { artifact: string; bytes: number; mediaType: string; from: string };
+  'context.compacted': JsonObject;
+  'log.pruned': { from: number; to: number; message: string };
+  custom: { name: string; data: unknown };
+}
+
+export type EventKind = keyof EventBodies;
+
+export type EvictReason =
+  | 'idle'
+  | 'capacity'
+  | 'memory'
+  | 'closed'
+  | 'remade'
+  | 'deadline'
+  | 'shutdown'
+  | 'error';
+
+/** `at` is RFC 3339 UTC; `turn` is null for what belongs to no turn. */
+export type Event = {
+  [Kind in EventKind]: { seq: number; at: string; kind: Kind; turn: string | null; body: EventBodies[Kind] };
+}[EventKind];

@@ -1,0 +1,84 @@
+// Session: what a caller sees of one, and the smaller nouns around it.
+import type { JsonObject } from '../kernel/json.ts';
+
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+}
+
+/** A fresh zero each time: a shared one would be added to by somebody. */
+export const noUsage = (): Usage => ({
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+});
+
+/** What may be spent. Absent means unbounded. `ms` is wall time of turns. */
+export interface Budget {
+  usd?: number;
+  tokens?: number;
+  turns?: number;
+  toolCalls?: number;
+  ms?: number;
+}
+
+export const SESSION_STATES = ['idle', 'queued', 'running', 'waiting', 'closed'] as const;
+export type SessionState = (typeof SESSION_STATES)[number];
+
+export interface SessionView {
+  id: string;
+  key: string;
+  project: string;
+  agent: string;
+  owner: string | null;
+  /** Where it was first spoken to; a turn has its own. */
+  channel: string | null;
+  title: string | null;
+  /** The beginning of what was said first, at most 200 code points. */
+  summary: string | null;
+  labels: readonly string[];
+  metadata: JsonObject;
+  state: SessionState;
+  /** Its agent's instance is in memory. */
+  live: boolean;
+  /** Instances made for it since this process started; 0 when it has had none. */
+  generation: number;
+  /** It will be remade at the next safe point. */
+  dirty: boolean;
+  headSeq: number;
+  /** The running turn. */
+  turn: string | null;
+  /** Turns that wait. */
+  queued: number;
+  usage: Usage;
+  costUsd: number;
+  budget: Budget;
+  /** The id of the session whose turn started this one. */
+  parent: string | null;
+  createdAt: string;
+  lastActiveAt: string;
+}
+
+export interface RequestView {
+  id: string;
+  session: string;
+  key: string;
+  turn: string;
+  kind: 'question' | 'approval';
+  text: string;
+  options?: readonly string[];
+  tool?: { call: string; name: string; input: unknown; inputHash: string };
+  openedAt: string;
+  expiresAt: string;
+}
+
+export interface TreeNode {
+  session: SessionView;
+  children: readonly TreeNode[];
+  /** Of this session and everything below it. */
+  usage: Usage;
+  costUsd: number;
+}

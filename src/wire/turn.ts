@@ -1,0 +1,53 @@
+// Turn: one or more inputs and everything the agent does about them, until one outcome.
+import type { Input } from './message.ts';
+import type { Usage } from './session.ts';
+
+export const POLICIES = ['reject', 'queue', 'collect', 'interrupt', 'rollback', 'steer'] as const;
+/** What a message does when it meets a busy session. */
+export type Policy = (typeof POLICIES)[number];
+
+export const TURN_KINDS = ['user', 'schedule', 'always_on', 'child'] as const;
+export type TurnKind = (typeof TURN_KINDS)[number];
+
+export const OUTCOMES = ['completed', 'failed', 'cancelled', 'interrupted', 'expired', 'budget'] as const;
+/** How a turn ended; exactly one, for good. `interrupted`: the process died. */
+export type Outcome = (typeof OUTCOMES)[number];
+
+export type Disposition = 'started' | 'queued' | 'collected' | 'steered' | 'replayed';
+
+export type TurnState = 'queued' | 'running' | 'waiting' | 'done';
+
+export interface TurnError {
+  code: string;
+  message: string;
+}
+
+export interface Receipt {
+  session: string;
+  turn: string;
+  /** The cursor to read from: the events of what was accepted have a larger seq. */
+  seq: number;
+  disposition: Disposition;
+  /** 1 is next. Only on `queued`. */
+  position?: number;
+  /** The turn that this message ends. Only with `interrupt` and `rollback`. */
+  stopped?: string;
+}
+
+export interface TurnView {
+  id: string;
+  state: TurnState;
+  outcome: Outcome | null;
+  kind: TurnKind;
+  attempt: number;
+  input: readonly Input[];
+  text: string;
+  usage: Usage;
+  costUsd: number;
+  error: TurnError | null;
+  acceptedAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+  startSeq: number | null;
+  endSeq: number | null;
+}
