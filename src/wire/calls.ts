@@ -1,0 +1,142 @@
+// Calls: what a caller may send. Faces parse into these; the client and hosts write them by hand.
+import type { JsonObject } from '../kernel/json.ts';
+import type { InputPart } from './message.ts';
+import type { Budget, SessionState } from './session.ts';
+import type { Scope } from './access.ts';
+import type { Policy, TurnKind } from './turn.ts';
+
+/** `PUT /v1/sessions/{key}`. What is left out is not compared with what the session has. */
+export interface OpenCall {
+  agent?: string;
+  title?: string;
+  owner?: string;
+  channel?: string;
+  labels?: readonly string[];
+  metadata?: JsonObject;
+}
+
+/** `PATCH /v1/sessions/{key}`. `null` empties a field. */
+export interface UpdateCall {
+  title?: string | null;
+  labels?: readonly string[];
+  metadata?: JsonObject;
+  budget?: Budget;
+}
+
+/** `POST /v1/sessions/{key}/turns`. */
+export interface TurnCall {
+  input: string | readonly InputPart[];
+  /** Only used when this message makes the session; another than it has is `session.mismatch`. */
+  agent?: string;
+  /** Default `queue`. */
+  policy?: Policy;
+  /** Running time the turn may take; 1 to `turnMsMax`, default `turnMs`. */
+  deadlineMs?: number;
+  budget?: Budget;
+  channel?: string;
+  /** Default `user`; the others need scope `operate`. */
+  kind?: TurnKind;
+  metadata?: JsonObject;
+  /** False: nobody can answer, so what it asks a person is denied at once. Default true. */
+  canAsk?: boolean;
+}
+
+export interface SendOptions {
+  /** Remembered for `onceMs`: the same key and call give the same receipt, another call `idempotency.conflict`. */
+  idempotencyKey?: string;
+}
+
+export interface SessionQuery {
+  state?: SessionState;
+  agent?: string;
+  owner?: string;
+  /** The key of a session; its children are listed. */
+  parent?: string;
+  label?: string;
+  q?: string;
+  /** Default 50, 1 to 200. */
+  limit?: number;
+  cursor?: string;
+}
+
+export interface AnswerCall {
+  decision: 'allow' | 'deny';
+  answer?: string;
+  /** Give the same answer to this session's later asks about the same tool and input, until it is put away. */
+  remember?: boolean;
+}
+
+export interface ForkCall {
+  key: string;
+  /** The last turn whose history is taken along; default all. */
+  afterTurn?: string;
+}
+
+export interface DirtyCall {
+  project?: string;
+  agent?: string;
+  key?: string;
+  reason: string;
+}
+
+export interface TailCall {
+  /** Events with a larger seq follow. Default 0. */
+  after?: number;
+  /** The session this cursor belongs to; another under the key is `cursor.foreign`. */
+  session?: string;
+  /** Only this turn's events, ending after its `turn.ended`. */
+  turn?: string;
+  /** End when nothing runs or waits. */
+  untilIdle?: boolean;
+}
+
+export interface TokenCall {
+  name: string;
+  scopes: readonly Scope[];
+  owner?: string;
+  expiresAt?: string;
+}
+
+export interface CancelResult {
+  /** Of the turn; null when it had none to be cancelled. */
+  outcome: string;
+  /** False: it was over already, and nothing changed. */
+  changed: boolean;
+}
+
+export interface StatsView {
+  live: number;
+  running: number;
+  queued: number;
+  waiting: number;
+  evictions: Record<string, number>;
+  made: number;
+  remade: number;
+  remakeFailed: number;
+  refused: { busy: number; capacity: number; full: number };
+  turns: Record<string, number>;
+  tails: number;
+  log: { inFlightBytes: number; appends: number; events: number };
+  store: {
+    commits: number;
+    appends: number;
+    events: number;
+    commitMsP50: number;
+    commitMsP99: number;
+    pending: number;
+    fileBytes: number;
+  };
+  uptimeMs: number;
+}
+
+export interface AgentView {
+  name: string;
+  default: boolean;
+  capabilities: {
+    rerun: 'never' | 'safe';
+    steers: boolean;
+    rewinds: boolean;
+    forks: boolean;
+    ownsHistory: boolean;
+  };
+}
