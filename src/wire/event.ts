@@ -54,8 +54,13 @@ export interface EventBodies {
   message: { message: string; role: Role; parts: readonly Part[]; partial?: true };
   'tool.called': { call: string; name: string; input: unknown };
   'tool.progress': { call: string; message?: string; percent?: number; data?: unknown };
-  /** `unknown`: the process died between the call and its result, so nobody knows what happened. */
-  'tool.returned': { call: string; output?: unknown; ref?: ArtifactRef; isError: boolean; unknown?: true };
+  /** Either `output` or the members of a reference. `unknown`: it ended between call and result, so nobody knows what happened. */
+  'tool.returned': {
+    call: string;
+    output?: unknown;
+    isError: boolean;
+    unknown?: true;
+  } & Partial<ArtifactRef>;
   'request.opened': {
     request: string;
     kind: 'question' | 'approval';

@@ -1,0 +1,156 @@
+// Transcript: one session's conversation, made from its log and from nothing else.
+//
+//   X1. Feeding the same events gives the same messages, whether they come from memory or from the store.
+//   X2. Turns stand in the order they first started; a turn's own messages in the order they were said.
+//   X3. `turn.started` voids what earlier attempts of the turn said; inputs that were steered into it stay.
+//   X4. A dropped turn is marked, and hidden from agents.
+import type { StoredEvent } from '../store/store.ts';
+import type { EventBodies } from '../wire/event.ts';
+import type { Input, Message, Part, TranscriptMessage } from '../wire/message.ts';
+import { timeText } from './event.ts';
+
+/** The kinds a transcript is made of: what to read when it is built from the store. */
+export const TRANSCRIPT_KINDS = [
+  'turn.accepted',
+  'turn.steered',
+  'turn.requeued',
+  'turn.started',
+  'turn.dropped',
+  'turn.ended',
+  'message',
+] as const;
+
+const KINDS = new Set<string>(TRANSCRIPT_KINDS);
+
+interface TurnBlock {
+  id: string;
+  inputs: { input: Input; at: string }[];
+  said: TranscriptMessage[];
+  started: boolean;
+  ended: boolean;
+  dropped: boolean;
+}
+
+export class Transcript {
+  readonly #turns = new Map<string, TurnBlock>();
+  /** Turns in the order they started (X2). */
+  readonly #order: TurnBlock[] = [];
+  /** Inputs offered to a running turn, by input id, until they are taken or requeued. */
+  readonly #offered = new Map<string, { input: Input; at: string; turn: string }>();
+  #lastSeq = 0;
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Events in order; those seen before are passed over. */
+  feed(events: readonly StoredEvent[]): void {
+    for (const event of events) {
+      if (event.seq <= this.#lastSeq) continue;
+      this.#lastSeq = event.seq;
+      if (KINDS.has(event.kind) && event.turn !== null) this.#apply(event, event.turn);
+    }
+  }
+
+  /** All there is, for people: dropped turns are marked. */
+  messages(): TranscriptMessage[] {
+    return this.#order.flatMap((turn) =>
+      [...asked(turn), ...turn.said].map((message) => marked(message, turn)),
+    );
+  }
+
+  /** What an agent sees before turn `current`: ended turns that were not dropped. */
+  history(current: string | null): Message[] {
+    const history: Message[] = [];
+    for (const turn of this.#order) {
+      if (turn.dropped || turn.id === current || !turn.ended) continue;
+      history.push(...asked(turn));
+      for (const { role, parts, turn: id, at } of turn.said) history.push({ role, parts, turn: id, at });
+    }
+    return history;
+  }
+
+  /** Inputs of a turn: what it was accepted with, and what was requeued to it. */
+  inputs(turn: string): Input[] {
+    return (this.#turns.get(turn)?.inputs ?? []).map(({ input }) => input);
+  }
+
+  /** Inputs that were offered to a turn and neither taken nor requeued. */
+  offered(turn: string): Input[] {
+    return [...this.#offered.values()].filter((offer) => offer.turn === turn).map(({ input }) => input);
+  }
+
+  #apply(event: StoredEvent, turn: string): void {
+    const at = timeText(event.at);
+    const body: unknown = JSON.parse(event.body);
+    switch (event.kind) {
+      case 'turn.accepted': {
+        const { input, disposition } = body as EventBodies['turn.accepted'];
+        if (disposition === 'steered') this.#offered.set(input.id, { input, at, turn });
+        else this.#block(turn).inputs.push({ input, at });
+        return;
+      }
+      case 'turn.steered': {
+        const offer = this.#offered.get((body as EventBodies['turn.steered']).input);
+        if (offer === undefined) return;
+        this.#offered.delete(offer.input.id);
+        this.#block(turn).said.push({ role: 'user', parts: offer.input.parts, turn, at });
+        return;
+      }
+      case 'turn.requeued': {
+        const { input, turn: next } = body as EventBodies['turn.requeued'];
+        const offer = this.#offered.get(input);
+        if (offer === undefined) return;
+        this.#offered.delete(input);
+        this.#block(next).inputs.push({ input: offer.input, at: offer.at });
+        return;
+      }
+      case 'turn.started':
+        return this.#start(this.#block(turn));
+      case 'turn.dropped':
+        this.#block((body as EventBodies['turn.dropped']).turn).dropped = true;
+        return;
+      case 'turn.ended':
+        this.#block(turn).ended = true;
+        return;
+      default: {
+        const { role, parts, partial } = body as EventBodies['message'];
+        this.#block(turn).said.push({
+          role,
+          parts: tidyParts(parts),
+          turn,
+          at,
+          ...(partial ? { partial } : {}),
+        });
+      }
+    }
+  }
+
+  #block(id: string): TurnBlock {
+    let block = this.#turns.get(id);
+    if (block === undefined) {
+      block = { id, inputs: [], said: [], started: false, ended: false, dropped: false };
+      this.#turns.set(id, block);
+    }
+    return block;
+  }
+
+  #start(turn: TurnBlock): void {
+    if (!turn.started) this.#order.push(turn);
+    turn.started = true;
+    turn.said = turn.said.filter((message) => message.role === 'user'); // X3
+  }
+}
+
+function asked(turn: TurnBlock): TranscriptMessage[] {
+  return turn.inputs.map(({ input, at }) => ({ role: 'user', parts: input.parts, turn: turn.id, at }));
+}
+
+function marked(message: TranscriptMessage, turn: TurnBlock): TranscriptMessage {
+  return turn.dropped ? { ...message, dropped: true } : message;
+}
+
+/** Without empty texts: some providers refuse them in a history. */
+function tidyParts(parts: readonly Part[]): readonly Part[] {
+  return parts.filter((part) => part.type !== 'text' || part.text !== '' || part.metadata !== undefined);
+}
