@@ -95,6 +95,12 @@ const TABLE = {
   'project.not_found': stop(404, 'List the projects with GET /v1/projects.'),
   'project.exists': stop(409, 'Choose another name.'),
   'project.in_use': stop(409, 'Erase its sessions first.'),
+
+  // What a client meets on its way to a server.
+  'server.unreachable': retry(503, 'Start the server with `sojourn start`, or correct its address.'),
+  'server.unexpected': stop(502, 'Check the address: what answers there does not speak this API.'),
+  'cursor.gap': stop(500, 'Read the session again from seq 0, and report this as a defect.'),
+
   'config.invalid': stop(400, 'Correct the setting named in the message.'),
   internal: retry(500, 'This is a defect: report it with the requestId.'),
 } as const satisfies Record<string, ErrorRow>;

@@ -1,0 +1,265 @@
+// Remote session: one session on a server, by its key. Its methods are the routes under /v1/sessions/{key}.
+//
+//   R1. Every message carries an Idempotency-Key, so that sending it again after a lost answer cannot double it.
+//   R2. A stream survives lost connections and restarts of the server, and never yields a (session, seq) twice.
+import type { AnswerCall, CancelResult, ForkCall, OpenCall, TurnCall, UpdateCall } from '../wire/calls.ts';
+import type { Event } from '../wire/event.ts';
+import type { TranscriptMessage } from '../wire/message.ts';
+import type { SessionView, TreeNode } from '../wire/session.ts';
+import type { Receipt, TurnView } from '../wire/turn.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Call, Connection } from './connection.ts';
+import { follow } from './follow.ts';
+import { turnEvents } from './turn-events.ts';
+
+export interface WithSignal {
+  signal?: AbortSignal;
+}
+
+/** What goes with a message besides its input. */
+export interface SendCall extends Omit<TurnCall, 'input'>, WithSignal {
+  /** Name it to make repeats across programs safe too. @default a new one */
+  idempotencyKey?: string;
+}
+
+export interface StreamCall extends SendCall {
+  /** Told once, before the first event. */
+  onReceipt?: (receipt: Receipt) => void;
+}
+
+export interface FollowCall extends WithSignal {
+  /** Events with a larger seq. @default 0 */
+  after?: number;
+  /** The session this cursor belongs to; another under the key fails with `cursor.foreign`. */
+  session?: string;
+  /** End when nothing runs or waits, instead of when the session is closed. */
+  until?: 'idle';
+}
+
+export interface EventPage {
+  events: readonly Event[];
+  headSeq: number;
+}
+
+export interface ArtifactView {
+  id: string;
+  bytes: number;
+  mediaType: string;
+  name: string | null;
+  at: string;
+}
+
+export class RemoteSession {
+  readonly key: string;
+  readonly #connection: Connection;
+  readonly #path: string;
+
+  constructor(connection: Connection, key: string) {
+    this.key = key;
+    this.#connection = connection;
+    this.#path = `/v1/sessions/${encodedKey(key)}`;
+  }
+
+  /** Makes it, or gets the one there is. */
+  open(call: OpenCall = {}, options: WithSignal = {}): Promise<SessionView> {
+    return this.#json({ method: 'PUT', path: '', body: call, ...options });
+  }
+
+  view(options: WithSignal = {}): Promise<SessionView> {
+    return this.#json({ method: 'GET', path: '', ...options });
+  }
+
+  update(call: UpdateCall, options: WithSignal = {}): Promise<SessionView> {
+    return this.#json({ method: 'PATCH', path: '', body: call, ...options });
+  }
+
+  /** For good. Waits until it is put away. */
+  close(options: { reason?: string } & WithSignal = {}): Promise<SessionView> {
+    const { signal, reason } = options;
+    return this.#json({
+      method: 'DELETE',
+      path: '',
+      query: { reason },
+      unbounded: true,
+      ...signalOf(signal),
+    });
+  }
+
+  /** Its log, artifacts, receipts and search rows go, and the key is free. Needs scope `admin`. */
+  async erase(options: WithSignal = {}): Promise<void> {
+    await this.#json({ method: 'DELETE', path: '', query: { erase: true }, unbounded: true, ...options });
+  }
+
+  /** Resolves when the input is durable. */
+  send(input: TurnCall['input'], call: SendCall = {}): Promise<Receipt> {
+    const { idempotencyKey, signal, ...rest } = call;
+    return this.#json({
+      method: 'POST',
+      path: '/turns',
+      headers: { 'Idempotency-Key': idempotencyKey ?? this.#connection.newId() },
+      body: { input, ...rest },
+      repeatable: true, // R1
+      ...signalOf(signal),
+    });
+  }
+
+  /** Sends, then yields the turn's events to its outcome. Nothing is sent before the first one is asked for. */
+  async *stream(input: TurnCall['input'], call: StreamCall = {}): AsyncGenerator<Event, void, undefined> {
+    const { onReceipt, ...rest } = call;
+    const receipt = await this.send(input, rest);
+    onReceipt?.(receipt);
+    yield* this.attach(receipt, signalOf(call.signal));
+  }
+
+  /** The events of what was accepted with this receipt, from the first; also long after, in another program. */
+  attach(receipt: Receipt, options: WithSignal = {}): AsyncGenerator<Event, void, undefined> {
+    const { session, seq } = receipt;
+    const events = follow(this.#connection, {
+      path: this.#path,
+      session,
+      after: seq,
+      untilIdle: false,
+      ...options,
+    });
+    return turnEvents(events, receipt);
+  }
+
+  /** Sends and waits for the finished turn. */
+  async sendAndWait(input: TurnCall['input'], call: StreamCall = {}): Promise<TurnView> {
+    let turn: string | null = null;
+    for await (const event of this.stream(input, call)) turn = event.turn ?? turn;
+    if (turn === null) throw new SojournError('session.closed', `Session ${this.key} was closed meanwhile`);
+    return this.turn(turn, signalOf(call.signal));
+  }
+
+  /** The log as it grows, across turns. */
+  async *follow(call: FollowCall = {}): AsyncGenerator<Event, void, undefined> {
+    const { after = 0, until, signal } = call;
+    const session = call.session ?? (await this.view(signalOf(signal))).id;
+    const untilIdle = until === 'idle';
+    yield* follow(this.#connection, { path: this.#path, session, after, untilIdle, ...signalOf(signal) });
+  }
+
+  events(call: { after?: number; limit?: number } & WithSignal = {}): Promise<EventPage> {
+    const { after = 0, limit, signal } = call;
+    return this.#json({ method: 'GET', path: '/events', query: { after, limit }, ...signalOf(signal) });
+  }
+
+  /** The log up to its present end, page by page. */
+  async *history(call: { after?: number } & WithSignal = {}): AsyncGenerator<Event, void, undefined> {
+    let after = call.after ?? 0;
+    for (;;) {
+      const page = await this.events({ after, ...signalOf(call.signal) });
+      yield* page.events;
+      after = page.events.at(-1)?.seq ?? page.headSeq;
+      if (after >= page.headSeq) return;
+    }
+  }
+
+  async turns(options: { limit?: number } & WithSignal = {}): Promise<readonly TurnView[]> {
+    const { signal, limit } = options;
+    const call: Call = { method: 'GET', path: '/turns', query: { limit }, ...signalOf(signal) };
+    return (await this.#json<{ turns: readonly TurnView[] }>(call)).turns;
+  }
+
+  turn(turn: string, options: WithSignal = {}): Promise<TurnView> {
+    return this.#json({ method: 'GET', path: `/turns/${encodeURIComponent(turn)}`, ...options });
+  }
+
+  /** Resolves once it has unwound; what is over stays as it is. */
+  cancelTurn(turn: string, options: { reason?: string } & WithSignal = {}): Promise<CancelResult> {
+    const { reason, signal } = options;
+    const path = `/turns/${encodeURIComponent(turn)}/cancel`;
+    return this.#post(path, reason === undefined ? {} : { reason }, signal);
+  }
+
+  /** The running turn and all that wait. */
+  cancel(options: { reason?: string } & WithSignal = {}): Promise<{ cancelled: readonly string[] }> {
+    const { reason, signal } = options;
+    return this.#post('/cancel', reason === undefined ? {} : { reason }, signal);
+  }
+
+  /** Puts the live session away now; `session.busy` while a turn runs. */
+  evict(options: WithSignal = {}): Promise<{ evicted: boolean }> {
+    return this.#post('/evict', {}, options.signal);
+  }
+
+  fork(call: ForkCall, options: WithSignal = {}): Promise<SessionView> {
+    return this.#json({ method: 'POST', path: '/fork', body: call, ...options });
+  }
+
+  async transcript(options: WithSignal = {}): Promise<readonly TranscriptMessage[]> {
+    const call: Call = { method: 'GET', path: '/transcript', ...options };
+    return (await this.#json<{ messages: readonly TranscriptMessage[] }>(call)).messages;
+  }
+
+  tree(options: WithSignal = {}): Promise<TreeNode> {
+    return this.#json({ method: 'GET', path: '/tree', ...options });
+  }
+
+  /** Answers a question or an approval of this session. */
+  answer(request: string, call: AnswerCall, options: WithSignal = {}): Promise<{ decision: string }> {
+    const path = `/requests/${encodeURIComponent(request)}`;
+    return this.#json({ method: 'POST', path, body: call, ...options });
+  }
+
+  /** JSON lines, in chunks as they come. */
+  async export(options: WithSignal = {}): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#response({ method: 'GET', path: '/export', ...options });
+    return response.body ?? new Blob([]).stream();
+  }
+
+  /** Takes an export back as a new session under this key. */
+  import(lines: string | Blob | ReadableStream<Uint8Array>, options: WithSignal = {}): Promise<SessionView> {
+    const raw = { body: lines, mediaType: 'application/x-ndjson' };
+    return this.#json({ method: 'POST', path: '/import', raw, unbounded: true, ...options });
+  }
+
+  async artifacts(options: WithSignal = {}): Promise<readonly ArtifactView[]> {
+    const call: Call = { method: 'GET', path: '/artifacts', ...options };
+    return (await this.#json<{ artifacts: readonly ArtifactView[] }>(call)).artifacts;
+  }
+
+  /** Its bytes, or those from `start` to just before `end`. */
+  async artifact(id: string, range: { start?: number; end?: number } & WithSignal = {}): Promise<Uint8Array> {
+    const { start = 0, end, signal } = range;
+    const asksRange = start > 0 || end !== undefined;
+    const response = await this.#response({
+      method: 'GET',
+      path: `/artifacts/${encodeURIComponent(id)}`,
+      headers: {
+        Accept: '*/*',
+        ...(asksRange ? { Range: `bytes=${start}-${end === undefined ? '' : end - 1}` } : {}),
+      },
+      ...signalOf(signal),
+    });
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  #post<Answer>(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Answer> {
+    // Cancelling and putting away twice is doing it once; both wait for the agent to unwind.
+    const bounds = { repeatable: true, unbounded: true };
+    return this.#json({ method: 'POST', path, body, ...bounds, ...signalOf(signal) });
+  }
+
+  #json<Answer>(call: Call): Promise<Answer> {
+    return this.#connection.json<Answer>({ ...call, path: this.#path + call.path });
+  }
+
+  #response(call: Call): Promise<Response> {
+    return this.#connection.response({ ...call, path: this.#path + call.path });
+  }
+}
+
+/** One path segment. What a URL parser would swallow is refused here, before it becomes another route. */
+function encodedKey(key: string): string {
+  if (key === '' || key === '.' || key === '..') {
+    throw new SojournError('key.invalid', `The key ${JSON.stringify(key)} cannot be part of an address`);
+  }
+  if (!key.isWellFormed()) throw new SojournError('key.ill_formed', 'The key has a lone surrogate');
+  return encodeURIComponent(key);
+}
+
+function signalOf(signal: AbortSignal | undefined): WithSignal {
+  return signal === undefined ? {} : { signal };
+}
