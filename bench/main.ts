@@ -1,0 +1,122 @@
+// The bench: `npm run bench [-- names...] [--quick] [--rounds N] [--only A,B]`.
+//
+// Names: w1 w2 w3 w4 (w5 is taken on the way), store, list, keeper, readers; without any, all of them.
+// Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chart } from './chart.ts';
+import { commitTime } from './commit-time.ts';
+import { CONTENDERS, F0, F1, removeFolder, SOJOURN, type Contender } from './contender.ts';
+import { Load } from './load/driver.ts';
+import { measureMemory, type MemoryFigures } from './memory.ts';
+import { fixed, report } from './report.ts';
+import { commitMs, type Line, type Results } from './results.ts';
+import { FULL_SIZES, QUICK_SIZES, runRounds, type Visit } from './workload.ts';
+
+const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers'] as const;
+
+interface Options {
+  wanted: ReadonlySet<string>;
+  quick: boolean;
+  rounds: number | undefined;
+  contenders: readonly Contender[];
+  /** Everything, in full: only such a run replaces the published results. */
+  whole: boolean;
+}
+
+function optionsOf(args: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, only: { type: 'string' } },
+  });
+  const unknown = positionals.filter((name) => !(NAMES as readonly string[]).includes(name) && name !== 'w5');
+  if (unknown.length > 0)
+    throw new Error(`There is no bench called ${unknown.join(', ')}: use ${NAMES.join(', ')}`);
+  const named = positionals.flatMap((name) => (name === 'w5' ? ['w1', 'w2', 'w3'] : [name]));
+  const only = values.only?.split(',');
+  return {
+    wanted: new Set(named.length > 0 ? named : NAMES),
+    quick: values.quick === true,
+    rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+    contenders: CONTENDERS.filter((contender) => only?.includes(contender.name) ?? true),
+    whole: named.length === 0 && values.quick !== true && only === undefined,
+  };
+}
+
+async function main(): Promise<void> {
+  const options = optionsOf(process.argv.slice(2));
+  const root = fileURLToPath(new URL('../node_modules/.cache/', import.meta.url));
+  mkdirSync(root, { recursive: true });
+  const folder = mkdtempSync(`${root}sojourn-bench-`);
+  const load = new Load();
+  try {
+    const results = await measure(options, folder, load);
+    const text = report(results);
+    console.log(`\n${text}`);
+    if (options.whole) publish(results, text);
+  } finally {
+    await load.close();
+    removeFolder(folder);
+  }
+}
+
+async function measure(options: Options, folder: string, load: Load): Promise<Results> {
+  const { wanted, quick, contenders } = options;
+  const base = quick ? QUICK_SIZES : FULL_SIZES;
+  const sizes = { ...base, rounds: options.rounds ?? base.rounds };
+  const visits: Visit[] = [];
+  let commits = [commitTime(`${folder}/commit`)];
+  if (['w1', 'w2', 'w3'].some((name) => wanted.has(name))) {
+    const onVisit = (visit: Visit): void => {
+      visits.push(visit);
+      progress(visit);
+    };
+    commits = await runRounds({ contenders, sizes, folder, load, wanted, onVisit });
+  }
+  const memory: MemoryFigures[] = [];
+  if (wanted.has('w4')) {
+    for (const contender of [SOJOURN, F0, F1].filter((each) => contenders.includes(each))) {
+      memory.push(
+        await measureMemory(contender, `${folder}/memory-${memory.length}`, load, quick ? 2_000 : 10_000),
+      );
+    }
+  }
+  const lines: Line[] = [];
+  return {
+    at: new Date().toISOString(),
+    machine: {
+      cpus: cpus().length,
+      model: cpus()[0]?.model.trim() ?? 'unknown',
+      node: process.versions.node,
+      platform: `${process.platform} ${process.arch}`,
+    },
+    quick,
+    rounds: sizes.rounds,
+    commitMs: commitMs(commits, 'commitMs'),
+    fdatasyncMs: commitMs(commits, 'fdatasyncMs'),
+    visits,
+    memory,
+    lines,
+  };
+}
+
+function progress({ round, workload, contender, figures, stallMs }: Visit): void {
+  const rate = `${fixed(figures.turnsPerSecond)} turns/s`;
+  const times = `first ${fixed(figures.firstMs.p50)} ms, p50 ${fixed(figures.totalMs.p50)} ms, p99 ${fixed(figures.totalMs.p99)} ms`;
+  console.error(
+    `round ${round + 1}  ${workload.padEnd(8)}  ${contender.padEnd(20)}  ${rate.padStart(14)}  ${times}, stall ${fixed(stallMs)} ms`,
+  );
+}
+
+function publish(results: Results, text: string): void {
+  const write = (name: string, content: string): void =>
+    writeFileSync(new URL(name, import.meta.url), content);
+  write('results.json', `${JSON.stringify(results, null, 1)}\n`);
+  write('results.md', text);
+  write('results.svg', chart(results));
+}
+
+await main();

@@ -1,0 +1,135 @@
+// Report: the results as Markdown, for the terminal and for `results.md`.
+import { CONTENDERS } from './contender.ts';
+import {
+  coldExtraMs,
+  distances,
+  firstP50,
+  goalsOf,
+  perSecond,
+  stallMs,
+  typical,
+  type Results,
+} from './results.ts';
+
+export function report(results: Results): string {
+  const { machine } = results;
+  return [
+    `# Measured`,
+    `Node ${machine.node}, ${machine.platform}, ${machine.cpus} cores (${machine.model}), ${results.at.slice(0, 10)}${results.quick ? ', a quick run' : ''}. Medians of ${results.rounds} rounds; ratios are taken within a round. Here one commit takes **${fixed(results.commitMs)} ms** and a bare \`fdatasync\` of 4 KiB ${fixed(results.fdatasyncMs)} ms.`,
+    section('Goals', goalsTable(results)),
+    section('Distances', distancesTable(results)),
+    section('Turns', turnsTable(results)),
+    section('Memory', memoryTable(results)),
+    section('Apart', linesTable(results)),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
+    .concat('\n');
+}
+
+const section = (title: string, rows: string): string => (rows === '' ? '' : `## ${title}\n\n${rows}`);
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const all = [head, head.map((_, at) => (at === 0 ? '---' : '---:')), ...rows];
+  const widths = head.map((_, at) => Math.max(...all.map((row) => (row[at] ?? '').length)));
+  const line = (row: readonly string[]): string => {
+    const cells = row.map((cell, at) => {
+      const width = widths[at] ?? 0;
+      return at === 0
+        ? cell.padEnd(width, cell === '---' ? '-' : ' ')
+        : cell.padStart(width, cell === '---:' ? '-' : ' ');
+    });
+    return `| ${cells.join(' | ')} |`;
+  };
+  return all.map(line).join('\n');
+}
+
+function goalsTable(results: Results): string {
+  return table(
+    ['goal', 'measured', 'bound', 'met'],
+    goalsOf(results).map((goal) => [
+      goal.what,
+      `${fixed(goal.value)} ${goal.unit}`,
+      `${goal.sign === '<=' ? 'at most' : 'at least'} ${fixed(goal.bound)} ${goal.unit}`,
+      goal.met ? 'yes' : 'NO',
+    ]),
+  );
+}
+
+function distancesTable(results: Results): string {
+  return table(
+    ['ratio', 'measured'],
+    distances(results).map((row) => [row.what, `${fixed(row.value)} x`]),
+  );
+}
+
+function turnsTable(results: Results): string {
+  const present = CONTENDERS.filter((contender) =>
+    results.visits.some((visit) => visit.contender === contender.name),
+  );
+  return table(
+    [
+      '',
+      'promise',
+      'W1 turns/s',
+      'W2 turns/s',
+      'W2 p99 ms',
+      'W2 at 5 ms turns/s',
+      'first delta p50 ms',
+      'W3 extra p50 ms',
+      'W5 stall ms',
+      'events/turn',
+      'load us/turn',
+    ],
+    present.map((contender) => [
+      contender.name,
+      contender.promise,
+      fixed(typical(results, contender, 'w1', perSecond)),
+      fixed(typical(results, contender, 'w2', perSecond)),
+      fixed(typical(results, contender, 'w2', (figures) => figures.totalMs.p99)),
+      fixed(typical(results, contender, 'w2-paced', perSecond)),
+      fixed(typical(results, contender, 'first', firstP50)),
+      fixed(coldExtraMs(results, contender)),
+      fixed(stallMs(results, contender)),
+      fixed(typical(results, contender, 'w2', (figures) => figures.eventsPerTurn)),
+      fixed(typical(results, contender, 'w2', (figures) => figures.cpuUsPerTurn)),
+    ]),
+  );
+}
+
+function memoryTable(results: Results): string {
+  return table(
+    [
+      '',
+      'live sessions',
+      'heap before MiB',
+      'bytes a live session',
+      'of that history',
+      'heap after, over before',
+    ],
+    results.memory.map((memory) => [
+      memory.contender,
+      String(memory.sessions),
+      fixed(memory.baseBytes / 1_048_576),
+      fixed(memory.liveBytesPerSession),
+      fixed(memory.historyBytesPerSession),
+      memory.afterOverBase === null ? 'kept' : fixed(memory.afterOverBase),
+    ]),
+  );
+}
+
+function linesTable(results: Results): string {
+  return table(
+    ['bench', 'what', 'measured'],
+    results.lines.map((line) => [line.bench, line.what, `${fixed(line.value)} ${line.unit}`]),
+  );
+}
+
+/** Three digits that matter. A figure that was not taken is a dash. */
+export function fixed(value: number): string {
+  if (Number.isNaN(value)) return '-';
+  const size = Math.abs(value);
+  if (size >= 100) return Math.round(value).toLocaleString('en-US');
+  return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
+}
