@@ -12,7 +12,7 @@ export async function* turnEvents(
   let turn = receipt.turn;
   let offered: string | undefined;
   for await (const event of events) {
-    if (event.kind === 'turn.requeued' && event.body.input === offered) {
+    if (event.kind === 'turn.requeued' && event.body.input.id === offered) {
       turn = event.body.turn; // U2
       yield event;
       continue;
