@@ -25,6 +25,7 @@ const KINDS = new Set<string>(TRANSCRIPT_KINDS);
 interface TurnBlock {
   id: string;
   inputs: { input: Input; at: string }[];
+  steered: Input[];
   said: TranscriptMessage[];
   started: boolean;
   ended: boolean;
@@ -36,7 +37,7 @@ export class Transcript {
   /** Turns in the order they started (X2). */
   readonly #order: TurnBlock[] = [];
   /** Inputs offered to a running turn, by input id, until they are taken or requeued. */
-  readonly #offered = new Map<string, { input: Input; at: string; turn: string }>();
+  readonly #offered = new Map<string, { input: Input; turn: string }>();
   #lastSeq = 0;
 
   get lastSeq(): number {
@@ -80,29 +81,34 @@ export class Transcript {
     return [...this.#offered.values()].filter((offer) => offer.turn === turn).map(({ input }) => input);
   }
 
+  /** Inputs a turn took while it ran: a later attempt is offered them again. */
+  steered(turn: string): readonly Input[] {
+    return this.#turns.get(turn)?.steered ?? [];
+  }
+
   #apply(event: StoredEvent, turn: string): void {
     const at = timeText(event.at);
     const body: unknown = JSON.parse(event.body);
     switch (event.kind) {
       case 'turn.accepted': {
         const { input, disposition } = body as EventBodies['turn.accepted'];
-        if (disposition === 'steered') this.#offered.set(input.id, { input, at, turn });
+        if (disposition === 'steered') this.#offered.set(input.id, { input, turn });
         else this.#block(turn).inputs.push({ input, at });
         return;
       }
       case 'turn.steered': {
-        const offer = this.#offered.get((body as EventBodies['turn.steered']).input);
-        if (offer === undefined) return;
-        this.#offered.delete(offer.input.id);
-        this.#block(turn).said.push({ role: 'user', parts: offer.input.parts, turn, at });
+        const { input } = body as EventBodies['turn.steered'];
+        this.#offered.delete(input.id);
+        const block = this.#block(turn);
+        if (block.steered.some((taken) => taken.id === input.id)) return; // A later attempt took it again.
+        block.steered.push(input);
+        block.said.push({ role: 'user', parts: input.parts, turn, at });
         return;
       }
       case 'turn.requeued': {
         const { input, turn: next } = body as EventBodies['turn.requeued'];
-        const offer = this.#offered.get(input);
-        if (offer === undefined) return;
-        this.#offered.delete(input);
-        this.#block(next).inputs.push({ input: offer.input, at: offer.at });
+        this.#offered.delete(input.id);
+        this.#block(next).inputs.push({ input, at });
         return;
       }
       case 'turn.started':
@@ -129,7 +135,7 @@ export class Transcript {
   #block(id: string): TurnBlock {
     let block = this.#turns.get(id);
     if (block === undefined) {
-      block = { id, inputs: [], said: [], started: false, ended: false, dropped: false };
+      block = { id, inputs: [], steered: [], said: [], started: false, ended: false, dropped: false };
       this.#turns.set(id, block);
     }
     return block;

@@ -33,10 +33,10 @@ export interface EventBodies {
     stopped?: string;
   };
   'turn.started': { attempt: number };
-  /** The running turn was offered this input; it did not have to take it. */
-  'turn.steered': { input: string };
+  /** The running turn took an input that was offered to it. */
+  'turn.steered': { input: Input };
   /** An offered input that was not taken: it is now the input of `turn`. */
-  'turn.requeued': { input: string; turn: string };
+  'turn.requeued': { input: Input; turn: string };
   /** That turn is hidden from the working set, from counts and from forks. */
   'turn.dropped': { turn: string };
   'turn.ended': {
