@@ -1,0 +1,102 @@
+// Size: how long a file and a function may be.
+//
+//   N1. A file has at most 400 lines, a function at most 60. Longer asks for a redesign, not for an exception.
+//   N2. The exceptions only shrink: one that has grown fails, one that has shrunk fails until its number is lowered, and
+//       one that is not needed any more fails until it is gone.
+//   N3. A function that only holds tests is as long as its tests: the limits apply to each of them.
+//   N4. A file that only holds texts and numbers is as long as they are.
+import { isNode, nameOf, walk, type Node, type Source } from './source.ts';
+import type { Finding } from './tree.ts';
+
+export const FILE_LINES_MAX = 400;
+export const FUNCTION_LINES_MAX = 60;
+
+export interface Exception {
+  path: string;
+  /** The function's name; without one it is about the file. */
+  name?: string;
+  lines: number;
+  /** What keeps it from being shorter. */
+  why: string;
+}
+
+interface Long {
+  path: string;
+  name: string | undefined;
+  line: number;
+  lines: number;
+  max: number;
+}
+
+export function checkSize(sources: readonly Source[], exceptions: readonly Exception[]): readonly Finding[] {
+  const long = sources.flatMap(longParts);
+  const findings: Finding[] = [];
+  const seen = new Set<Exception>();
+  for (const part of long) {
+    const exception = exceptions.find(({ path, name }) => path === part.path && name === part.name);
+    if (exception !== undefined) seen.add(exception);
+    if (exception?.lines === part.lines) continue;
+    const what = part.name === undefined ? 'the file' : part.name;
+    const message =
+      exception !== undefined && part.lines < exception.lines
+        ? `${what} shrank to ${part.lines} lines: lower its exception`
+        : `${what} has ${part.lines} lines, at most ${exception?.lines ?? part.max} are allowed`;
+    findings.push({ rule: 'size', path: part.path, line: part.line, message });
+  }
+  for (const exception of exceptions) {
+    if (seen.has(exception)) continue;
+    const message = `the exception for ${exception.name ?? 'the file'} is not needed any more: remove it`;
+    findings.push({ rule: 'size', path: exception.path, line: 0, message });
+  }
+  return findings;
+}
+
+function longParts(source: Source): readonly Long[] {
+  const parts: Long[] = [];
+  const fileLines = source.text.trimEnd().split('\n').length;
+  if (fileLines > FILE_LINES_MAX && !holdsOnlyValues(source)) {
+    parts.push({ path: source.path, name: undefined, line: 0, lines: fileLines, max: FILE_LINES_MAX });
+  }
+  walk(source.program, (node, parents) => {
+    if (!/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type)) return;
+    const line = source.line(node.start);
+    const lines = source.line(node.end) - line + 1;
+    if (lines <= FUNCTION_LINES_MAX || holdsTests(node)) return;
+    const name = functionName(node, parents.at(-1));
+    parts.push({ path: source.path, name, line, lines, max: FUNCTION_LINES_MAX });
+  });
+  return parts;
+}
+
+function functionName(node: Node, parent: Node | undefined): string {
+  const owner = parent?.['key'] ?? parent?.['id'] ?? parent?.['left'];
+  return nameOf(node['id']) ?? nameOf(owner) ?? 'an unnamed function';
+}
+
+/** N3. */
+function holdsTests(node: Node): boolean {
+  const body = node['body'];
+  const statements = isNode(body) && Array.isArray(body['body']) ? (body['body'] as Node[]) : [];
+  return statements.some((statement) => {
+    if (statement.type !== 'ExpressionStatement') return false;
+    return /^(describe|test|it)$/.test(calleeName(statement['expression']));
+  });
+}
+
+/** N4: nothing in it runs, refers to a value of another file or declares a shape. */
+function holdsOnlyValues(source: Source): boolean {
+  let only = source.imports.every((item) => item.kind === 'type');
+  walk(source.program, (node) => {
+    if (/Function|Class|Call|New|TSInterface|TSTypeAlias/.test(node.type)) only = false;
+  });
+  return only;
+}
+
+/** `test` for `test(...)`, `test.each(...)(...)` and the like. */
+function calleeName(node: unknown): string {
+  for (let at = node; isNode(at); at = at.type === 'MemberExpression' ? at['object'] : at['callee']) {
+    const name = nameOf(at);
+    if (name !== undefined) return name;
+  }
+  return '';
+}
