@@ -22,8 +22,8 @@ export interface Contender {
 const floor = (name: string, promise: string, script: string, ...rest: string[]): Contender => ({
   name,
   promise,
-  keeps: script !== 'memory',
-  script: `floors/${script}.ts`,
+  keeps: script !== 'floors/memory.ts',
+  script,
   args: (folder) => [folder, ...rest],
 });
 
@@ -37,10 +37,10 @@ const sojourn = (name: string, promise: string, ...rest: string[]): Contender =>
 
 export const SOJOURN = sojourn('Sojourn', 'every event durable before it is seen');
 export const SOJOURN_EACH = sojourn('Sojourn, each delta', '... and each delta an event', '--each-delta');
-export const F0 = floor('F0', 'nothing kept', 'memory');
-export const F0_NORMAL = floor("F0'", 'one NORMAL commit a turn', 'turn', 'NORMAL');
-export const F1 = floor('F1', 'one FULL commit a turn', 'turn', 'FULL');
-export const F2 = floor('F2', 'a FULL commit for every delta', 'delta');
+export const F0 = floor('F0', 'nothing kept', 'floors/memory.ts');
+export const F0_NORMAL = floor("F0'", 'one NORMAL commit a turn', 'floors/turn.ts', 'NORMAL');
+export const F1 = floor('F1', 'one FULL commit a turn', 'floors/turn.ts', 'FULL');
+export const F2 = floor('F2', 'a FULL commit for every delta', 'floors/delta.ts');
 export const CONTENDERS: readonly Contender[] = [SOJOURN, SOJOURN_EACH, F0, F0_NORMAL, F1, F2];
 
 const READY_MS_MAX = 20_000;

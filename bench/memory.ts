@@ -59,7 +59,8 @@ async function speak(load: Load, server: RunningServer, all: readonly string[]):
   await load.turns({ target: server.target, keys: all, before: 0, turnsEach: 1, ...lanes });
 }
 
-async function evictAll(load: Load, server: RunningServer, all: readonly string[]): Promise<void> {
+/** Throws when a session could not be put away. */
+export async function evictAll(load: Load, server: RunningServer, all: readonly string[]): Promise<void> {
   const paths = all.map((key) => `/v1/sessions/${key}/evict`);
   const { statuses } = await load.calls({
     target: server.target,

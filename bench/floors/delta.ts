@@ -27,12 +27,10 @@ serveFloor({
   load(key) {
     const id = idOf.get(key)?.['id'];
     if (id !== undefined) ids.set(key, Number(id));
-    return history
-      .all(key)
-      .map((row): Said => ({
-        role: row['kind'] === 'user' ? 'user' : 'assistant',
-        text: String(row['text']),
-      }));
+    return history.all(key).map((row): Said => ({
+      role: row['kind'] === 'user' ? 'user' : 'assistant',
+      text: String(row['text']),
+    }));
   },
   delta(key, input, n, text) {
     if (n > 1) {

@@ -24,12 +24,10 @@ const history = db.prepare(
 
 serveFloor({
   load: (key) =>
-    history
-      .all(key)
-      .map((row): Said => ({
-        role: row['role'] === 'user' ? 'user' : 'assistant',
-        text: String(row['text']),
-      })),
+    history.all(key).map((row): Said => ({
+      role: row['role'] === 'user' ? 'user' : 'assistant',
+      text: String(row['text']),
+    })),
   delta: () => undefined,
   turn(key, input, answer) {
     db.exec('BEGIN IMMEDIATE');
