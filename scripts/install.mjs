@@ -10,6 +10,8 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NODE_LEAST = [24, 15];
+/** Of what npm says, the part before its stacks. */
+const SAID_LINES_MAX = 4;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const lockPath = join(root, 'package-lock.json');
 const recordPath = join(root, 'node_modules', '.package-lock.json');
@@ -59,7 +61,7 @@ function install() {
   if (run.signal === 'SIGINT' || run.status === 130) process.exit(130);
   if (run.error !== undefined)
     fail('npm could not be started: ' + run.error.message, 'Install npm 10 or newer.');
-  if (run.status !== 0) fail(said, adviceFor(said));
+  if (run.status !== 0) fail(said.split('\n').slice(0, SAID_LINES_MAX).join('\n'), adviceFor(said));
   if (!isInstalled(packagesOf(recordPath))) {
     fail('npm left some packages out.\n' + said, 'Run `npm ci` to see why.');
   }
