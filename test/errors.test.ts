@@ -87,13 +87,13 @@ test('every code is spelled one way, in code and in documents', () => {
 });
 
 test('every code reads as an area and a reason, and its row can be acted on', () => {
-  for (const code of CODES) {
+  const wrong = CODES.filter((code) => {
     const { http, fix } = ERRORS[code];
-    expect(code).toMatch(/^[a-z][a-z-]*(\.[a-z]+(_[a-z]+)*)?$/);
-    expect(http, code).toBeGreaterThanOrEqual(400);
-    expect(http, code).toBeLessThan(600);
-    expect(fix, code).toMatch(/^[A-Z][^|]*[^.|]\.$/);
-  }
+    const isNamed = /^[a-z][a-z-]*(\.[a-z]+(_[a-z]+)*)?$/.test(code);
+    return !(isNamed && http >= 400 && http < 600 && /^[A-Z][^|]*[^.|]\.$/.test(fix));
+  });
+
+  expect(wrong).toEqual([]);
 });
 
 test('an error says its code, what happened and what to do, and keeps its cause to itself', () => {
