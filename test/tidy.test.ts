@@ -223,8 +223,11 @@ describe('size', () => {
     expect(say('size', { 'test/a.test.ts': test })).toHaveLength(1);
   });
 
-  test('a list of texts may be long', () => {
-    expect(say('size', { 'src/log/a.ts': `export const A = [\n${"'a',\n".repeat(500)}];` })).toEqual([]);
+  test('a list of texts may be long, what runs beside it may not', () => {
+    const list = `export const A = [\n${"'a',\n".repeat(500)}];\n`;
+
+    expect(say('size', { 'src/log/a.ts': list + lines(400) })).toEqual([]);
+    expect(say('size', { 'src/log/a.ts': list + lines(401) })).toHaveLength(1);
   });
 
   test('an exception holds for its own number of lines only', () => {
@@ -279,7 +282,7 @@ describe('names and words', () => {
   });
 
   test("a path of somebody's machine and a registry of somebody's network are found", () => {
-    const host = ['https://npm-mirror', 'example', 'org'].join('.');
+    const host = `https://${['npm', 'mirror'].join('-')}.example.org`;
     const found = say('words', {
       'README.md': `Open ${['', 'home', 'ada', 'code'].join('/')}/a.ts\nor http://127.0.0.1:4242/v1/work/a`,
       'package-lock.json': `"resolved": "${host}/a.tgz"\n"resolved": "https://registry.npmjs.org/a.tgz"`,
@@ -333,6 +336,22 @@ describe('what is published and what is reached', () => {
     });
 
     expect(found).toEqual(['src/index.ts [door] exports 40 names, at most 39 are allowed']);
+  });
+
+  test('a page that names a file or a script that is not there is found', () => {
+    const found = say('document', {
+      'package.json': '{"scripts": {"tidy": ""}}',
+      'docs/a.md':
+        'See `src/log/log.ts`, `src/log/`, [b](./b.md#top), [web](https://example.org) and `npm run tidy`.',
+      'docs/b.md': 'See `src/gone.ts` and [c](c.md),\nthen `npm run gone`.',
+      'src/log/log.ts': '',
+    });
+
+    expect(found).toEqual([
+      'docs/b.md:1 [document] src/gone.ts is not there',
+      'docs/b.md:1 [document] c.md is not there',
+      'docs/b.md:2 [document] npm run gone is not a script',
+    ]);
   });
 
   test('a file that does not parse is found', () => {

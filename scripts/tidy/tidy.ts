@@ -1,4 +1,5 @@
 // Tidy: the rules of the house, as one function from files to findings. Each rule is a file beside this one.
+import { checkDocuments } from './documents.ts';
 import { checkDoors } from './doors.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { checkLibraries } from './libraries.ts';
@@ -26,6 +27,7 @@ export function tidy(
     ...checkWords(tree, sources),
     ...checkReach(tree, sources),
     ...checkDoors(tree, sources),
+    ...checkDocuments(tree),
   ];
 }
 

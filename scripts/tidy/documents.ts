@@ -1,0 +1,50 @@
+// Documents: what a page says of the repository is there.
+//
+//   P1. A path in backticks or in a link, from the root or from the page, leads to a file or a folder.
+//   P2. A command `npm run x` is a script of package.json.
+import { posix } from 'node:path';
+import type { Finding, TreeFile } from './tree.ts';
+
+const ROOTED = /^(?:src|test|scripts|examples|bench|docs|decisions|dashboard|bin)\/[\w./-]*$/;
+
+export function checkDocuments(tree: readonly TreeFile[]): readonly Finding[] {
+  const there = new Set<string>();
+  for (const { path } of tree) {
+    for (let at = path; at !== '.'; at = posix.dirname(at)) there.add(at);
+  }
+  const manifest = tree.find((file) => file.path === 'package.json')?.text ?? '{}';
+  const { scripts = {} } = JSON.parse(manifest) as { scripts?: Record<string, string> };
+
+  const findings: Finding[] = [];
+  for (const { path, text } of tree) {
+    if (!path.endsWith('.md')) continue;
+    for (const [index, line] of text.split('\n').entries()) {
+      for (const message of wrongIn(path, line, there, scripts)) {
+        findings.push({ rule: 'document', path, line: index + 1, message });
+      }
+    }
+  }
+  return findings;
+}
+
+function wrongIn(
+  page: string,
+  line: string,
+  there: ReadonlySet<string>,
+  scripts: Readonly<Record<string, string>>,
+): readonly string[] {
+  const messages: string[] = [];
+  const has = (path: string): boolean => there.has(posix.normalize(path).replace(/\/$/, ''));
+  for (const [, path = ''] of line.matchAll(/`([^`]+)`/g)) {
+    if (ROOTED.test(path) && !has(path)) messages.push(`${path} is not there`);
+  }
+  for (const [, link = ''] of line.matchAll(/\]\(([^)\s]+)\)/g)) {
+    const [path = ''] = link.split('#');
+    if (path === '' || /^[a-z]+:/.test(path)) continue;
+    if (!has(posix.join(posix.dirname(page), path))) messages.push(`${path} is not there`);
+  }
+  for (const [, script = ''] of line.matchAll(/\bnpm run ([\w:-]+)/g)) {
+    if (!(script in scripts)) messages.push(`npm run ${script} is not a script`);
+  }
+  return messages;
+}
