@@ -6,6 +6,10 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { keeperBench } from './apart/keeper.ts';
+import { listBench } from './apart/list.ts';
+import { readersBench } from './apart/readers.ts';
+import { storeBench } from './apart/store.ts';
 import { chart } from './chart.ts';
 import { commitTime } from './commit-time.ts';
 import { CONTENDERS, F0, F1, removeFolder, SOJOURN, type Contender } from './contender.ts';
@@ -84,7 +88,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
       );
     }
   }
-  const lines: Line[] = [];
+  const lines = await apart(options, folder, load);
   return {
     at: new Date().toISOString(),
     machine: {
@@ -101,6 +105,23 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
     memory,
     lines,
   };
+}
+
+/** The separate benches, one after the other: nothing else runs meanwhile. */
+async function apart({ wanted, quick }: Options, folder: string, load: Load): Promise<Line[]> {
+  const benches: [string, () => Promise<Line[]>][] = [
+    ['store', () => storeBench(`${folder}/store`, quick)],
+    ['keeper', keeperBench],
+    ['readers', () => readersBench(`${folder}/readers`, load, quick)],
+    ['list', () => listBench(`${folder}/list`, quick)],
+  ];
+  const lines: Line[] = [];
+  for (const [name, bench] of benches) {
+    if (!wanted.has(name)) continue;
+    console.error(name);
+    lines.push(...(await bench()));
+  }
+  return lines;
 }
 
 function progress({ round, workload, contender, figures, stallMs }: Visit): void {
