@@ -220,6 +220,7 @@ describe('size', () => {
     const test = `describe('a', () => { test('b', () => {\n${lines(80)}}); });`;
 
     expect(say('size', { 'test/a.test.ts': holder })).toEqual([]);
+    expect(say('size', { 'src/testing/a.ts': holder.replaceAll('test(', 'runner.test(') })).toEqual([]);
     expect(say('size', { 'test/a.test.ts': test })).toHaveLength(1);
   });
 

@@ -79,7 +79,7 @@ function holdsTests(node: Node): boolean {
   const statements = isNode(body) && Array.isArray(body['body']) ? (body['body'] as Node[]) : [];
   return statements.some((statement) => {
     if (statement.type !== 'ExpressionStatement') return false;
-    return /^(describe|test|it)$/.test(calleeName(statement['expression']));
+    return namesCalled(statement['expression']).some((name) => /^(describe|test|it)$/.test(name));
   });
 }
 
@@ -97,11 +97,12 @@ function valueLines(source: Source): number {
   return count;
 }
 
-/** `test` for `test(...)`, `test.each(...)(...)` and the like. */
-function calleeName(node: unknown): string {
+/** `each` and `test` for `test.each(...)(...)`, `describe` and `runner` for `runner.describe(...)`. */
+function namesCalled(node: unknown): readonly string[] {
+  const names: string[] = [];
   for (let at = node; isNode(at); at = at.type === 'MemberExpression' ? at['object'] : at['callee']) {
-    const name = nameOf(at);
-    if (name !== undefined) return name;
+    const name = nameOf(at) ?? nameOf(at['property']);
+    if (name !== undefined) names.push(name);
   }
-  return '';
+  return names;
 }
