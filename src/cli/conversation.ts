@@ -1,0 +1,151 @@
+// Conversation: a session as its events show it. What runs, what waits, what is asked, and how all that looks.
+//
+//   V1. Turns and requests are counted by events alone: what others do in the session counts as well.
+//   V2. A message of our own is not shown again: it stands where it was typed.
+import type { Event } from '../wire/event.ts';
+import { textOf } from '../wire/message.ts';
+import type { RequestView, SessionView } from '../wire/session.ts';
+import type { Receipt, TurnView } from '../wire/turn.ts';
+import type { ChatScreen } from './chat-screen.ts';
+import { eventSummary, jsonText } from './event-text.ts';
+import { Reply } from './reply.ts';
+import { brief, visible } from './screen.ts';
+
+export type OpenRequest = Pick<RequestView, 'id' | 'kind' | 'text' | 'options'> & { postponed: boolean };
+
+const TEXT_MAX = 400;
+
+export class Conversation {
+  readonly #screen: ChatScreen;
+  readonly #reply = new Reply();
+  /** Accepted and not over, oldest first. */
+  readonly #turns = new Set<string>();
+  readonly #requests = new Map<string, OpenRequest>();
+  /** Of our own messages that have not been seen in the log yet. */
+  readonly #receipts: Receipt[] = [];
+  #running: string | undefined;
+
+  constructor(screen: ChatScreen) {
+    this.#screen = screen;
+  }
+
+  /** What was there before the first event that is followed; answers from where to follow. */
+  begin(session: SessionView, turns: readonly TurnView[], requests: readonly RequestView[]): number {
+    let after = session.headSeq;
+    for (const turn of turns.toReversed()) {
+      if (turn.state === 'done') continue;
+      this.#turns.add(turn.id);
+      // What a running turn has said so far is shown too.
+      if (turn.startSeq !== null) after = Math.min(after, turn.startSeq - 1);
+    }
+    for (const request of requests) {
+      if (request.session === session.id) this.#opened({ ...request, postponed: false });
+    }
+    return after;
+  }
+
+  /** The turn that a cancel should stop. */
+  get turn(): string | undefined {
+    const [first] = this.#turns;
+    return this.#running ?? first;
+  }
+
+  /** What a typed line answers. */
+  get request(): OpenRequest | undefined {
+    return this.#requests.values().find((request) => !request.postponed);
+  }
+
+  get asks(): boolean {
+    return this.#requests.size > 0;
+  }
+
+  /** Nothing of ours is unanswered, and nothing runs or waits. */
+  get quiet(): boolean {
+    return this.#receipts.length === 0 && this.#turns.size === 0;
+  }
+
+  sent(receipt: Receipt): void {
+    this.#receipts.push(receipt);
+  }
+
+  show(event: Event): void {
+    switch (event.kind) {
+      case 'turn.accepted':
+        return this.#accepted(event);
+      case 'turn.started':
+        this.#running = event.turn ?? undefined;
+        this.#reply.add(event);
+        if (event.body.attempt > 1) this.#note(`attempt ${event.body.attempt}: it begins anew`);
+        return;
+      case 'text.delta':
+      case 'message':
+        return this.#screen.say(this.#reply.add(event));
+      case 'reasoning.delta':
+        return this.#screen.say(event.body.text, 'dim');
+      case 'turn.requeued':
+        this.#turns.add(event.body.turn);
+        return this.#note('the running turn did not take it: it is a turn of its own now');
+      case 'turn.dropped':
+        return this.#note('that turn is forgotten');
+      case 'turn.ended':
+        return this.#ended(event);
+      case 'request.opened':
+        return this.#opened({ ...event.body, id: event.body.request, postponed: false });
+      case 'request.closed':
+        this.#requests.delete(event.body.request);
+        return this.#note(eventSummary(event));
+      default:
+        return this.#aside(event);
+    }
+  }
+
+  #accepted(event: Extract<Event, { kind: 'turn.accepted' }>): void {
+    if (event.turn !== null) this.#turns.add(event.turn);
+    const own = this.#receipts.findIndex((receipt) => receipt.turn === event.turn && receipt.seq < event.seq);
+    if (own >= 0) {
+      this.#receipts.splice(own, 1); // V2
+      return;
+    }
+    const from = event.body.channel ?? event.body.kind;
+    this.#note(`[${brief(from, 40)}] ${brief(textOf(event.body.input.parts), TEXT_MAX)}`);
+  }
+
+  #ended(event: Extract<Event, { kind: 'turn.ended' }>): void {
+    if (event.turn !== null) this.#turns.delete(event.turn);
+    if (this.#running === event.turn) this.#running = undefined;
+    if (this.#reply.text === '') this.#screen.say(event.body.text);
+    this.#screen.pause();
+    if (event.body.outcome !== 'completed') this.#note(eventSummary(event));
+  }
+
+  #opened(request: OpenRequest & Partial<Pick<RequestView, 'tool'>>): void {
+    this.#requests.set(request.id, request);
+    const tool = request.tool
+      ? `\n  ${request.tool.name} ${brief(jsonText(request.tool.input), TEXT_MAX)}`
+      : '';
+    const options = (request.options ?? []).map((option, index) => `\n  ${index + 1}. ${brief(option, 100)}`);
+    this.#screen.pause();
+    this.#screen.say(`? ${visible(request.text)}${tool}${options.join('')}\n`, 'cyan');
+  }
+
+  #aside(event: Event): void {
+    switch (event.kind) {
+      case 'tool.called':
+      case 'tool.returned':
+      case 'child.started':
+      case 'child.ended':
+        return this.#note(`${event.kind}: ${eventSummary(event)}`);
+      case 'session.remade':
+        if (event.body.error) this.#note(`not remade: ${brief(event.body.error, TEXT_MAX)}`);
+        return;
+      case 'session.closed':
+        return this.#note('the session is closed');
+      default:
+    }
+  }
+
+  #note(text: string): void {
+    this.#screen.pause();
+    this.#screen.note(text);
+  }
+}

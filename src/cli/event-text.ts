@@ -1,0 +1,66 @@
+// Event text: an event of a log as a person reads it, on one line.
+import type { Event } from '../wire/event.ts';
+import { textOf } from '../wire/message.ts';
+import type { Receipt } from '../wire/turn.ts';
+import { brief } from './screen.ts';
+
+const TEXT_MAX = 200;
+
+export function eventLine(event: Event): string {
+  const at = event.at.slice(11, 19);
+  return `${String(event.seq).padStart(5)}  ${at}  ${event.kind.padEnd(16)}  ${eventSummary(event)}`.trimEnd();
+}
+
+export function eventSummary(event: Event): string {
+  switch (event.kind) {
+    case 'turn.accepted':
+      return brief(`[${event.body.disposition}] ${textOf(event.body.input.parts)}`, TEXT_MAX);
+    case 'turn.started':
+      return `attempt ${event.body.attempt}`;
+    case 'turn.ended': {
+      const { outcome, error, costUsd } = event.body;
+      return `${outcome}${error ? `: ${brief(error.message, TEXT_MAX)}` : ''}${costUsd ? ` $${costUsd}` : ''}`;
+    }
+    case 'text.delta':
+    case 'reasoning.delta':
+      return brief(event.body.text, TEXT_MAX);
+    case 'message':
+      return brief(`${event.body.role}: ${textOf(event.body.parts)}`, TEXT_MAX);
+    case 'tool.called':
+      return brief(`${event.body.name} ${jsonText(event.body.input)}`, TEXT_MAX);
+    case 'tool.returned':
+      return returned(event.body);
+    case 'tool.progress':
+      return brief(`${event.body.percent ?? ''} ${event.body.message ?? ''}`, TEXT_MAX);
+    case 'request.opened':
+      return brief(`${event.body.kind} ${event.body.request}: ${event.body.text}`, TEXT_MAX);
+    case 'request.closed':
+      return brief(`${event.body.decision} ${event.body.answer ?? ''}`, TEXT_MAX);
+    case 'child.started':
+      return brief(`${event.body.agent} ${event.body.key}`, TEXT_MAX);
+    case 'child.progress':
+      return brief(event.body.summary ?? event.body.message ?? event.body.kind, TEXT_MAX);
+    case 'child.ended':
+      return brief(`${event.body.outcome} ${event.body.text}`, TEXT_MAX);
+    default:
+      return brief(jsonText(event.body), TEXT_MAX);
+  }
+}
+
+function returned(body: Extract<Event, { kind: 'tool.returned' }>['body']): string {
+  if (body.unknown) return 'unknown: the process died before the result';
+  const text = body.artifact !== undefined ? `${body.bytes} bytes: ${body.preview}` : jsonText(body.output);
+  return brief(`${body.isError ? 'error ' : ''}${text}`, TEXT_MAX);
+}
+
+/** What was done with a message. */
+export function receiptText(receipt: Receipt): string {
+  const position = receipt.position === undefined ? '' : `, position ${receipt.position}`;
+  const stopped = receipt.stopped === undefined ? '' : `, stops turn ${receipt.stopped}`;
+  return `${receipt.disposition}${position}${stopped}`;
+}
+
+/** `undefined` has no JSON text. */
+export function jsonText(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+}

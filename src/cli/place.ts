@@ -1,0 +1,58 @@
+// Place: which server a command speaks to, and which data folder a server uses.
+//
+//   P1. An address: `--url`, SOJOURN_URL, what the server wrote into the data folder, 127.0.0.1:4242.
+//   P2. A token: SOJOURN_TOKEN, the data folder's file. Never an argument: those are seen by everyone on the machine.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { connect, type Client, type ConnectOptions } from '../client/client.ts';
+import type { World } from './world.ts';
+
+/** Options that every command has. */
+export interface PlaceOptions {
+  json?: true;
+  url?: string;
+  data?: string;
+  project?: string;
+}
+
+export const DEFAULT_PORT = 4242;
+
+export function dataFolder(world: World, options: PlaceOptions = {}): string {
+  return resolve(world.cwd, options.data ?? (world.env.SOJOURN_DATA || '.sojourn'));
+}
+
+export const tokenFile = (folder: string): string => resolve(folder, 'token');
+export const addressFile = (folder: string): string => resolve(folder, 'address');
+
+export function serverUrl(world: World, options: PlaceOptions): string {
+  const given = options.url ?? (world.env.SOJOURN_URL || undefined);
+  return given ?? lineOf(addressFile(dataFolder(world, options))) ?? `http://127.0.0.1:${DEFAULT_PORT}`;
+}
+
+export function serverToken(world: World, options: PlaceOptions): string | undefined {
+  return (world.env.SOJOURN_TOKEN || undefined) ?? lineOf(tokenFile(dataFolder(world, options)));
+}
+
+export function client(
+  world: World,
+  options: PlaceOptions,
+  more: Pick<ConnectOptions, 'onConnection' | 'retryMsMax'> = {},
+): Client {
+  const token = serverToken(world, options);
+  return connect({
+    url: serverUrl(world, options),
+    ...(token === undefined ? {} : { token }),
+    ...(options.project === undefined ? {} : { project: options.project }),
+    // A person waits: one short hiccup is bridged, a server that is not there is said at once.
+    retryMsMax: 2_000,
+    ...more,
+  });
+}
+
+function lineOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined;
+  } catch {
+    return undefined; // Not there, or not ours to read: the server will say what is missing.
+  }
+}

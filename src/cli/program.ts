@@ -1,0 +1,63 @@
+// Program: the command line, from its words to an exit code.
+import { Command, CommanderError } from 'commander';
+import { SojournError } from '../kernel/errors.ts';
+import { addChat } from './chat.ts';
+import { EXIT, EXIT_HELP, exitCodeOf, Quit, type ExitCode } from './exit.ts';
+import { addLog } from './log.ts';
+import { addOverview } from './overview.ts';
+import { addRequests } from './requests.ts';
+import { Screen } from './screen.ts';
+import { addSend } from './send.ts';
+import { addSessions } from './sessions.ts';
+import { addTokens } from './tokens.ts';
+import type { World } from './world.ts';
+
+/** `words` are those after the program's name. Never rejects. */
+export async function run(words: readonly string[], world: World): Promise<ExitCode> {
+  const program = programOf(world);
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return EXIT.ok;
+  } catch (thrown) {
+    return codeOf(thrown, new Screen(world, words.includes('--json')));
+  }
+}
+
+function programOf(world: World): Command {
+  const program = new Command('sojourn')
+    .description('The session runtime for AI agents.')
+    .option('--json', 'machine-readable output: JSON values, one a line')
+    .option('--url <url>', 'the server')
+    .option('--data <folder>', 'the data folder')
+    .option('--project <name>', 'act in this project; needs scope admin')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void world.stdout.write(text),
+      writeErr: (text) => void world.stderr.write(text),
+    })
+    .addHelpText('after', EXIT_HELP)
+    .showHelpAfterError('(--help shows how it is used)')
+    .exitOverride();
+  addSend(program, world);
+  addChat(program, world);
+  addSessions(program, world);
+  addLog(program, world);
+  addRequests(program, world);
+  addTokens(program, world);
+  addOverview(program, world);
+  return program;
+}
+
+function codeOf(thrown: unknown, screen: Screen): ExitCode {
+  if (thrown instanceof Quit) return thrown.code;
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const error =
+    thrown instanceof SojournError
+      ? thrown
+      : new SojournError(
+          'internal',
+          thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+        );
+  screen.error(error);
+  return exitCodeOf(error);
+}

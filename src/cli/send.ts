@@ -1,0 +1,171 @@
+// Send: one message, and what the agent says to it.
+//
+// On a terminal the words appear as they are said. Elsewhere the reply is written once, when the turn is over, so that
+// a script never reads what an attempt that died had said.
+import { readFile } from 'node:fs/promises';
+import { basename, extname, resolve } from 'node:path';
+import { text as textOfStream } from 'node:stream/consumers';
+import { Option, type Command } from 'commander';
+import type { RemoteSession, SendCall } from '../client/client.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Event } from '../wire/event.ts';
+import type { FilePart, InputPart } from '../wire/message.ts';
+import { POLICIES, TURN_KINDS, type Outcome, type Policy, type TurnKind } from '../wire/turn.ts';
+import { desk, wholeNumber } from './desk.ts';
+import { eventSummary, receiptText } from './event-text.ts';
+import { EXIT, Quit } from './exit.ts';
+import { Reply } from './reply.ts';
+import { brief, visible, type Screen } from './screen.ts';
+import type { World } from './world.ts';
+
+interface SendOptions {
+  policy?: Policy;
+  agent?: string;
+  kind?: TurnKind;
+  channel: string;
+  deadline?: number;
+  file?: string[];
+  once?: string;
+  ask: boolean;
+  wait: boolean;
+}
+
+export function addSend(program: Command, world: World): void {
+  program
+    .command('send <key> [text...]')
+    .description('send a message and show the reply; the text comes from stdin when it is left out or "-"')
+    .addOption(new Option('-p, --policy <policy>', 'when a turn runs already').choices(POLICIES))
+    .option('--agent <name>', 'the agent, when this makes the session')
+    .addOption(new Option('--kind <kind>', 'the kind of turn').choices(TURN_KINDS))
+    .option('--channel <name>', 'where the message comes from', 'cli')
+    .option('--deadline <ms>', 'how long the turn may take', wholeNumber(1))
+    .option('-f, --file <path...>', 'attach these files')
+    .option('--once <key>', 'an Idempotency-Key: sent twice, the message counts once')
+    .option('--no-ask', 'nobody can answer: deny what the agent asks')
+    .option('--no-wait', 'end when the message is durable, with the receipt')
+    .action(async (key: string, words: string[], options: SendOptions, command: Command) => {
+      const { screen, server } = desk(world, command);
+      const input = await inputOf(world, words, options.file ?? []);
+      const call = sendCall(options);
+      if (!options.wait) {
+        const receipt = await server.session(key).send(input, call);
+        screen.result(receipt, () => receiptText(receipt));
+        return;
+      }
+      await showReply(world, screen, server.session(key), input, call);
+    });
+}
+
+async function showReply(
+  world: World,
+  screen: Screen,
+  session: RemoteSession,
+  input: readonly InputPart[],
+  call: SendCall,
+): Promise<void> {
+  const stop = new AbortController();
+  const unwatch = world.onSignal('SIGINT', () => stop.abort());
+  const reply = new Reply();
+  let outcome: Outcome | undefined;
+  try {
+    const events = session.stream(input, {
+      ...call,
+      signal: stop.signal,
+      onReceipt: (receipt) => {
+        if (screen.json) screen.value(receipt);
+        else screen.note(receiptText(receipt));
+      },
+    });
+    for await (const event of events) {
+      const added = reply.add(event);
+      if (screen.json) screen.value(event);
+      else if (screen.stdout.isTTY) screen.write(visible(added));
+      remark(screen, session.key, event);
+      if (event.kind === 'turn.ended') outcome = event.body.outcome;
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    screen.note(`\nThe turn goes on; \`sojourn cancel ${session.key}\` stops it.`);
+    throw new Quit(EXIT.interrupted);
+  } finally {
+    unwatch();
+  }
+  if (!screen.json) screen.line(screen.stdout.isTTY ? '' : visible(reply.text));
+  if (outcome !== 'completed') throw new Quit(EXIT.failure);
+}
+
+/** What happens besides the words. */
+function remark(screen: Screen, key: string, event: Event): void {
+  switch (event.kind) {
+    case 'turn.started':
+      if (event.body.attempt > 1) screen.note(`\nattempt ${event.body.attempt}: it begins anew`);
+      return;
+    case 'tool.called':
+    case 'tool.returned':
+    case 'child.started':
+    case 'child.ended':
+      screen.note(`${event.kind}: ${eventSummary(event)}`);
+      return;
+    case 'request.opened':
+      screen.note(`waits for a person: ${brief(event.body.text, 200)}`);
+      screen.note(`  sojourn approve ${event.body.request} [--deny] [--answer TEXT]`);
+      return;
+    case 'turn.requeued':
+      screen.note(`the running turn did not take it: it is turn ${event.body.turn} now`);
+      return;
+    case 'turn.ended':
+      if (event.body.outcome !== 'completed') screen.warn(`turn ${key}: ${eventSummary(event)}`);
+      return;
+    default:
+  }
+}
+
+function sendCall(options: SendOptions): SendCall {
+  const { policy, agent, kind, channel, deadline, once, ask } = options;
+  return {
+    channel,
+    ...(policy === undefined ? {} : { policy }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(once === undefined ? {} : { idempotencyKey: once }),
+    ...(ask ? {} : { canAsk: false }),
+  };
+}
+
+async function inputOf(
+  world: World,
+  words: readonly string[],
+  files: readonly string[],
+): Promise<readonly InputPart[]> {
+  const given = words.join(' ');
+  const fromStdin = given === '-' || (given === '' && files.length === 0);
+  if (fromStdin && world.stdin.isTTY) throw new SojournError('input.invalid', 'There is no text to send');
+  const text = fromStdin ? (await textOfStream(world.stdin)).replace(/\r?\n$/, '') : given;
+  const attached = await Promise.all(files.map((file) => filePart(resolve(world.cwd, file))));
+  return text === '' ? attached : [{ type: 'text', text }, ...attached];
+}
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  '.txt': 'text/plain',
+  '.md': 'text/markdown',
+  '.csv': 'text/csv',
+  '.json': 'application/json',
+  '.pdf': 'application/pdf',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.gif': 'image/gif',
+  '.webp': 'image/webp',
+};
+
+async function filePart(file: string): Promise<FilePart> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    throw new SojournError('input.invalid', `The file ${file} cannot be read`, { cause });
+  }
+  const mediaType = MEDIA_TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream';
+  return { type: 'file', mediaType, name: basename(file), data: bytes.toString('base64') };
+}
