@@ -29,6 +29,8 @@ export interface EventBodies {
     deadlineMs?: number;
     budget?: Budget;
     metadata?: JsonObject;
+    /** False: nobody can answer what this turn asks. */
+    canAsk?: false;
     /** On `interrupt` and `rollback`: the turn they end. */
     stopped?: string;
   };

@@ -1,35 +1,20 @@
-// Schema: the shape of everything that travels, once. A face parses calls with it and publishes all of it.
+// Schema: the shape of every call, once. A face parses with it and publishes it; view-schema.ts has the answers.
 //
 //   W1. Each schema is typed by the wire type it describes, so that neither can change without the other.
-//   W2. Unknown fields are refused in calls, except inside what belongs to the caller (`metadata`), which is kept
-//       by reference and never copied name by name: a `__proto__` in it stays inert.
+//   W2. Unknown fields are refused, except inside what belongs to the caller (`metadata`), which is kept by
+//       reference and never copied name by name: a `__proto__` in it stays inert.
 //   W3. Text that ends up in a column is bounded and well-formed.
+//   W4. A refusal names the place as a JSON pointer, and repeats at most 64 signs of what was sent.
 import * as z from 'zod';
+import { SojournError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { SCOPES, type TokenView } from './access.ts';
-import type {
-  AgentView,
-  AnswerCall,
-  CancelResult,
-  DirtyCall,
-  ForkCall,
-  OpenCall,
-  StatsView,
-  TokenCall,
-  TurnCall,
-  UpdateCall,
-} from './calls.ts';
-import type { ArtifactRef, FilePart, Input, TextPart, TranscriptMessage } from './message.ts';
-import type { Problem } from './problem.ts';
-import {
-  SESSION_STATES,
-  type Budget,
-  type RequestView,
-  type SessionView,
-  type TreeNode,
-  type Usage,
-} from './session.ts';
-import { OUTCOMES, POLICIES, TURN_KINDS, type Receipt, type TurnView } from './turn.ts';
+import { SCOPES } from './access.ts';
+import type { AnswerCall, DirtyCall, ForkCall, OpenCall, TokenCall, TurnCall, UpdateCall } from './calls.ts';
+import type { FilePart, TextPart } from './message.ts';
+import type { Budget } from './session.ts';
+import { POLICIES, TURN_KINDS } from './turn.ts';
+
+export type Schema<Value = unknown> = z.ZodType<Value>;
 
 const KiB = 1_024;
 
@@ -41,7 +26,7 @@ const text = (max: number) =>
     .refine((value) => value.isWellFormed(), { error: 'holds a lone surrogate', abort: true });
 
 /** The caller's own object, by reference (W2). */
-const ownObject = (bytesMax: number) =>
+export const ownObject = (bytesMax: number) =>
   z
     .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
       error: 'must be an object',
@@ -50,9 +35,6 @@ const ownObject = (bytesMax: number) =>
     .refine((value) => JSON.stringify(value).length <= bytesMax, { error: `is over ${bytesMax / KiB} KiB` })
     .meta({ override: { type: 'object', additionalProperties: true } });
 
-const anything = z.unknown().meta({ description: 'Any JSON value.' });
-const time = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC.' });
-const seq = z.int().min(0);
 const amount = z.number().min(0);
 
 // Shared nouns.
@@ -66,19 +48,6 @@ export const budget: z.ZodType<Budget> = z
     ms: amount.optional().meta({ description: 'Wall time of turns, in milliseconds.' }),
   })
   .meta({ id: 'Budget', description: 'What may be spent. Absent means unbounded.' });
-
-const usage: z.ZodType<Usage> = z
-  .object({ inputTokens: amount, outputTokens: amount, cacheReadTokens: amount, cacheWriteTokens: amount })
-  .meta({ id: 'Usage' });
-
-const artifactRef: z.ZodType<ArtifactRef> = z
-  .object({
-    artifact: z.string().meta({ description: 'Read it at `/v1/sessions/{key}/artifacts/{artifact}`.' }),
-    bytes: amount,
-    mediaType: z.string(),
-    preview: z.string(),
-  })
-  .meta({ id: 'ArtifactRef', description: 'Where content went that was too large to stay in the log.' });
 
 const textPart: z.ZodType<TextPart> = z.strictObject({
   type: z.literal('text'),
@@ -104,14 +73,6 @@ const filePart: z.ZodType<FilePart> = z
   });
 
 const inputPart = z.union([textPart, filePart]).meta({ id: 'InputPart' });
-
-const input: z.ZodType<Input> = z
-  .object({
-    id: z.string(),
-    parts: z.array(z.looseObject({ type: z.string() })),
-    metadata: ownObject(Infinity).optional(),
-  })
-  .meta({ id: 'Input' }) as unknown as z.ZodType<Input>;
 
 // Calls.
 
@@ -204,201 +165,42 @@ export const projectCall: z.ZodType<{ name: string }> = z.strictObject({
   }),
 });
 
-// Views: only published, never parsed, so that an answer costs nothing extra.
+/** `value` as the schema describes it. Throws `input.invalid` or `input.unknown_field` (W4). */
+export function checked<Value>(schema: Schema<Value>, value: unknown): Value {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw refusalOf(parsed.error.issues);
+}
 
-export const sessionView: z.ZodType<SessionView> = z
-  .object({
-    id: z.string(),
-    key: z.string(),
-    project: z.string(),
-    agent: z.string(),
-    owner: z.string().nullable(),
-    channel: z.string().nullable(),
-    title: z.string().nullable(),
-    summary: z.string().nullable(),
-    labels: z.array(z.string()),
-    metadata: ownObject(Infinity),
-    state: z.enum(SESSION_STATES),
-    live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
-    generation: z.int().meta({ description: 'Instances made for it since the server started.' }),
-    dirty: z.boolean().meta({ description: 'It will be remade at the next safe point.' }),
-    headSeq: seq,
-    turn: z.string().nullable().meta({ description: 'The running turn.' }),
-    queued: z.int(),
-    usage,
-    costUsd: amount,
-    budget,
-    parent: z.string().nullable(),
-    createdAt: time,
-    lastActiveAt: time,
-  })
-  .meta({ id: 'Session' });
+type Issue = z.core.$ZodIssue;
 
-export const receiptView: z.ZodType<Receipt> = z
-  .object({
-    session: z.string(),
-    turn: z.string(),
-    seq: seq.meta({ description: 'The cursor to read from.' }),
-    disposition: z.enum(['started', 'queued', 'collected', 'steered', 'replayed']),
-    position: z.int().optional().meta({ description: '1 is next. Only on `queued`.' }),
-    stopped: z.string().optional().meta({ description: 'The turn that this message ends.' }),
-  })
-  .meta({ id: 'Receipt' });
+function refusalOf(issues: readonly Issue[]): SojournError {
+  const issue = issues[0];
+  if (issue === undefined) return new SojournError('input.invalid', 'The body is not what this call takes');
+  if (issue.code === 'invalid_union') return refusalOf(closest(issue));
+  const pointer = JSON.stringify(issue.path.map((name) => `/${pointerName(String(name))}`).join(''));
+  if (issue.code === 'unrecognized_keys') {
+    const name = JSON.stringify(issue.keys[0]?.slice(0, 64));
+    return new SojournError('input.unknown_field', `Nothing is called ${name} at ${pointer}`);
+  }
+  return new SojournError('input.invalid', `At ${pointer}: ${plain(issue.message).slice(0, 200)}`);
+}
 
-export const turnView: z.ZodType<TurnView> = z
-  .object({
-    id: z.string(),
-    state: z.enum(['queued', 'running', 'waiting', 'done']),
-    outcome: z.enum(OUTCOMES).nullable(),
-    kind: z.enum(TURN_KINDS),
-    attempt: z.int(),
-    input: z.array(input),
-    text: z.string(),
-    usage,
-    costUsd: amount,
-    error: z.object({ code: z.string(), message: z.string() }).nullable(),
-    acceptedAt: time,
-    startedAt: time.nullable(),
-    endedAt: time.nullable(),
-    startSeq: seq.nullable(),
-    endSeq: seq.nullable(),
-  })
-  .meta({ id: 'Turn' });
+/** Of a union's alternatives, the issues of the one that got furthest, with their place in the whole. */
+function closest(issue: Extract<Issue, { code: 'invalid_union' }>): readonly Issue[] {
+  const alternatives = issue.errors.map((errors) =>
+    errors.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue),
+  );
+  const depth = (errors: readonly Issue[]): number => errors[0]?.path.length ?? 0;
+  const furthest = alternatives.toSorted((a, b) => depth(b) - depth(a))[0];
+  if (furthest !== undefined && depth(furthest) > issue.path.length) return furthest;
+  const message = alternatives.map((errors) => plain(errors[0]?.message ?? '')).join(', or ');
+  return [{ code: 'custom', path: issue.path, message, input: undefined }];
+}
 
-export const eventView = z
-  .object({
-    seq: z.int().min(1),
-    at: time,
-    kind: z.string().meta({ examples: ['turn.accepted', 'text.delta', 'turn.ended'] }),
-    turn: z.string().nullable(),
-    body: z.looseObject({}),
-  })
-  .meta({
-    id: 'Event',
-    description: 'One entry of a session’s log. Skip kinds you do not know: new ones may come.',
-  });
+const plain = (message: string): string => message.replace(/^Invalid input: /, '');
 
-const part = z
-  .looseObject({
-    type: z.enum(['text', 'file', 'reasoning', 'tool-call', 'tool-result', 'custom']),
-    ref: artifactRef.optional(),
-  })
-  .meta({ id: 'Part' });
-
-export const transcriptMessage = z
-  .object({
-    role: z.enum(['user', 'assistant', 'tool', 'system']),
-    parts: z.array(part),
-    turn: z.string().nullable(),
-    at: time,
-    dropped: z.literal(true).optional(),
-    partial: z.literal(true).optional(),
-  })
-  .meta({ id: 'Message' }) as unknown as z.ZodType<TranscriptMessage>;
-
-export const treeNode: z.ZodType<TreeNode> = z
-  .object({
-    session: sessionView,
-    get children() {
-      return z.array(treeNode);
-    },
-    usage,
-    costUsd: amount,
-  })
-  .meta({ id: 'TreeNode' });
-
-export const requestView: z.ZodType<RequestView> = z
-  .object({
-    id: z.string(),
-    session: z.string(),
-    key: z.string(),
-    turn: z.string(),
-    kind: z.enum(['question', 'approval']),
-    text: z.string(),
-    options: z.array(z.string()).optional(),
-    tool: z.object({ call: z.string(), name: z.string(), input: anything, inputHash: z.string() }).optional(),
-    openedAt: time,
-    expiresAt: time,
-  })
-  .meta({ id: 'Request', description: 'A question or an approval that waits for a person.' });
-
-export const cancelResult: z.ZodType<CancelResult> = z
-  .object({
-    outcome: z.string(),
-    changed: z.boolean().meta({ description: 'False: it was over already, and nothing changed.' }),
-  })
-  .meta({ id: 'CancelResult' });
-
-export const artifactView = z
-  .object({ id: z.string(), bytes: z.int(), mediaType: z.string(), name: z.string().nullable(), at: time })
-  .meta({ id: 'Artifact' });
-
-export const agentView: z.ZodType<AgentView> = z
-  .object({
-    name: z.string(),
-    default: z.boolean(),
-    capabilities: z.object({
-      rerun: z.enum(['never', 'safe']),
-      steers: z.boolean(),
-      rewinds: z.boolean(),
-      forks: z.boolean(),
-      ownsHistory: z.boolean(),
-    }),
-  })
-  .meta({ id: 'Agent' });
-
-const counts = z.record(z.string(), z.number());
-
-export const statsView: z.ZodType<StatsView> = z
-  .object({
-    live: z.int(),
-    running: z.int(),
-    queued: z.int(),
-    waiting: z.int(),
-    evictions: counts,
-    made: z.int(),
-    remade: z.int(),
-    remakeFailed: z.int(),
-    refused: z.object({ busy: z.int(), capacity: z.int(), full: z.int() }),
-    turns: counts,
-    tails: z.int(),
-    log: z.object({ inFlightBytes: z.int(), appends: z.int(), events: z.int() }),
-    store: z.object({
-      commits: z.int(),
-      appends: z.int(),
-      events: z.int(),
-      commitMsP50: z.number(),
-      commitMsP99: z.number(),
-      pending: z.int(),
-      fileBytes: z.int(),
-    }),
-    uptimeMs: z.number(),
-  })
-  .meta({ id: 'Stats' });
-
-export const projectView = z.object({ name: z.string(), createdAt: time }).meta({ id: 'Project' });
-
-export const tokenView: z.ZodType<TokenView> = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    scopes: z.array(z.enum(SCOPES)),
-    project: z.string(),
-    owner: z.string().nullable(),
-    createdAt: time,
-    expiresAt: time.nullable(),
-  })
-  .meta({ id: 'Token' });
-
-export const problemView: z.ZodType<Omit<Problem, 'code'> & { code: string }> = z
-  .object({
-    type: z.string(),
-    title: z.string().meta({ description: 'The way out.' }),
-    status: z.int(),
-    detail: z.string(),
-    code: z.string().meta({ examples: ['session.busy'] }),
-    next: z.enum(['stop', 'retry']),
-    retryAfterMs: z.number().optional(),
-    requestId: z.string(),
-  })
-  .meta({ id: 'Problem', description: 'RFC 9457. Match on `code`.' });
+/** One step of a JSON pointer, cut short. */
+export function pointerName(name: string): string {
+  return name.slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1');
+}

@@ -1,0 +1,128 @@
+// Agent turn: what the agent sees of the turn it runs.
+import { SojournError } from '../kernel/errors.ts';
+import type { AgentTurn, Answer, Question } from '../agent/agent.ts';
+import type { Draft, SessionLog } from '../log/session-log.ts';
+import type { Input, Message } from '../wire/message.ts';
+import type { SessionCore } from './core.ts';
+import type { SessionHost } from './host.ts';
+import type { LiveSession } from './live.ts';
+import { type Questions, toolHash } from './questions.ts';
+
+import type { AskEnd, Turn } from './turn.ts';
+import type { TurnRun } from './turn-run.ts';
+
+export interface AgentTurnParts {
+  session: SessionCore;
+  host: SessionHost;
+  turn: Turn;
+  live: LiveSession;
+  log: SessionLog;
+  questions: Questions;
+  run: TurnRun;
+  abort: AbortController;
+  inputs: readonly Input[];
+  history: readonly Message[];
+  afterCrash: boolean;
+  complete(): void;
+}
+
+export function agentTurn(parts: AgentTurnParts): AgentTurn {
+  const { turn, live, host, run, abort } = parts;
+  let spawned = 0;
+  return {
+    id: turn.id,
+    session: live.facts,
+    kind: turn.spec.kind,
+    author: turn.spec.author,
+    channel: turn.spec.channel,
+    attempt: turn.attempt,
+    afterCrash: parts.afterCrash,
+    inputs: parts.inputs,
+    history: parts.history,
+    metadata: turn.spec.metadata,
+    signal: abort.signal,
+    leftMs: () => run.leftMs(),
+    clock: host.clock,
+    inbox: { take: () => takeInbox(parts) },
+    ask: (key, question) => ask(parts, key, question),
+    spawn: (agent, input, options = {}) => {
+      spawned += 1;
+      const key = options.key ?? `${spawned}`;
+      if (turn.stop !== undefined) return Promise.reject(abort.signal.reason);
+      return host.spawn(parts.session, turn, agent, input, { ...options, key });
+    },
+    resource: (name, open, close) => live.resource(name, open, close),
+    completeSession: parts.complete,
+  };
+}
+
+function takeInbox(parts: AgentTurnParts): readonly Input[] {
+  const { turn, log } = parts;
+  if (turn.stop !== undefined) return [];
+  const taken = turn.inbox.splice(0);
+  for (const { logged } of taken) {
+    const draft: Draft = { kind: 'turn.steered', turn: turn.id, body: { input: logged } };
+    log.push(draft);
+  }
+  return taken.map(({ whole }) => whole);
+}
+
+async function ask(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
+  const { turn, live } = parts;
+  const known = turn.asks.get(key);
+  if (known?.state.kind === 'closed') return outcomeOf(known.state.end, key);
+  if (!turn.spec.canAsk) return { decision: 'deny' };
+  const remembered = question.tool === undefined ? undefined : live.remembered.get(toolHash(question.tool));
+  if (remembered !== undefined) return remembered;
+  if (known !== undefined)
+    throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
+  return live.agent.capabilities.rerun === 'safe'
+    ? suspend(parts, key, question)
+    : wait(parts, key, question);
+}
+
+/** The turn goes on in a new attempt: this one ends when the question is durable. */
+async function suspend(parts: AgentTurnParts, key: string, question: Question): Promise<never> {
+  const { turn, questions, run } = parts;
+  const resumeDeadline = run.waiting();
+  try {
+    await questions.open(turn, key, question, () => undefined);
+  } finally {
+    resumeDeadline();
+  }
+  run.suspend();
+  throw new SojournError('turn.suspended', `Turn ${turn.id} waits for a person`);
+}
+
+/** The instance is held while a person thinks. */
+async function wait(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
+  const { turn, questions, run, abort, live } = parts;
+  const resumeDeadline = run.waiting();
+  const ended = Promise.withResolvers<AskEnd>();
+  const stop = (): void => ended.reject(abort.signal.reason);
+  abort.signal.addEventListener('abort', stop, { once: true });
+  try {
+    if (abort.signal.aborted) throw abort.signal.reason;
+    await questions.open(turn, key, question, ended.resolve);
+    const end = await ended.promise;
+    const answer = outcomeOf(end, key);
+    if (answer.remember === true && question.tool !== undefined)
+      live.remembered.set(toolHash(question.tool), answer);
+    return answer;
+  } finally {
+    abort.signal.removeEventListener('abort', stop);
+    ended.promise.catch(() => undefined); // Rejected after the opening failed: that error is already on its way.
+    resumeDeadline();
+  }
+}
+
+function outcomeOf(end: AskEnd, key: string): Answer {
+  if (end.kind === 'answered') {
+    return {
+      decision: end.decision,
+      ...(end.answer === undefined ? {} : { answer: end.answer }),
+      ...(end.remember === undefined ? {} : { remember: end.remember }),
+    };
+  }
+  throw new SojournError('request.closed', `What was asked under ${key} closed as ${end.kind}`);
+}

@@ -1,0 +1,329 @@
+// Conduct: takes the turns of one session from the mailbox to their outcome, one at a time.
+//
+//   I1. At most one turn is current; it is the only one that uses the instance.
+//   I4. A turn ends by one `turn.ended`, in the append that also says what comes next. The next one starts when that
+//       is durable, so its history is complete.
+//   I7. Whoever waits for an outcome is told after the place is free: a new message is not refused as busy.
+//   I8. Nothing here rejects: a broken log is `lost` once, and the store knows the rest.
+import { SojournError } from '../kernel/errors.ts';
+import type { Place, Use } from '../keeper/keeper.ts';
+import type { Draft } from '../log/session-log.ts';
+import type { SessionPatch, TurnPatch } from '../store/store.ts';
+import type { Input } from '../wire/message.ts';
+import type { Outcome, TurnError } from '../wire/turn.ts';
+import { agentTurn } from './agent-turn.ts';
+import type { SessionCore } from './core.ts';
+import type { LiveSession } from './live.ts';
+import { abortReason, type Stop, Turn } from './turn.ts';
+import { type RunEnd, TurnRun, turnError } from './turn-run.ts';
+
+/** How a turn ends, before it is written. */
+interface Ending {
+  outcome: Outcome;
+  error?: TurnError;
+  text: string;
+  partial: boolean;
+  run?: TurnRun;
+  completed?: boolean;
+}
+
+export class Conduct {
+  readonly #core: SessionCore;
+  /** The agent said that the session is over with this turn. */
+  readonly #onCompleted: () => void;
+
+  constructor(core: SessionCore, onCompleted: () => void) {
+    this.#core = core;
+    this.#onCompleted = onCompleted;
+  }
+
+  /** Starts the next turn when there is one and nothing is current. */
+  pump(): void {
+    const core = this.#core;
+    if (core.current !== undefined || core.log.broken) return;
+    const next = core.mailbox.take();
+    if (next === undefined) return core.host.changed(core);
+    core.current = next;
+    void this.begin(next); // I8
+  }
+
+  /** Gets an instance for the current turn, records that it starts, and runs it. */
+  async begin(turn: Turn, place?: Place): Promise<void> {
+    const { host, log, row } = this.#core;
+    const abort = new AbortController();
+    turn.enter({ kind: 'starting', abort });
+    if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
+    let use: Use<LiveSession> | undefined;
+    try {
+      use = await this.#use(turn, abort, place);
+      if (use === undefined) return;
+      turn.attempt += 1;
+      turn.startedAt ??= host.clock.now();
+      const { attempt, crashAttempts, startedAt } = turn;
+      const patch: TurnPatch = {
+        id: turn.id,
+        state: 'running',
+        attempt,
+        crashAttempts,
+        startedAt,
+        startEvent: 0,
+      };
+      const started: Draft = { kind: 'turn.started', turn: turn.id, body: { attempt } };
+      await this.#core.append([started], { turns: [patch], row: this.#core.columns('running') });
+    } catch (error) {
+      use?.release();
+      return this.#lose(turn, error);
+    }
+    host.logger.info('turn.started', {
+      session: row.id,
+      turn: turn.id,
+      attempt: turn.attempt,
+      seq: log.headSeq,
+    });
+    await this.drive(turn, use);
+  }
+
+  /** Runs the current turn, whose start is durable, and ends or parks it. */
+  async drive(turn: Turn, use: Use<LiveSession>): Promise<void> {
+    const { host, log, overflow, spending } = this.#core;
+    const abort = new AbortController();
+    try {
+      turn.enter({ kind: 'running', abort });
+      if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
+      const budgetMs = spending.budgetMs(turn) + turn.ranMs;
+      const ranBefore = turn.ranMs;
+      const run = new TurnRun({
+        turn,
+        live: use.thing,
+        log,
+        overflow,
+        spending,
+        clock: host.clock,
+        abort,
+        deadlineMs: Math.min(turn.spec.deadlineMs, budgetMs),
+        deadlineOutcome: budgetMs < turn.spec.deadlineMs ? 'budget' : 'expired',
+        cancelMsMax: host.limits.cancelMsMax,
+      });
+      host.changed(this.#core);
+      const { end, completed } = await this.#run(turn, use, run, abort);
+      spending.spent.ms += turn.ranMs - ranBefore;
+      if (end.kind === 'lost') return this.#lose(turn, end.error, use);
+      if (end.kind === 'suspended') return await this.#park(turn, use, end.gaveUp);
+      turn.enter({ kind: 'ending' });
+      await this.#end(turn, endingOf(end, run, completed), use, end.kind === 'stopped' && end.gaveUp);
+    } catch (error) {
+      this.#lose(turn, error, use);
+    }
+  }
+
+  /** Ends a turn that runs nowhere: it waited in the mailbox, for an instance, or for a person. */
+  async endIdle(turn: Turn, outcome: Outcome, error?: TurnError): Promise<void> {
+    try {
+      turn.enter({ kind: 'ending' });
+      await this.#end(turn, { outcome, text: '', partial: false, ...(error === undefined ? {} : { error }) });
+    } catch (thrown) {
+      this.#lose(turn, thrown);
+    }
+  }
+
+  /** A turn whose acceptance has become durable waits now, unless it was stopped meanwhile. */
+  queued(turn: Turn): void {
+    turn.enter({ kind: 'queued' });
+    if (turn.stop !== undefined) void this.endIdle(turn, turn.stop.outcome); // I8
+  }
+
+  /** Ends a turn early, wherever it is; false when it ends already. Its `over` says when it has unwound. */
+  stop(turn: Turn, stop: Stop): boolean {
+    if (!turn.stopFor(stop)) return false;
+    const { kind } = turn.state;
+    // Starting and running turns unwind through their signal, an accepting one when its acceptance is durable.
+    if (kind === 'queued' || kind === 'parked') void this.endIdle(turn, stop.outcome); // I8
+    return true;
+  }
+
+  /** A person answered, or the question expired: the next attempt finds out. */
+  wake(turn: Turn): void {
+    if (turn.state.kind === 'parked' && this.#core.current === turn) void this.begin(turn); // I8
+  }
+
+  /** Undefined when the turn was ended here instead. */
+  async #use(
+    turn: Turn,
+    abort: AbortController,
+    place: Place | undefined,
+  ): Promise<Use<LiveSession> | undefined> {
+    const { host, row, context } = this.#core;
+    try {
+      if (turn.stop === undefined) {
+        const options = place === undefined ? { signal: abort.signal } : { place, signal: abort.signal };
+        return host.registry.tryUse(row.id) ?? (await host.registry.use(row.id, context, options));
+      }
+    } catch (error) {
+      if (SojournError.is(error, 'runtime.draining')) throw error; // It runs after the restart.
+      if (turn.stop === undefined) {
+        await this.endIdle(turn, 'failed', turnError(error));
+        return undefined;
+      }
+    } finally {
+      place?.release();
+    }
+    await this.endIdle(turn, turn.stop.outcome);
+    return undefined;
+  }
+
+  async #run(
+    turn: Turn,
+    use: Use<LiveSession>,
+    run: TurnRun,
+    abort: AbortController,
+  ): Promise<{ end: RunEnd; completed: boolean }> {
+    const core = this.#core;
+    const { host, log, questions, overflow } = core;
+    let completed = false;
+    if (turn.stop !== undefined)
+      return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, completed };
+    const inputs: Input[] = [];
+    for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
+    const history = await overflow.restore(core.transcript?.history(turn.id) ?? []);
+    const view = agentTurn({
+      session: core,
+      host,
+      turn,
+      live: use.thing,
+      log,
+      questions,
+      run,
+      abort,
+      inputs,
+      history,
+      afterCrash: turn.crashAttempts > 0,
+      complete: () => (completed = true),
+    });
+    const end = await run.drive(view);
+    return { end, completed };
+  }
+
+  async #park(turn: Turn, use: Use<LiveSession>, gaveUp: boolean): Promise<void> {
+    const core = this.#core;
+    turn.enter({ kind: 'parked' });
+    if (gaveUp) await core.host.registry.retire(core.row.id, 'error');
+    use.release();
+    if (turn.stop !== undefined) return this.endIdle(turn, turn.stop.outcome);
+    if (!core.questions.waits(turn)) return this.wake(turn);
+    core.host.changed(core);
+  }
+
+  /** I4. Rejects when it cannot be made durable. */
+  async #end(turn: Turn, ending: Ending, use?: Use<LiveSession>, gaveUp = false): Promise<void> {
+    const core = this.#core;
+    const { host, row } = core;
+    await turn.joined();
+    const early = ending.outcome !== 'completed';
+    if (early) await host.cancelChildren(core, turn.id, `its parent's turn ended ${ending.outcome}`);
+    const closing =
+      ending.run === undefined ? { drafts: [], artifacts: [] } : await ending.run.closing(ending.partial);
+    const voided = core.questions.voidAll(turn);
+    const requests = voided.requests.map((request) => shifted(request, closing.drafts.length));
+    const text = await core.overflow.text(ending.text);
+    const drafts: Draft[] = [...closing.drafts, ...voided.drafts];
+    const turns: TurnPatch[] = requeue(core, turn, drafts);
+    const completed = ending.completed === true && !early;
+    turns.push({ ...donePatch(turn, ending.outcome, host.clock.now()), endEvent: drafts.length });
+    drafts.push({
+      kind: 'turn.ended',
+      turn: turn.id,
+      body: {
+        outcome: ending.outcome,
+        text: text.text,
+        ...(text.ref === undefined ? {} : { ref: text.ref }),
+        ...(ending.error === undefined ? {} : { error: ending.error }),
+        ...(completed ? { sessionCompleted: true as const } : {}),
+        usage: turn.usage,
+        costUsd: turn.costUsd,
+      },
+    });
+    core.spending.spent.turns += 1;
+    // A child stays `running` until its parent has its result, so that a crash in between is found again.
+    const owes = row.parent !== null && turn.spec.kind === 'child';
+    await core.append(drafts, {
+      turns,
+      requests,
+      artifacts: [...closing.artifacts, ...text.artifacts],
+      row: { ...this.#after(turn, owes), ...spentColumns(core) },
+    });
+    if (owes) await this.#deliver(turn);
+    if (gaveUp) await host.registry.retire(row.id, 'deadline');
+    this.#free(turn, ending, use);
+    if (completed) this.#onCompleted();
+  }
+
+  /** I7. */
+  #free(turn: Turn, ending: Ending, use?: Use<LiveSession>): void {
+    const core = this.#core;
+    use?.release();
+    if (core.current === turn) core.current = undefined;
+    core.mailbox.remove(turn);
+    turn.finish(ending.outcome, ending.error);
+    core.host.ended(ending.outcome);
+    this.pump();
+  }
+
+  async #deliver(turn: Turn): Promise<void> {
+    const core = this.#core;
+    await core.host.deliver(core, turn.id);
+    await core.append([], { row: this.#after(turn, false) });
+  }
+
+  /** The columns once this turn is over. */
+  #after(turn: Turn, owes: boolean): SessionPatch {
+    const core = this.#core;
+    const lastActiveAt = core.host.clock.now();
+    const other = core.current !== undefined && core.current !== turn;
+    if (other) return { ...core.columns(), lastActiveAt };
+    const queued = core.mailbox.waiting.filter((waiting) => waiting !== turn).length;
+    const state = owes ? 'running' : queued > 0 ? 'queued' : 'idle';
+    return { state, turn: null, queued, lastActiveAt };
+  }
+
+  /** I8. */
+  #lose(turn: Turn, error: unknown, use?: Use<LiveSession>): void {
+    const core = this.#core;
+    use?.release();
+    if (core.current === turn) core.current = undefined;
+    turn.lose(error);
+    core.host.logger.warn('turn.lost', { session: core.row.id, turn: turn.id, error });
+    core.host.giveUp(core, error);
+  }
+}
+
+function endingOf(
+  end: Exclude<RunEnd, { kind: 'lost' | 'suspended' }>,
+  run: TurnRun,
+  completed: boolean,
+): Ending {
+  const { text } = run;
+  if (end.kind === 'completed') return { outcome: 'completed', text, partial: false, run, completed };
+  if (end.kind === 'failed') return { outcome: 'failed', text, partial: true, run, error: end.error };
+  return { outcome: end.stop.outcome, text, partial: true, run, error: stopError(end.stop) };
+}
+
+export function stopError(stop: Stop): TurnError {
+  return { code: `turn.${stop.outcome}`, message: stop.reason };
+}
+
+export function queuedPatch(turn: Turn, acceptedAt: number): TurnPatch {
+  return { id: turn.id, state: 'queued', kind: turn.spec.kind, attempt: 0, rank: turn.rank, acceptedAt };
+}
+
+function donePatch(turn: Turn, outcome: Outcome, endedAt: number): TurnPatch {
+  return { id: turn.id, state: 'done', outcome, endedAt, ...turn.usage, costUsd: turn.costUsd };
+}
+
+function spentColumns(core: SessionCore): SessionPatch {
+  const { usage, costUsd, turns, toolCalls, ms } = core.spending.spent;
+  return { ...usage, costUsd, turnsEnded: turns, toolCalls, turnMs: ms };
+}
+
+function shifted<Request extends { closedEvent?: number }>(request: Request, by: number): Request {
+  return { ...request, closedEvent: (request.closedEvent ?? 0) + by };
+}

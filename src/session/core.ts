@@ -1,0 +1,170 @@
+// Session core: what the parts of one session share. Its row and its log have this one owner.
+//
+//   Z1. The row in memory is what the store will hold when all appends under way are durable.
+//   Z2. `columns` is the only place where the state of a session is worked out.
+import type { SessionFacts } from '../agent/agent.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Agent } from '../agent/agent.ts';
+import type { Overflow } from '../context/overflow.ts';
+import { type Also, type Draft, SessionLog, type Written } from '../log/session-log.ts';
+import { logTopic } from '../log/tail.ts';
+import type { Transcript } from '../log/transcript.ts';
+import type {
+  NewSession,
+  SessionPatch,
+  SessionRow,
+  StoredEvent,
+  StoredState,
+  TurnPatch,
+} from '../store/store.ts';
+import type { Budget } from '../wire/session.ts';
+import type { LiveContext, SessionHost } from './host.ts';
+import { Mailbox } from './mailbox.ts';
+import { Questions } from './questions.ts';
+import { Spending } from './spending.ts';
+import type { Turn } from './turn.ts';
+
+export class SessionCore {
+  readonly host: SessionHost;
+  readonly row: SessionRow;
+  readonly facts: SessionFacts;
+  readonly log: SessionLog;
+  readonly mailbox: Mailbox;
+  readonly questions: Questions;
+  readonly spending: Spending;
+  readonly overflow: Overflow;
+  /** The turn that is being started, runs, waits for a person or is ending. */
+  current: Turn | undefined;
+  /** It is being closed: nothing more is accepted. */
+  closing = false;
+  /** Fed with what becomes durable, while the session is live. */
+  transcript: Transcript | undefined;
+  /** What became durable while the transcript was being read. */
+  arriving: StoredEvent[] | undefined;
+  #uncreated: boolean;
+
+  constructor(
+    host: SessionHost,
+    row: SessionRow,
+    fresh: NewSession | undefined,
+    hooks: { wake(turn: Turn): void; broken(error: unknown): void },
+  ) {
+    this.host = host;
+    this.row = row;
+    this.#uncreated = fresh !== undefined;
+    this.facts = factsOf(row);
+    this.mailbox = new Mailbox(host.limits.queueMax);
+    this.overflow = host.overflow(row.project);
+    this.spending = spendingOf(host, row);
+    this.log = new SessionLog({
+      store: host.store,
+      flow: host.flow,
+      clock: host.clock,
+      session: fresh ?? row.num,
+      epoch: row.epoch,
+      headSeq: row.headSeq,
+      coalesce: host.coalesceDeltas,
+      inFlightBytesMax: host.limits.inFlightBytesMax,
+      eventBytesMax: host.limits.eventBytesMax,
+      onDurable: (events) => this.#durable(events),
+      onBroken: hooks.broken,
+    });
+    this.questions = new Questions({
+      clock: host.clock,
+      ids: host.ids,
+      requestMs: host.limits.requestMs,
+      append: (turn, drafts, also) => this.#appendAsked(turn, drafts, also),
+      wake: hooks.wake,
+    });
+  }
+
+  get context(): LiveContext {
+    return { project: this.row.project, owner: this.row.owner, agent: this.row.agent, key: this.row.key };
+  }
+
+  get agent(): Agent {
+    const agent = this.host.agent(this.row.agent);
+    if (agent === undefined) {
+      throw new SojournError(
+        'agent.unknown',
+        `Session ${this.row.key} belongs to agent ${this.row.agent}, which is not registered`,
+      );
+    }
+    return agent;
+  }
+
+  /** What the first append of a new session begins with. */
+  creation(): Draft[] {
+    if (!this.#uncreated) return [];
+    this.#uncreated = false;
+    const { agent, owner, channel, parent } = this.row;
+    return [{ kind: 'session.created', turn: null, body: { agent, owner, channel, parent } }];
+  }
+
+  /** Z2. The columns that follow from what is in memory; `state` where the caller knows what comes next. */
+  columns(state: StoredState = this.#state()): SessionPatch {
+    const working = state === 'running' || state === 'waiting';
+    const { current, mailbox } = this;
+    const waiting = mailbox.waiting.length + (current !== undefined && !working ? 1 : 0);
+    return { state, turn: working ? (current?.id ?? null) : null, queued: state === 'idle' ? 0 : waiting };
+  }
+
+  /** Appends with rows; the row in memory follows at once (Z1). */
+  append(drafts: readonly Draft[], also: Also & { row: SessionPatch }): Promise<Written> {
+    Object.assign(this.row, also.row);
+    return this.log.append(drafts, also);
+  }
+
+  async #appendAsked(turn: Turn, drafts: readonly Draft[], also: Also): Promise<void> {
+    const asking = this.questions.waits(turn) || turn.state.kind === 'parked';
+    const state = asking ? 'waiting' : 'running';
+    const turns: TurnPatch[] = [{ id: turn.id, state }];
+    await this.append(drafts, { ...also, turns, row: this.columns(state) });
+    this.host.changed(this);
+  }
+
+  #state(): StoredState {
+    const { current } = this;
+    if (this.row.state === 'closed') return 'closed';
+    if (current === undefined) return this.mailbox.waiting.length > 0 ? 'queued' : 'idle';
+    if (current.state.kind === 'running') return this.questions.waits(current) ? 'waiting' : 'running';
+    if (current.state.kind === 'parked') return 'waiting';
+    return current.state.kind === 'ending' ? 'running' : 'queued';
+  }
+
+  #durable(events: readonly StoredEvent[]): void {
+    this.row.headSeq = events.at(-1)?.seq ?? this.row.headSeq;
+    this.transcript?.feed(events);
+    this.arriving?.push(...events);
+    const { num } = this.log;
+    if (num !== undefined) this.host.bus.publish(logTopic(num), events);
+  }
+}
+
+function factsOf(row: SessionRow): SessionFacts {
+  return Object.freeze({
+    id: row.id,
+    key: row.key,
+    project: row.project,
+    agent: row.agent,
+    owner: row.owner,
+    parent: row.parent,
+    metadata: JSON.parse(row.metadata) as JsonObject,
+  });
+}
+
+function spendingOf(host: SessionHost, row: SessionRow): Spending {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = row;
+  return new Spending(
+    host.limits,
+    {
+      usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens },
+      costUsd: row.costUsd,
+      turns: row.turnsEnded,
+      toolCalls: row.toolCalls,
+      ms: row.turnMs,
+    },
+    JSON.parse(row.budget) as Budget,
+  );
+}

@@ -1,0 +1,248 @@
+// Intake: a message on its way into one session, up to its receipt.
+//
+//   I2. A message's place is reserved in the same step that decides about it; a failed append undoes it.
+//   I3. A receipt is given when the input is durable, never before. A refusal writes nothing.
+//   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
+import { SojournError } from '../kernel/errors.ts';
+import type { Millis } from '../kernel/clock.ts';
+import type { Place, Use } from '../keeper/keeper.ts';
+import type { Draft, Written } from '../log/session-log.ts';
+import type { ArtifactRow, OnceRow, SessionPatch, TurnPatch } from '../store/store.ts';
+import type { EventBodies } from '../wire/event.ts';
+import { type Input, textOf } from '../wire/message.ts';
+import type { Budget } from '../wire/session.ts';
+import type { Disposition, Policy, Receipt } from '../wire/turn.ts';
+import { type Conduct, queuedPatch } from './conduct.ts';
+import type { SessionCore } from './core.ts';
+import type { LiveSession } from './live.ts';
+import type { Placement } from './mailbox.ts';
+import { Turn, type TurnSpec } from './turn.ts';
+
+/** A message as the runtime hands it over: checked, with its large parts moved out. */
+export interface Message extends Omit<TurnSpec, 'id' | 'inputs'> {
+  input: Input;
+  /** The input with its large parts still in it. */
+  whole: Input;
+  artifacts: readonly ArtifactRow[];
+  policy: Policy;
+  /** What the message itself named, for the log. */
+  named: { deadlineMs?: Millis; budget?: Budget };
+  once?: { key: string; hash: string };
+}
+
+const SUMMARY_POINTS_MAX = 200;
+
+export class Intake {
+  readonly #core: SessionCore;
+  readonly #conduct: Conduct;
+  /** Keyed messages under way (I9). */
+  readonly #sending = new Map<string, { hash: string; receipt: Promise<Receipt> }>();
+
+  constructor(core: SessionCore, conduct: Conduct) {
+    this.#core = core;
+    this.#conduct = conduct;
+  }
+
+  get busy(): boolean {
+    return this.#sending.size > 0;
+  }
+
+  async send(message: Message): Promise<Receipt> {
+    const { once } = message;
+    if (once === undefined) return this.#accept(message);
+    const { log, host } = this.#core;
+    if (log.num !== undefined && !this.#sending.has(once.key)) {
+      const row = await host.store.once(log.num, once.key, host.clock.now());
+      if (row !== null) return replay(row, once);
+    }
+    const twin = this.#sending.get(once.key);
+    if (twin !== undefined) {
+      if (twin.hash !== once.hash) throw conflict(once.key);
+      const { session, turn, seq } = await twin.receipt;
+      return { session, turn, seq, disposition: 'replayed' };
+    }
+    const receipt = this.#accept(message);
+    this.#sending.set(once.key, { hash: once.hash, receipt });
+    try {
+      return await receipt;
+    } finally {
+      this.#sending.delete(once.key);
+    }
+  }
+
+  #accept(message: Message): Promise<Receipt> {
+    const core = this.#core;
+    if (core.row.state === 'closed' || core.closing) {
+      throw new SojournError('session.closed', `Session ${core.row.key} is closed`);
+    }
+    const exhausted = core.spending.exhausted();
+    if (exhausted !== undefined) {
+      throw new SojournError('budget.exceeded', `Session ${core.row.key} has used up ${exhausted}`);
+    }
+    const { id } = message.input;
+    const placement = core.mailbox.place(
+      {
+        policy: message.policy,
+        kind: message.kind,
+        author: message.author,
+        turn: () => new Turn({ ...message, id, inputs: [message.input] }, 'accepting'),
+      },
+      core.current,
+      core.agent.capabilities,
+    );
+    return placement.kind === 'start' ? this.#start(message, placement.turn) : this.#wait(message, placement);
+  }
+
+  /** Nothing runs or waits: a live and clean session starts in the same append, others when they have an instance. */
+  async #start(message: Message, turn: Turn): Promise<Receipt> {
+    const core = this.#core;
+    const { registry, clock } = core.host;
+    const use = registry.tryUse(core.row.id);
+    const place = use === null ? registry.reserve(core.row.id, core.context) : undefined;
+    core.current = turn;
+    const drafts = [...core.creation(), this.#accepted(message, turn, 'started')];
+    const turns: TurnPatch[] = [{ ...queuedPatch(turn, clock.now()), acceptedEvent: drafts.length - 1 }];
+    if (use !== null) {
+      turn.attempt = 1;
+      turn.startedAt = clock.now();
+      turns.push({
+        id: turn.id,
+        state: 'running',
+        attempt: 1,
+        startedAt: turn.startedAt,
+        startEvent: drafts.length,
+      });
+      drafts.push({ kind: 'turn.started', turn: turn.id, body: { attempt: 1 } });
+    }
+    const undo = (): void => {
+      use?.release();
+      place?.release();
+      if (core.current === turn) core.current = undefined;
+    };
+    const written = await this.#append(
+      message,
+      drafts,
+      turns,
+      core.columns(use === null ? 'queued' : 'running'),
+      turn,
+      'started',
+      undo,
+    );
+    if (written.kind === 'once') return this.#replayed(written.row, message);
+    this.#run(turn, use, place);
+    return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
+  }
+
+  #run(turn: Turn, use: Use<LiveSession> | null, place: Place | undefined): void {
+    if (use === null) void this.#conduct.begin(turn, place);
+    else void this.#conduct.drive(turn, use); // Neither rejects.
+  }
+
+  /** Something runs or waits already. */
+  async #wait(message: Message, placement: Exclude<Placement, { kind: 'start' }>): Promise<Receipt> {
+    const core = this.#core;
+    const { turn } = placement;
+    const disposition =
+      placement.kind === 'queue' ? 'queued' : placement.kind === 'collect' ? 'collected' : 'steered';
+    const stops = placement.kind === 'queue' ? placement.stops : undefined;
+    const drafts: Draft[] = [this.#accepted(message, turn, disposition, stops)];
+    const turns: TurnPatch[] =
+      placement.kind === 'queue' ? [{ ...queuedPatch(turn, core.host.clock.now()), acceptedEvent: 0 }] : [];
+    if (stops !== undefined) {
+      const dropped = message.policy === 'rollback';
+      // Its outcome is decided with this message: a crash before it has unwound finds it here.
+      turns.push({ id: stops.id, outcome: 'cancelled', ...(dropped ? { dropped } : {}) });
+      if (dropped) drafts.push({ kind: 'turn.dropped', turn: stops.id, body: { turn: stops.id } });
+      this.#conduct.stop(stops, {
+        outcome: 'cancelled',
+        reason: `another message came with policy ${message.policy}`,
+      });
+    }
+    const joined = placement.kind === 'queue' ? undefined : turn.join();
+    const undo = (): void => {
+      core.mailbox.undo(placement);
+      joined?.();
+    };
+    const written = await this.#append(message, drafts, turns, core.columns(), turn, disposition, undo);
+    if (written.kind === 'once') return this.#replayed(written.row, message);
+    if (placement.kind === 'queue') this.#conduct.queued(turn);
+    if (placement.kind === 'collect') turn.spec.inputs.push(message.input);
+    if (placement.kind === 'steer') turn.inbox.push({ logged: message.input, whole: message.whole });
+    joined?.();
+    this.#conduct.pump();
+    return {
+      session: core.row.id,
+      turn: turn.id,
+      seq: written.firstSeq - 1,
+      disposition,
+      ...(placement.kind === 'queue' ? { position: placement.position } : {}),
+      ...(stops === undefined ? {} : { stopped: stops.id }),
+    };
+  }
+
+  async #append(
+    message: Message,
+    drafts: readonly Draft[],
+    turns: readonly TurnPatch[],
+    columns: SessionPatch,
+    turn: Turn,
+    disposition: Disposition,
+    undo: () => void,
+  ): Promise<Written> {
+    const core = this.#core;
+    const row: SessionPatch = { ...columns, lastActiveAt: core.host.clock.now() };
+    if (core.row.summary === null) row.summary = summaryOf(message.input);
+    const once = message.once && {
+      ...message.once,
+      receipt: JSON.stringify({ session: core.row.id, turn: turn.id, disposition }),
+      expiresAt: core.host.clock.now() + core.host.limits.onceMs,
+    };
+    try {
+      const also = { row, turns, artifacts: message.artifacts, ...(once === undefined ? {} : { once }) };
+      const written = await core.append(drafts, also);
+      if (written.kind === 'once') undo();
+      return written;
+    } catch (error) {
+      undo(); // I2
+      throw error;
+    }
+  }
+
+  #accepted(message: Message, turn: Turn, disposition: Disposition, stops?: Turn): Draft {
+    const { policy, kind, author, channel, metadata, named, input } = message;
+    const body: EventBodies['turn.accepted'] = {
+      input,
+      policy,
+      disposition,
+      kind,
+      author,
+      channel,
+      ...named,
+    };
+    if (Object.keys(metadata).length > 0) body.metadata = metadata;
+    if (!message.canAsk) body.canAsk = false;
+    if (stops !== undefined) body.stopped = stops.id;
+    return { kind: 'turn.accepted', turn: turn.id, body };
+  }
+
+  #replayed(row: OnceRow, message: Message): Receipt {
+    this.#conduct.pump();
+    return replay(row, message.once ?? { key: row.key, hash: row.hash });
+  }
+}
+
+function replay(row: OnceRow, once: { key: string; hash: string }): Receipt {
+  if (row.hash !== once.hash) throw conflict(once.key);
+  const { session, turn } = JSON.parse(row.receipt) as Receipt;
+  return { session, turn, seq: row.seq - 1, disposition: 'replayed' };
+}
+
+function conflict(key: string): SojournError {
+  return new SojournError('idempotency.conflict', `Idempotency-Key ${key} was used with another body`);
+}
+
+/** The beginning of what was said first. */
+function summaryOf(input: Input): string {
+  const text = textOf(input.parts).replaceAll(/\s+/gu, ' ').trim();
+  return [...text.slice(0, SUMMARY_POINTS_MAX * 2)].slice(0, SUMMARY_POINTS_MAX).join('');
+}

@@ -1,0 +1,114 @@
+// Live session: an agent's instance with everything that lives and dies with it.
+//
+//   V1. A resource is opened once per name, however many ask; a failed opening is not remembered.
+//   V2. Closing closes the instance first, then its resources, last opened first, each within `closeMsMax`;
+//       one failure stops none of the others.
+//   V3. A closed live session opens nothing.
+import { SojournError } from '../kernel/errors.ts';
+import type { Clock, Millis } from '../kernel/clock.ts';
+import type { Logger } from '../kernel/logger.ts';
+import type { Agent, Answer, Instance, SessionFacts } from '../agent/agent.ts';
+import type { Transcript } from '../log/transcript.ts';
+
+export interface LiveParts {
+  facts: SessionFacts;
+  agent: Agent;
+  instance: Instance;
+  /** Fed with the session's events while it lives. */
+  transcript: Transcript;
+  clock: Clock;
+  logger: Logger;
+  closeMsMax: Millis;
+}
+
+interface Resource {
+  name: string;
+  thing: unknown;
+  close(): Promise<void>;
+}
+
+export class LiveSession {
+  readonly facts: SessionFacts;
+  readonly agent: Agent;
+  readonly instance: Instance;
+  readonly transcript: Transcript;
+  /** Answers a person gave with `remember`, by tool and the hash of its input. */
+  readonly remembered = new Map<string, Answer>();
+  readonly #parts: LiveParts;
+  readonly #opened: Resource[] = [];
+  readonly #opening = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+    this.facts = parts.facts;
+    this.agent = parts.agent;
+    this.instance = parts.instance;
+    this.transcript = parts.transcript;
+  }
+
+  /** V1. The caller names the type; one name is one type. */
+  resource<Thing>(
+    name: string,
+    open: () => Promise<Thing>,
+    close: (thing: Thing) => Promise<void>,
+  ): Promise<Thing> {
+    if (this.#closed) return Promise.reject(this.#gone(name));
+    const known = this.#opening.get(name);
+    if (known !== undefined) return known as Promise<Thing>;
+    const opening = this.#open(name, open, close);
+    this.#opening.set(name, opening);
+    return opening;
+  }
+
+  async #open<Thing>(
+    name: string,
+    open: () => Promise<Thing>,
+    close: (thing: Thing) => Promise<void>,
+  ): Promise<Thing> {
+    try {
+      const thing = await open();
+      const resource = { name, thing, close: () => close(thing) };
+      if (this.#closed) {
+        await this.#bounded(`resource ${name}`, resource.close); // V3
+        throw this.#gone(name);
+      }
+      this.#opened.push(resource);
+      return thing;
+    } catch (error) {
+      this.#opening.delete(name);
+      throw error;
+    }
+  }
+
+  /** V2. Idempotent; never rejects. */
+  async close(reason: string): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#bounded('instance', async () => this.instance.close(reason));
+    for (let last = this.#opened.pop(); last !== undefined; last = this.#opened.pop()) {
+      await this.#bounded(`resource ${last.name}`, last.close);
+    }
+  }
+
+  async #bounded(what: string, close: () => Promise<void>): Promise<void> {
+    const { clock, logger, closeMsMax, facts } = this.#parts;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const timer = clock.after(closeMsMax, () =>
+          reject(new SojournError('keeper.hung', `Closing ${what} took over ${closeMsMax} ms`)),
+        );
+        Promise.resolve()
+          .then(close)
+          .then(resolve, reject)
+          .finally(() => timer.cancel());
+      });
+    } catch (error) {
+      logger.warn('live.close_failed', { session: facts.id, what, error });
+    }
+  }
+
+  #gone(name: string): SojournError {
+    return new SojournError('keeper.gone', `Session ${this.facts.id} is being put away and opens no ${name}`);
+  }
+}

@@ -1,0 +1,172 @@
+// Questions: what the turns of one session ask a person, and how the answers find their way back.
+//
+//   Q1. A question is recorded by turn and key. The same key asked again gets the recorded answer.
+//   Q2. It is closed exactly once: answered, expired, or void because its turn is over.
+//   Q3. Expiry is decided by the stored time before an answer is taken; the timer only wakes those who wait.
+//   Q4. An approval is bound to the hash of the exact input it shows.
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../kernel/json.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Clock, Millis, Timer } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Answer, Question } from '../agent/agent.ts';
+import type { Also, Draft } from '../log/session-log.ts';
+import { timeText } from '../log/event.ts';
+import type { RequestPatch } from '../store/store.ts';
+import type { AnswerCall } from '../wire/calls.ts';
+import type { Ask, AskEnd, Turn } from './turn.ts';
+
+export interface QuestionsOptions {
+  clock: Clock;
+  ids: Ids;
+  requestMs: Millis;
+  /** Appends with the turn's and the session's rows as they are after the change. */
+  append(turn: Turn, drafts: readonly Draft[], also: Also): Promise<void>;
+  /** An answer arrived for a turn that holds no instance, or its question expired. */
+  wake(turn: Turn): void;
+}
+
+export class Questions {
+  readonly #options: QuestionsOptions;
+  readonly #open = new Map<string, { turn: Turn; ask: Ask; key: string; timer: Timer; closing: boolean }>();
+
+  constructor(options: QuestionsOptions) {
+    this.#options = options;
+  }
+
+  isOpen(request: string): boolean {
+    return this.#open.has(request);
+  }
+
+  /** Any of this turn's questions still waits. */
+  waits(turn: Turn): boolean {
+    for (const open of this.#open.values()) if (open.turn === turn && !open.closing) return true;
+    return false;
+  }
+
+  /** Opens a question and resolves when it is durable. Its end arrives at `answered`. */
+  async open(turn: Turn, key: string, question: Question, answered: (end: AskEnd) => void): Promise<Ask> {
+    const { clock, ids, requestMs } = this.#options;
+    const openedAt = clock.now();
+    const expiresAt = openedAt + Math.min(question.expiresMs ?? requestMs, requestMs);
+    const ask: Ask = { request: ids.id(), question, openedAt, expiresAt, state: { kind: 'open', answered } };
+    turn.asks.set(key, ask);
+    this.watch(turn, key, ask);
+    const body = {
+      request: ask.request,
+      kind: question.kind,
+      key,
+      text: question.text,
+      expiresAt: timeText(expiresAt),
+      ...(question.options === undefined ? {} : { options: question.options }),
+      ...(question.tool === undefined
+        ? {}
+        : { tool: { ...question.tool, inputHash: toolHash(question.tool) } }),
+    };
+    const row: RequestPatch = {
+      id: ask.request,
+      turn: turn.id,
+      key,
+      state: 'open',
+      openedAt,
+      expiresAt,
+      openedEvent: 0,
+    };
+    await this.#options.append(turn, [{ kind: 'request.opened', turn: turn.id, body }], { requests: [row] });
+    return ask;
+  }
+
+  /** Takes care of a question that is open already: a new one, or one that recovery found. */
+  watch(turn: Turn, key: string, ask: Ask): void {
+    const delay = Math.max(0, ask.expiresAt - this.#options.clock.now());
+    const timer = this.#options.clock.after(delay, () => void this.#expire(ask.request));
+    this.#open.set(ask.request, { turn, ask, key, timer, closing: false });
+  }
+
+  /** Throws `request.not_found` or `request.closed`; resolves when the answer is durable. */
+  async answer(request: string, call: AnswerCall, by: string | null): Promise<void> {
+    const open = this.#open.get(request);
+    if (open === undefined || open.closing) {
+      throw new SojournError('request.closed', `Request ${request} is not open any more`);
+    }
+    if (this.#options.clock.now() > open.ask.expiresAt) {
+      await this.#expire(request); // Q3
+      throw new SojournError(
+        'request.closed',
+        `Request ${request} expired at ${timeText(open.ask.expiresAt)}`,
+      );
+    }
+    const answer: Answer = {
+      decision: call.decision,
+      ...(call.answer === undefined ? {} : { answer: call.answer }),
+      ...(call.remember === undefined ? {} : { remember: call.remember }),
+    };
+    await this.#close(request, { kind: 'answered', ...answer }, by);
+  }
+
+  /** What an ending turn appends about its questions that nobody answered (Q2). */
+  voidAll(turn: Turn): { drafts: Draft[]; requests: RequestPatch[] } {
+    const drafts: Draft[] = [];
+    const requests: RequestPatch[] = [];
+    for (const [request, open] of this.#open) {
+      if (open.turn !== turn || open.closing) continue;
+      this.#forget(request, { kind: 'void' });
+      requests.push({ id: request, state: 'closed', closedEvent: drafts.length });
+      drafts.push({ kind: 'request.closed', turn: turn.id, body: { request, decision: 'void', by: null } });
+    }
+    return { drafts, requests };
+  }
+
+  /** The session leaves memory: timers stop, nothing is written. */
+  drop(): void {
+    for (const open of this.#open.values()) open.timer.cancel();
+    this.#open.clear();
+  }
+
+  async #expire(request: string): Promise<void> {
+    const open = this.#open.get(request);
+    if (open === undefined || open.closing) return;
+    try {
+      await this.#close(request, { kind: 'expired' }, null);
+    } catch {
+      // The log broke; the session is dropped, and recovery finds the question expired.
+    }
+  }
+
+  async #close(request: string, end: AskEnd, by: string | null): Promise<void> {
+    const open = this.#open.get(request);
+    if (open === undefined) return;
+    open.closing = true;
+    const { turn } = open;
+    const decision = end.kind === 'answered' ? end.decision : end.kind;
+    const body = {
+      request,
+      decision,
+      by,
+      ...(end.kind === 'answered' && end.answer !== undefined ? { answer: end.answer } : {}),
+      ...(end.kind === 'answered' && end.remember !== undefined ? { remember: end.remember } : {}),
+    };
+    await this.#options.append(turn, [{ kind: 'request.closed', turn: turn.id, body }], {
+      requests: [{ id: request, state: 'closed', closedEvent: 0 }],
+    });
+    this.#forget(request, end);
+    if (turn.state.kind === 'parked') this.#options.wake(turn);
+  }
+
+  #forget(request: string, end: AskEnd): void {
+    const open = this.#open.get(request);
+    if (open === undefined) return;
+    open.timer.cancel();
+    this.#open.delete(request);
+    const { state } = open.ask;
+    open.ask.state = { kind: 'closed', end };
+    if (state.kind === 'open') state.answered(end);
+  }
+}
+
+/** Q4. */
+export function toolHash(tool: { name: string; input: unknown }): string {
+  return createHash('sha256')
+    .update(canonicalJson([tool.name, tool.input ?? null]))
+    .digest('hex');
+}

@@ -1,0 +1,229 @@
+// Recovery: what a session's log says a process left behind, and how it goes on.
+//
+//   Y1. A running turn of an agent with `rerun: safe` runs again, at most `crashAttemptsMax` times after crashes; any other
+//       ends `interrupted`: what it said is kept, open tool calls are sealed as unknown, its questions are void.
+//   Y2. A turn whose end was decided already ends as decided.
+//   Y3. Turns that waited wait again, in their order. A safe turn that waits for a person goes on waiting.
+//   Y4. What was offered to a turn and not taken is offered again, or becomes the next turn.
+//   Y5. All of it is written in appends of a new epoch: whoever wrote before writes no more.
+import type { Draft } from '../log/session-log.ts';
+import { bodyOf } from '../log/event.ts';
+import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
+import type { StoredEvent, TurnPatch, TurnRow } from '../store/store.ts';
+import type { EventBodies } from '../wire/event.ts';
+import type { Outcome } from '../wire/turn.ts';
+import { Composer } from './composer.ts';
+import { type Conduct, requeue } from './conduct.ts';
+import type { SessionCore } from './core.ts';
+import { Turn } from './turn.ts';
+
+export async function recover(core: SessionCore, conduct: Conduct): Promise<void> {
+  const { store } = core.host;
+  const rows = await store.openTurns(core.row.num);
+  if (rows.length === 0) return finishDelivery(core);
+  const first = Math.min(...rows.map((row) => row.acceptedSeq));
+  const events = await readFrom(core, first - 1);
+  const transcript = new Transcript();
+  transcript.feed(events.filter((event) => (TRANSCRIPT_KINDS as readonly string[]).includes(event.kind)));
+  const parked: Turn[] = [];
+  for (const row of rows) {
+    const turn = turnOf(core, row, events, transcript);
+    const begun = row.state !== 'queued';
+    const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
+    offer(turn, transcript);
+    if (row.outcome !== null) await end(core, turn, row, events, row.outcome as Outcome); // Y2
+    else if (!begun) core.mailbox.put(turn, 'last'); // Y3
+    else if (safe && row.state === 'waiting') parked.push(turn);
+    else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn, transcript);
+    else await end(core, turn, row, events, 'interrupted'); // Y1
+  }
+  for (const turn of parked) park(core, conduct, turn);
+  await core.append([], { row: core.columns() });
+  conduct.pump();
+}
+
+/** A child whose turn is over, but whose parent may not have its result. */
+async function finishDelivery(core: SessionCore): Promise<void> {
+  if (core.row.state === 'idle' || core.row.state === 'closed') return;
+  const [last] = await core.host.store.turns(core.row.num, { limit: 1 });
+  if (core.row.parent !== null && last?.kind === 'child') await core.host.deliver(core, last.id);
+  await core.append([], { row: core.columns() });
+}
+
+async function readFrom(core: SessionCore, after: number): Promise<StoredEvent[]> {
+  const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
+  const events: StoredEvent[] = [];
+  for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
+    page = await core.host.store.read(core.row.num, events.at(-1)?.seq ?? after, { eventsMax, bytesMax });
+    events.push(...page);
+  }
+  return events;
+}
+
+function turnOf(
+  core: SessionCore,
+  row: TurnRow,
+  events: readonly StoredEvent[],
+  transcript: Transcript,
+): Turn {
+  const accepted = events.find((event) => event.kind === 'turn.accepted' && event.turn === row.id);
+  const body: Partial<EventBodies['turn.accepted']> =
+    accepted === undefined ? {} : bodyOf(accepted, 'turn.accepted');
+  const turn = new Turn(
+    {
+      id: row.id,
+      kind: row.kind as EventBodies['turn.accepted']['kind'],
+      author: body.author ?? null,
+      channel: body.channel ?? null,
+      inputs: transcript.inputs(row.id),
+      metadata: body.metadata ?? {},
+      budget: body.budget ?? {},
+      deadlineMs: body.deadlineMs ?? core.host.limits.turnMs,
+      canAsk: body.canAsk ?? true,
+      acceptedAt: row.acceptedAt,
+    },
+    row.state === 'waiting' ? 'parked' : 'queued',
+  );
+  turn.attempt = row.attempt;
+  turn.crashAttempts = row.crashAttempts;
+  turn.rank = row.rank;
+  turn.startedAt = row.startedAt;
+  turn.usage = usageOf(row);
+  turn.costUsd = row.costUsd;
+  askedOf(turn, events);
+  return turn;
+}
+
+function usageOf(row: TurnRow): Turn['usage'] {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = row;
+  return { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
+}
+
+/** What the turn asked, and what was answered. */
+function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
+  const keys = new Map<string, string>();
+  for (const event of events) {
+    if (event.turn !== turn.id) continue;
+    if (event.kind === 'request.opened') {
+      const { request, key, kind, text, options, tool, expiresAt } = bodyOf(event, 'request.opened');
+      keys.set(request, key);
+      turn.asks.set(key, {
+        request,
+        question: {
+          kind,
+          text,
+          ...(options === undefined ? {} : { options }),
+          ...(tool === undefined ? {} : { tool }),
+        },
+        openedAt: event.at,
+        expiresAt: Date.parse(expiresAt),
+        state: { kind: 'open', answered: () => undefined },
+      });
+    }
+    if (event.kind === 'request.closed') {
+      const { request, decision, answer, remember } = bodyOf(event, 'request.closed');
+      const ask = turn.asks.get(keys.get(request) ?? '');
+      if (ask === undefined) continue;
+      const extras = {
+        ...(answer === undefined ? {} : { answer }),
+        ...(remember === undefined ? {} : { remember }),
+      };
+      const answered = decision === 'allow' || decision === 'deny';
+      ask.state = {
+        kind: 'closed',
+        end: answered ? { kind: 'answered', decision, ...extras } : { kind: decision },
+      };
+    }
+  }
+}
+
+/** Y4. */
+function offer(turn: Turn, transcript: Transcript): void {
+  for (const input of transcript.offered(turn.id)) turn.inbox.push({ logged: input, whole: input });
+}
+
+/** Y1. What an earlier attempt took while it ran is offered to this one too. */
+function again(core: SessionCore, turn: Turn, transcript: Transcript): void {
+  turn.crashAttempts += 1;
+  turn.inbox.unshift(...transcript.steered(turn.id).map((input) => ({ logged: input, whole: input })));
+  core.mailbox.put(turn, 'first');
+}
+
+/** Y3. */
+function park(core: SessionCore, conduct: Conduct, turn: Turn): void {
+  core.current = turn;
+  for (const [key, ask] of turn.asks) if (ask.state.kind === 'open') core.questions.watch(turn, key, ask);
+  if (!core.questions.waits(turn)) conduct.wake(turn);
+}
+
+async function end(
+  core: SessionCore,
+  turn: Turn,
+  row: TurnRow,
+  events: readonly StoredEvent[],
+  outcome: Outcome,
+): Promise<void> {
+  const { drafts, text } = sealed(turn, row, events);
+  const requests: { id: string; state: 'closed'; closedEvent: number }[] = [];
+  for (const ask of turn.asks.values()) {
+    if (ask.state.kind !== 'open') continue;
+    requests.push({ id: ask.request, state: 'closed', closedEvent: drafts.length });
+    drafts.push({
+      kind: 'request.closed',
+      turn: turn.id,
+      body: { request: ask.request, decision: 'void', by: null },
+    });
+  }
+  const now = core.host.clock.now();
+  const error = { code: `turn.${outcome}`, message: 'the process ended while the turn was running' };
+  const turns: TurnPatch[] = requeue(core, turn, drafts); // Y4
+  turns.push({ id: turn.id, state: 'done', outcome, endedAt: now, endEvent: drafts.length });
+  const { usage, costUsd } = turn;
+  drafts.push({ kind: 'turn.ended', turn: turn.id, body: { outcome, text, error, usage, costUsd } });
+  core.spending.spent.turns += 1;
+  const columns = { turnsEnded: core.spending.spent.turns, lastActiveAt: now };
+  await core.append(drafts, { turns, requests, row: columns });
+  core.host.ended(outcome);
+}
+
+/** What the last attempt had said, as messages, and a result for every call it left open. */
+function sealed(turn: Turn, row: TurnRow, events: readonly StoredEvent[]): { drafts: Draft[]; text: string } {
+  const composer = new Composer();
+  const calls = new Map<string, string>();
+  for (const event of events) {
+    if (event.turn !== turn.id || event.seq <= (row.startSeq ?? 0)) continue;
+    if (event.kind === 'turn.started') {
+      composer.close();
+      calls.clear();
+    }
+    if (event.kind === 'text.delta' || event.kind === 'reasoning.delta') {
+      const { text, message } = bodyOf(event, event.kind);
+      composer.say(event.kind === 'text.delta' ? 'text' : 'reasoning', text, message);
+    }
+    if (event.kind === 'message') {
+      const { role, parts, message } = bodyOf(event, 'message');
+      composer.said(role, parts, message);
+    }
+    if (event.kind === 'tool.called') {
+      const { call, name, input } = bodyOf(event, 'tool.called');
+      calls.set(call, name);
+      composer.called(call, name, input);
+    }
+    if (event.kind === 'tool.returned') {
+      const { call, isError, ...result } = bodyOf(event, 'tool.returned');
+      const name = calls.get(call) ?? '';
+      calls.delete(call);
+      composer.returned({ type: 'tool-result', call, name, output: result.output ?? null, isError });
+    }
+  }
+  const drafts: Draft[] = [];
+  for (const [call, name] of calls) {
+    drafts.push({ kind: 'tool.returned', turn: turn.id, body: { call, isError: true, unknown: true } });
+    composer.returned({ type: 'tool-result', call, name, output: 'unknown', isError: true });
+  }
+  const { text } = composer;
+  for (const { message, role, parts } of composer.close()) {
+    drafts.push({ kind: 'message', turn: turn.id, body: { message, role, parts, partial: true } });
+  }
+  return { drafts, text };
+}

@@ -1,0 +1,208 @@
+// Session: one conversation, as the runtime holds it in memory.
+//
+// Owns: its core (row, log, mailbox), the way in (intake), the way through (conduct). Does not own: the agent's
+// instance (the registry keeps it), who may call (the runtime checks), other sessions.
+//
+//   I5. When the log breaks everything in memory is given up and the session is forgotten; the store knows the rest.
+//   I6. Nothing holds a session in memory that neither works, nor is live, nor is being asked something.
+//   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
+import { SojournError } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
+import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
+import type { EvictReason } from '../keeper/keeper.ts';
+import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
+import type { AnswerCall, CancelResult } from '../wire/calls.ts';
+import type { Receipt } from '../wire/turn.ts';
+import { Conduct } from './conduct.ts';
+import { SessionCore } from './core.ts';
+import type { SessionHost } from './host.ts';
+import { Intake, type Message } from './intake.ts';
+import type { LiveSession } from './live.ts';
+import { recover } from './recovery.ts';
+import type { Turn } from './turn.ts';
+
+export class Session {
+  readonly core: SessionCore;
+  readonly conduct: Conduct;
+  readonly #intake: Intake;
+  /** Callers that are working with it right now (I6). */
+  #users = 0;
+  #closing: Promise<void> | undefined;
+
+  /** `fresh` is what the first append makes; without it the row is in the store. */
+  constructor(host: SessionHost, row: SessionRow, fresh?: NewSession) {
+    this.core = new SessionCore(host, row, fresh, {
+      wake: (turn) => this.conduct.wake(turn),
+      broken: (error) => this.#broken(error),
+    });
+    this.conduct = new Conduct(this.core, () => this.#complete());
+    this.#intake = new Intake(this.core, this.conduct);
+  }
+
+  get id(): string {
+    return this.core.row.id;
+  }
+
+  /** Takes up what a crash left; the session accepts messages when it resolves. */
+  recover(): Promise<void> {
+    return recover(this.core, this.conduct);
+  }
+
+  send(message: Message): Promise<Receipt> {
+    return this.#intake.send(message);
+  }
+
+  /** Makes it without a message. Does nothing when it is there. */
+  async create(): Promise<void> {
+    const drafts = this.core.creation();
+    if (drafts.length > 0) await this.core.append(drafts, { row: {} });
+    else if (this.core.log.num === undefined) await this.core.log.settled();
+  }
+
+  /** Changes columns that no event speaks of. */
+  async update(patch: SessionPatch): Promise<void> {
+    await this.core.append([], { row: patch });
+    if (patch.budget !== undefined)
+      this.core.spending.budget = JSON.parse(patch.budget) as typeof this.core.spending.budget;
+  }
+
+  /** The turn in memory with this id. */
+  turn(id: string): Turn | undefined {
+    return this.turns().find((turn) => turn.id === id);
+  }
+
+  /** The current turn and those that wait, in order. */
+  turns(): readonly Turn[] {
+    const { current, mailbox } = this.core;
+    return current === undefined ? [...mailbox.waiting] : [current, ...mailbox.waiting];
+  }
+
+  get working(): boolean {
+    return this.turns().length > 0 || this.#intake.busy || this.#closing !== undefined;
+  }
+
+  /** Resolves when the turn has unwound, with the outcome it really had. */
+  async cancel(turn: Turn, reason: string): Promise<CancelResult> {
+    const changed = this.conduct.stop(turn, { outcome: 'cancelled', reason });
+    const { outcome } = await turn.over;
+    return { outcome, changed: changed && outcome === 'cancelled' };
+  }
+
+  /** The running turn and all that wait; those that wait first, so that none of them starts. */
+  async cancelAll(reason: string): Promise<string[]> {
+    const turns = this.turns().toReversed();
+    const results = await Promise.all(turns.map((turn) => this.cancel(turn, reason)));
+    return turns
+      .filter((_, index) => results[index]?.changed)
+      .map((turn) => turn.id)
+      .toReversed();
+  }
+
+  async answer(request: string, call: AnswerCall, by: string | null): Promise<void> {
+    await this.core.questions.answer(request, call, by);
+  }
+
+  /** Throws `session.busy` while anything runs or waits. False: it was not live. */
+  async evict(reason: EvictReason): Promise<boolean> {
+    const first = this.turns()[0];
+    if (first !== undefined) throw new SojournError('session.busy', `Turn ${first.id} has not ended`);
+    return this.core.host.registry.evict(this.id, reason);
+  }
+
+  /** I10. */
+  close(reason: string): Promise<void> {
+    if (this.core.row.state === 'closed') return Promise.resolve();
+    this.#closing ??= this.#close(reason).finally(() => {
+      this.#closing = undefined;
+      this.core.host.changed(this.core);
+    });
+    return this.#closing;
+  }
+
+  async #close(reason: string): Promise<void> {
+    const { core } = this;
+    core.closing = true;
+    try {
+      await this.cancelAll(`the session is being closed: ${reason}`);
+      await core.host.cancelChildren(core, null, 'its parent was closed');
+      await core.host.registry.close(core.row.id, 'closed');
+      await core.append([{ kind: 'session.closed', turn: null, body: { reason } }], {
+        row: { state: 'closed', turn: null, queued: 0, lastActiveAt: core.host.clock.now() },
+      });
+    } finally {
+      core.closing = false;
+    }
+  }
+
+  #complete(): void {
+    this.close('completed').catch((error: unknown) => {
+      this.core.host.logger.error('session.close_failed', { session: this.id, error });
+    });
+  }
+
+  /** Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. */
+  async readTranscript(): Promise<Transcript> {
+    const { core } = this;
+    const transcript = new Transcript();
+    const arriving: StoredEvent[] = [];
+    core.arriving = arriving;
+    await core.log.settled();
+    const { num } = core.log;
+    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
+    for (let page: readonly StoredEvent[] | undefined; num !== undefined && page?.length !== 0;) {
+      page = await core.host.store.read(num, transcript.lastSeq, {
+        eventsMax,
+        bytesMax,
+        kinds: TRANSCRIPT_KINDS,
+      });
+      transcript.feed(page);
+    }
+    transcript.feed(arriving);
+    core.arriving = undefined;
+    core.transcript = transcript;
+    return transcript;
+  }
+
+  /** What must not be lost when an instance leaves memory. */
+  async flush(live: LiveSession, reason: EvictReason): Promise<void> {
+    const { core } = this;
+    const well = reason !== 'deadline' && reason !== 'error';
+    const snapshot: Json | undefined = well ? await live.instance.snapshot() : undefined;
+    const also = snapshot === undefined ? {} : { snapshot: JSON.stringify(snapshot) };
+    if (reason === 'remade') return; // Its replacement took the snapshot over; `session.remade` says so.
+    await core.append([{ kind: 'session.evicted', turn: null, body: { reason } }], { ...also, row: {} });
+  }
+
+  /** The live session left memory. */
+  left(live: LiveSession): void {
+    if (this.core.transcript === live.transcript) this.core.transcript = undefined;
+  }
+
+  /** Keeps the session in memory while `work` runs. */
+  async using<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#users += 1;
+    try {
+      return await work();
+    } finally {
+      this.#users -= 1;
+      if (this.#users === 0) this.core.host.changed(this.core);
+    }
+  }
+
+  /** I6. */
+  get needed(): boolean {
+    return this.#users > 0 || this.working || this.core.log.inFlightBytes > 0;
+  }
+
+  /** It leaves memory: nothing more is written, nothing is waited for. */
+  drop(error: unknown): void {
+    this.core.questions.drop();
+    for (const turn of this.turns()) turn.abandon(error);
+  }
+
+  /** I5. */
+  #broken(error: unknown): void {
+    this.core.host.logger.error('log.broken', { session: this.id, error });
+    this.core.host.giveUp(this.core, error);
+  }
+}

@@ -1,0 +1,320 @@
+// Turn run: drives one attempt of one turn through the agent's instance.
+//
+//   R1. Events are appended in the order the agent yields them. `tool.called` is durable before the agent is pulled
+//       again; other events are pipelined while the log has room.
+//   R2. After a stop only results and usage of what had begun are kept: what was said before stays, nothing is added.
+//   R3. An agent that does not end within `cancelMsMax` of its signal is given up; the caller retires it.
+//   R4. The deadline counts running time: it stands still while a person is asked.
+//   R5. Every tool call that was begun has a result when the attempt is over; what nobody knows is `unknown`.
+import { SojournError } from '../kernel/errors.ts';
+import type { Clock, Millis, Timer } from '../kernel/clock.ts';
+import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
+import type { Overflow } from '../context/overflow.ts';
+import type { Draft, SessionLog } from '../log/session-log.ts';
+import type { ArtifactRow } from '../store/store.ts';
+import type { Part, ToolResultPart } from '../wire/message.ts';
+import type { TurnError } from '../wire/turn.ts';
+import { Composer } from './composer.ts';
+import type { LiveSession } from './live.ts';
+import type { Spending } from './spending.ts';
+import type { Stop, Turn } from './turn.ts';
+
+export type RunEnd =
+  | { kind: 'completed' }
+  | { kind: 'failed'; error: TurnError }
+  | { kind: 'stopped'; stop: Stop; gaveUp: boolean }
+  /** It asked a person, and goes on in a new attempt. */
+  | { kind: 'suspended'; gaveUp: boolean }
+  /** The log broke: there is nothing more to say. */
+  | { kind: 'lost'; error: unknown };
+
+export interface TurnRunOptions {
+  turn: Turn;
+  live: LiveSession;
+  log: SessionLog;
+  overflow: Overflow;
+  spending: Spending;
+  clock: Clock;
+  abort: AbortController;
+  /** Running time of all attempts, and how the turn ends when it is used up. */
+  deadlineMs: Millis;
+  deadlineOutcome: 'expired' | 'budget';
+  cancelMsMax: Millis;
+}
+
+/** A text piece of more characters is cut into several events. */
+const DELTA_CHARS_MAX = 32_768;
+
+export class TurnRun {
+  readonly #options: TurnRunOptions;
+  readonly #composer = new Composer();
+  /** Called and not returned. */
+  readonly #calls = new Map<string, string>();
+  readonly #artifacts: ArtifactRow[] = [];
+  #deadline: Timer | undefined;
+  #grace: Timer | undefined;
+  /** Since when the deadline runs; undefined while it stands still (R4). */
+  #runningSince: Millis | undefined;
+  #asking = 0;
+  #suspended = false;
+  #gaveUp = false;
+  #giveUp: (() => void) | undefined;
+
+  constructor(options: TurnRunOptions) {
+    this.#options = options;
+    options.abort.signal.addEventListener('abort', () => this.#armGrace(), { once: true });
+  }
+
+  get text(): string {
+    return this.#composer.text;
+  }
+
+  leftMs(): Millis {
+    const { turn, clock, deadlineMs } = this.#options;
+    const running = this.#runningSince === undefined ? 0 : clock.monotonic() - this.#runningSince;
+    return Math.max(0, deadlineMs - turn.ranMs - running);
+  }
+
+  async drive(agentTurn: AgentTurn): Promise<RunEnd> {
+    this.#resume();
+    try {
+      await this.#pullAll(agentTurn);
+      return this.#end(undefined);
+    } catch (error) {
+      return this.#end(error);
+    } finally {
+      this.#pause();
+      this.#grace?.cancel();
+    }
+  }
+
+  /** While a person is asked the deadline stands still. Returns the call that ends the waiting. */
+  waiting(): () => void {
+    this.#asking += 1;
+    if (this.#asking === 1) this.#pause();
+    return () => {
+      this.#asking -= 1;
+      if (this.#asking === 0) this.#resume();
+    };
+  }
+
+  /** This attempt ends here; the next one finds the answer. */
+  suspend(): void {
+    this.#suspended = true;
+    this.#options.abort.abort(
+      new SojournError('turn.suspended', `Turn ${this.#options.turn.id} waits for a person`),
+    );
+  }
+
+  /** What is left to say when the attempt is over: whole messages and the results of open calls (R5). */
+  async closing(partial: boolean): Promise<{ drafts: Draft[]; artifacts: ArtifactRow[] }> {
+    const drafts: Draft[] = [];
+    const { turn } = this.#options;
+    for (const [call, name] of this.#calls) {
+      drafts.push({ kind: 'tool.returned', turn: turn.id, body: { call, isError: true, unknown: true } });
+      this.#composer.returned({ type: 'tool-result', call, name, output: 'unknown', isError: true });
+    }
+    this.#calls.clear();
+    await this.#flush(drafts, partial);
+    return { drafts, artifacts: this.#artifacts };
+  }
+
+  async #pullAll(agentTurn: AgentTurn): Promise<void> {
+    const { live, log } = this.#options;
+    const iterator = live.instance.run(agentTurn)[Symbol.asyncIterator]();
+    for (;;) {
+      const room = log.room();
+      if (room !== undefined) await room;
+      const step = await this.#pull(() => iterator.next());
+      if (step === undefined || step.done === true) return;
+      await this.#take(step.value);
+      if (!this.#stopped) continue;
+      // It stands at a yield: it ends there, without going on to what it would have done next (R2).
+      await this.#pull(async () => iterator.return?.());
+      return;
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#suspended || this.#options.turn.stop !== undefined;
+  }
+
+  /** Undefined when it was given up (R3). One promise a pull: nothing piles up on a long-lived one. */
+  #pull<Step>(step: () => Promise<Step>): Promise<Step | undefined> {
+    if (this.#gaveUp) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => resolve(undefined);
+      step().then(resolve, reject);
+    });
+  }
+
+  #armGrace(): void {
+    const { clock, cancelMsMax } = this.#options;
+    this.#grace = clock.after(cancelMsMax, () => {
+      this.#gaveUp = true;
+      this.#giveUp?.();
+    });
+  }
+
+  #resume(): void {
+    const { clock, turn } = this.#options;
+    if (this.#runningSince !== undefined) return;
+    this.#deadline = clock.after(this.leftMs(), () => {
+      turn.stopFor({
+        outcome: this.#options.deadlineOutcome,
+        reason: `it ran longer than ${this.#options.deadlineMs} ms`,
+      });
+    });
+    this.#runningSince = clock.monotonic();
+  }
+
+  #pause(): void {
+    this.#deadline?.cancel();
+    if (this.#runningSince === undefined) return;
+    this.#options.turn.ranMs += this.#options.clock.monotonic() - this.#runningSince;
+    this.#runningSince = undefined;
+  }
+
+  #end(thrown: unknown): RunEnd {
+    const { turn, log } = this.#options;
+    if (log.broken)
+      return { kind: 'lost', error: thrown ?? new SojournError('log.poisoned', 'The log broke') };
+    if (turn.stop !== undefined) return { kind: 'stopped', stop: turn.stop, gaveUp: this.#gaveUp };
+    if (this.#suspended) return { kind: 'suspended', gaveUp: this.#gaveUp };
+    if (thrown === undefined) return { kind: 'completed' };
+    return { kind: 'failed', error: turnError(thrown) };
+  }
+
+  async #take(event: AgentEvent): Promise<void> {
+    const { turn } = this.#options;
+    const stopped = this.#stopped;
+    if (typeof event === 'string') {
+      if (!stopped) await this.#say('text', event);
+      return;
+    }
+    if (stopped && event.kind !== 'tool.returned' && event.kind !== 'usage') return; // R2
+    switch (event.kind) {
+      case 'text.delta':
+        return this.#say('text', event.text, event.message);
+      case 'reasoning.delta':
+        return this.#say('reasoning', event.text, event.message);
+      case 'message':
+        return this.#said(event);
+      case 'tool.called':
+        return this.#called(event);
+      case 'tool.returned':
+        return this.#returned(event);
+      case 'tool.progress': {
+        const { kind, ...body } = event;
+        return this.#push({ kind, turn: turn.id, body });
+      }
+      case 'usage': {
+        const usage = this.#options.spending.spend(turn, event.usage, event.costUsd ?? 0);
+        const model = event.model === undefined ? {} : { model: event.model };
+        return this.#push({
+          kind: 'usage',
+          turn: turn.id,
+          body: { ...usage, costUsd: event.costUsd ?? 0, ...model },
+        });
+      }
+      case 'custom':
+        return this.#push({ kind: 'custom', turn: turn.id, body: { name: event.name, data: event.data } });
+      default:
+        throw new SojournError('agent.failed', `The agent yielded an event of unknown kind ${kindOf(event)}`);
+    }
+  }
+
+  #push(draft: Draft): void {
+    this.#options.log.push(draft);
+  }
+
+  async #say(type: 'text' | 'reasoning', text: string, message?: string): Promise<void> {
+    if (text === '') return;
+    if (this.#composer.begins(message)) await this.#flushNow();
+    const name = this.#composer.say(type, text, message);
+    const kind = type === 'text' ? 'text.delta' : 'reasoning.delta';
+    for (const piece of pieces(text)) {
+      this.#push({ kind, turn: this.#options.turn.id, body: { text: piece, message: name } });
+    }
+  }
+
+  async #said(event: Extract<AgentEvent, { kind: 'message' }>): Promise<void> {
+    const { overflow, turn, log } = this.#options;
+    const { value: parts, artifacts } = await overflow.message(event.parts);
+    const message = this.#composer.said(event.role, event.parts, event.message);
+    const drafts: Draft[] = [{ kind: 'message', turn: turn.id, body: { message, role: event.role, parts } }];
+    if (artifacts.length > 0) await log.append(drafts, { artifacts });
+    else for (const draft of drafts) this.#push(draft);
+  }
+
+  async #called(event: Extract<AgentEvent, { kind: 'tool.called' }>): Promise<void> {
+    const { turn, log, spending } = this.#options;
+    if (this.#composer.begins()) await this.#flushNow();
+    const { call, name, input } = event;
+    if (!spending.callTool(turn)) return;
+    this.#composer.called(call, name, input);
+    this.#calls.set(call, name);
+    await log.append([{ kind: 'tool.called', turn: turn.id, body: { call, name, input } }]); // R1
+  }
+
+  async #returned(event: Extract<AgentEvent, { kind: 'tool.returned' }>): Promise<void> {
+    const { overflow, turn, log } = this.#options;
+    const { call } = event;
+    const name = this.#calls.get(call);
+    if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
+    this.#calls.delete(call);
+    const isError = event.isError ?? false;
+    const { value, artifacts } = await overflow.output(event.output);
+    const part: ToolResultPart =
+      'output' in value
+        ? { type: 'tool-result', call, name, output: value.output, isError }
+        : { type: 'tool-result', call, name, ref: value, isError };
+    this.#composer.returned(part);
+    const draft: Draft = { kind: 'tool.returned', turn: turn.id, body: { call, isError, ...value } };
+    if (artifacts.length > 0) await log.append([draft], { artifacts });
+    else this.#push(draft);
+  }
+
+  async #flushNow(): Promise<void> {
+    const drafts: Draft[] = [];
+    await this.#flush(drafts, false);
+    if (this.#artifacts.length > 0) {
+      await this.#options.log.append(drafts, { artifacts: this.#artifacts.splice(0) });
+    } else for (const draft of drafts) this.#push(draft);
+  }
+
+  async #flush(drafts: Draft[], partial: boolean): Promise<void> {
+    const { overflow, turn } = this.#options;
+    for (const { message, role, parts } of this.#composer.close()) {
+      const { value, artifacts } = await overflow.message(parts);
+      this.#artifacts.push(...artifacts);
+      const mark: { partial?: true } = partial && role === 'assistant' ? { partial: true } : {};
+      drafts.push({
+        kind: 'message',
+        turn: turn.id,
+        body: { message, role, parts: value as readonly Part[], ...mark },
+      });
+    }
+  }
+}
+
+/** What a caller may know of what an agent threw. */
+export function turnError(thrown: unknown): TurnError {
+  if (thrown instanceof SojournError) return { code: thrown.code, message: thrown.detail };
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'agent.failed', message: message.slice(0, 2_000) };
+}
+
+function kindOf(event: unknown): string {
+  return JSON.stringify((event as { kind?: unknown } | null)?.kind)?.slice(0, 64) ?? 'undefined';
+}
+
+function* pieces(text: string): Generator<string> {
+  for (let start = 0; start < text.length;) {
+    let end = Math.min(text.length, start + DELTA_CHARS_MAX);
+    const last = text.charCodeAt(end - 1);
+    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end -= 1;
+    yield text.slice(start, end);
+    start = end;
+  }
+}
