@@ -29,24 +29,24 @@ export function report(results: Results): string {
 
 const section = (title: string, rows: string): string => (rows === '' ? '' : `## ${title}\n\n${rows}`);
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** The first `words` columns stand to the left, the others, which are figures, to the right. */
+function table(words: number, head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '';
-  const all = [head, head.map((_, at) => (at === 0 ? '---' : '---:')), ...rows];
-  const widths = head.map((_, at) => Math.max(...all.map((row) => (row[at] ?? '').length)));
+  const widths = head.map((_, at) => Math.max(4, ...[head, ...rows].map((row) => (row[at] ?? '').length)));
   const line = (row: readonly string[]): string => {
-    const cells = row.map((cell, at) => {
-      const width = widths[at] ?? 0;
-      return at === 0
-        ? cell.padEnd(width, cell === '---' ? '-' : ' ')
-        : cell.padStart(width, cell === '---:' ? '-' : ' ');
+    const cells = widths.map((width, at) => {
+      const cell = row[at] ?? '';
+      return at < words ? cell.padEnd(width) : cell.padStart(width);
     });
     return `| ${cells.join(' | ')} |`;
   };
-  return all.map(line).join('\n');
+  const rule = widths.map((width, at) => (at < words ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
 function goalsTable(results: Results): string {
   return table(
+    1,
     ['goal', 'measured', 'bound', 'met'],
     goalsOf(results).map((goal) => [
       goal.what,
@@ -59,6 +59,7 @@ function goalsTable(results: Results): string {
 
 function distancesTable(results: Results): string {
   return table(
+    1,
     ['ratio', 'measured'],
     distances(results).map((row) => [row.what, `${fixed(row.value)} x`]),
   );
@@ -69,6 +70,7 @@ function turnsTable(results: Results): string {
     results.visits.some((visit) => visit.contender === contender.name),
   );
   return table(
+    2,
     [
       '',
       'promise',
@@ -100,6 +102,7 @@ function turnsTable(results: Results): string {
 
 function memoryTable(results: Results): string {
   return table(
+    1,
     [
       '',
       'live sessions',
@@ -121,6 +124,7 @@ function memoryTable(results: Results): string {
 
 function linesTable(results: Results): string {
   return table(
+    2,
     ['bench', 'what', 'measured'],
     results.lines.map((line) => [line.bench, line.what, `${fixed(line.value)} ${line.unit}`]),
   );
