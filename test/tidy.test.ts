@@ -312,7 +312,7 @@ describe('what is published and what is reached', () => {
 
   test('a door that leads nowhere, or whose targets differ, is found', () => {
     const door = (name: string, built: string): object => ({
-      source: `./src/${name}.ts`,
+      'sojourn-source': `./src/${name}.ts`,
       types: `./dist/${name}.d.ts`,
       default: `./dist/${built}.js`,
     });
@@ -324,7 +324,7 @@ describe('what is published and what is reached', () => {
     });
 
     expect(found).toEqual([
-      'package.json [door] ./a must name { source, types, default } in this order',
+      'package.json [door] ./a must name { sojourn-source, types, default } in this order',
       'package.json [door] ./gone: ./src/gone.ts does not exist',
     ]);
   });

@@ -6,6 +6,8 @@
 import { isNode, type Source } from './source.ts';
 import type { Finding, TreeFile } from './tree.ts';
 
+/** The export condition under which tests and development find sources instead of built files. */
+const SOURCE = 'sojourn-source';
 const FRONT = 'src/index.ts';
 const FRONT_NAMES_MAX = 39;
 
@@ -22,7 +24,7 @@ export function checkDoors(tree: readonly TreeFile[], sources: readonly Source[]
     const source = sourceOfDoor(target);
     const path = source?.replace(/^\.\//, '') ?? '';
     if (source === undefined)
-      say('package.json', `${door} must name { source, types, default } in this order`);
+      say('package.json', `${door} must name { ${SOURCE}, types, default } in this order`);
     else if (!sources.some((file) => file.path === path))
       say('package.json', `${door}: ${source} does not exist`);
   }
@@ -36,7 +38,8 @@ export function checkDoors(tree: readonly TreeFile[], sources: readonly Source[]
 function sourceOfDoor(target: unknown): string | undefined {
   if (typeof target !== 'object' || target === null) return undefined;
   const [source, types, built] = Object.values(target) as unknown[];
-  if (Object.keys(target).join() !== 'source,types,default' || typeof source !== 'string') return undefined;
+  if (Object.keys(target).join() !== `${SOURCE},types,default` || typeof source !== 'string')
+    return undefined;
   const stem = /^\.\/src\/(.+)\.ts$/.exec(source)?.[1];
   return types === `./dist/${stem}.d.ts` && built === `./dist/${stem}.js` ? source : undefined;
 }
