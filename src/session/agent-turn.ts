@@ -52,7 +52,7 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
       return host.spawn(parts.session, turn, agent, input, { ...options, key });
     },
     resource: (name, open, close) => live.resource(name, open, close),
-    completeSession: parts.complete,
+    completeSession: () => parts.complete(),
   };
 }
 

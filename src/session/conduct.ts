@@ -296,6 +296,21 @@ export class Conduct {
   }
 }
 
+/** What was offered to a turn and not taken becomes the next turn. */
+export function requeue(core: SessionCore, turn: Turn, drafts: Draft[]): TurnPatch[] {
+  const inputs = turn.inbox.splice(0).map(({ logged }) => logged);
+  if (inputs.length === 0) return [];
+  const { ids, clock } = core.host;
+  const { kind, author, channel, deadlineMs, canAsk } = turn.spec;
+  const common = { kind, author, channel, deadlineMs, canAsk, metadata: {}, budget: {} };
+  const next = new Turn({ ...common, id: ids.id(), inputs, acceptedAt: clock.now() }, 'queued');
+  core.mailbox.put(next, 'first');
+  const patch = { ...queuedPatch(next, clock.now()), acceptedEvent: drafts.length };
+  for (const input of inputs)
+    drafts.push({ kind: 'turn.requeued', turn: turn.id, body: { input, turn: next.id } });
+  return [patch];
+}
+
 function endingOf(
   end: Exclude<RunEnd, { kind: 'lost' | 'suspended' }>,
   run: TurnRun,

@@ -244,5 +244,7 @@ function conflict(key: string): SojournError {
 /** The beginning of what was said first. */
 function summaryOf(input: Input): string {
   const text = textOf(input.parts).replaceAll(/\s+/gu, ' ').trim();
-  return [...text.slice(0, SUMMARY_POINTS_MAX * 2)].slice(0, SUMMARY_POINTS_MAX).join('');
+  return Array.from(text.slice(0, SUMMARY_POINTS_MAX * 2))
+    .slice(0, SUMMARY_POINTS_MAX)
+    .join('');
 }
