@@ -24,6 +24,8 @@ const TABLE = {
   'input.method': stop(405, 'Use a method named in the Allow header.'),
   'input.timeout': retry(408, 'Send the whole body within 30 seconds.'),
   'input.uri_too_long': stop(414, 'Shorten the URL: at most 8 KiB.'),
+  'input.headers': stop(431, 'Send at most 100 headers, 16 KiB together.'),
+  'input.malformed': stop(400, 'Send well-formed HTTP/1.1, each deciding header once.'),
   'input.rate_limited': retry(429, 'Wait as long as Retry-After says.'),
   'route.not_found': stop(404, 'See /docs for the routes there are.'),
   'key.invalid': stop(
@@ -70,6 +72,8 @@ const TABLE = {
   'agent.failed': stop(500, "See the turn's error; the session can be used again."),
   'agent.timeout': retry(503, 'The agent did not open in time; the next message tries again.'),
   'agent.package_missing': stop(500, 'Install the package named in the message.'),
+  'agent.model_unavailable': retry(503, 'Send the message again in a while.'),
+  'agent.model_refused': stop(502, "Correct the model's key, name or settings, or what was sent to it."),
   'budget.exceeded': stop(409, "Raise the session's budget, or use another session."),
   'child.limit': stop(409, 'Close or await children, or raise the limit.'),
   'child.depth': stop(409, 'Do this work in the session itself: children of children end here.'),

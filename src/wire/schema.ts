@@ -175,7 +175,8 @@ export function checked<Value>(schema: Schema<Value>, value: unknown): Value {
 type Issue = z.core.$ZodIssue;
 
 function refusalOf(issues: readonly Issue[]): SojournError {
-  const issue = issues[0];
+  // A misspelled name explains the missing one better than the other way round.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (issue === undefined) return new SojournError('input.invalid', 'The body is not what this call takes');
   if (issue.code === 'invalid_union') return refusalOf(closest(issue));
   const pointer = JSON.stringify(issue.path.map((name) => `/${pointerName(String(name))}`).join(''));

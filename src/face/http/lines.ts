@@ -1,0 +1,57 @@
+// Lines: a body as lines of text, read at the pace of whoever takes them.
+//
+//   L1. At most one line, of at most `importLineBytesMax`, is held besides the piece it came in.
+//   L2. A sender that stops for `bodyMsMax` is given up; so is one that leaves.
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../kernel/clock.ts';
+import { SojournError } from '../../kernel/errors.ts';
+import type { HttpLimits } from './limits.ts';
+import type { Beat, Pulse } from './pulse.ts';
+
+export async function* linesOf(
+  request: IncomingMessage,
+  limits: HttpLimits,
+  clock: Pick<Clock, 'monotonic'>,
+  pulse: Pulse,
+): AsyncGenerator<string, void, undefined> {
+  let heardMs = clock.monotonic();
+  const late = new SojournError('input.timeout', 'The body stopped before its end');
+  const beat: Beat = (now) => {
+    if (now - heardMs >= limits.bodyMsMax) request.destroy(late);
+  };
+  pulse.add(beat);
+  const held: Buffer[] = [];
+  let heldBytes = 0;
+  try {
+    for await (const piece of request as AsyncIterable<Buffer>) {
+      heardMs = clock.monotonic();
+      let from = 0;
+      for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, from)) {
+        held.push(piece.subarray(from, at));
+        yield textOf(held);
+        held.length = 0;
+        heldBytes = 0;
+        from = at + 1;
+        heardMs = clock.monotonic();
+      }
+      held.push(piece.subarray(from));
+      heldBytes += piece.length - from;
+      if (heldBytes > limits.importLineBytesMax) {
+        throw new SojournError('input.too_large', `A line is over ${limits.importLineBytesMax} bytes`);
+      }
+    }
+    if (heldBytes > 0) yield textOf(held);
+  } catch (error) {
+    if (error instanceof SojournError) throw error;
+    throw new SojournError('input.malformed', 'The connection ended within the body', { cause: error });
+  } finally {
+    pulse.delete(beat);
+  }
+}
+
+function textOf(pieces: readonly Buffer[]): string {
+  const bytes = Buffer.concat(pieces);
+  if (!isUtf8(bytes)) throw new SojournError('input.invalid_json', 'A line is not UTF-8');
+  return bytes.toString('utf8');
+}

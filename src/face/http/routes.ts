@@ -1,0 +1,36 @@
+// Routes: the whole table.
+import { artifactRoutes } from './artifact-routes.ts';
+import { controlRoutes } from './control-routes.ts';
+import { eventRoutes } from './event-routes.ts';
+import { pageRoutes } from './page-routes.ts';
+import type { Route } from './route.ts';
+import { sessionRoutes } from './session-routes.ts';
+import { turnRoutes } from './turn-routes.ts';
+
+export function allRoutes(): readonly Route[] {
+  const described: readonly Route[] = [
+    ...sessionRoutes,
+    ...turnRoutes,
+    ...eventRoutes,
+    ...artifactRoutes,
+    ...controlRoutes,
+  ];
+  const pages = pageRoutes({
+    document: () => (document ??= makeDocument([...described, ...pages])),
+    page: () => (page ??= makePage([...described, ...pages])),
+  });
+  let document: Promise<string> | undefined;
+  let page: ReturnType<typeof makePage> | undefined;
+  return [...described, ...pages];
+}
+
+/** Loaded late: most servers are never asked for it. */
+async function makeDocument(routes: readonly Route[]): Promise<string> {
+  const { openApi } = await import('./openapi.ts');
+  return JSON.stringify(openApi(routes));
+}
+
+async function makePage(routes: readonly Route[]): Promise<{ html: string; policy: string }> {
+  const [{ openApi }, { docsPage }] = await Promise.all([import('./openapi.ts'), import('./docs.ts')]);
+  return docsPage(openApi(routes));
+}

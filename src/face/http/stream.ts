@@ -1,0 +1,194 @@
+// Stream: a log shown to one reader as server-sent events, and all streams of a server together.
+//
+//   ST1. A reader that leaves closes its tail and stops nothing else.
+//   ST2. Nothing is pulled while the reader has not taken what was written: a slow one costs one batch, never more.
+//        One that takes nothing for `stalledMsMax`, or lets `streamBytesMax` pile up, is dropped; it can resume.
+//   ST3. All events of one batch go out in one write.
+//   ST4. When its credential ends, so does the stream. When the server leaves, streams end between two events.
+import type { ServerResponse } from 'node:http';
+import type { Clock, Millis } from '../../kernel/clock.ts';
+import { SojournError } from '../../kernel/errors.ts';
+import { eventFrame } from '../../log/event.ts';
+import type { RuntimeCalls, Tail } from '../../runtime/runtime.ts';
+import type { StoredEvent } from '../../store/store.ts';
+import type { Caller } from '../../wire/access.ts';
+import type { HttpLimits } from './limits.ts';
+import type { Pulse } from './pulse.ts';
+
+export const STREAM_HEADERS: readonly (readonly [string, string])[] = [
+  ['Content-Type', 'text/event-stream'],
+  ['X-Accel-Buffering', 'no'],
+];
+
+/** Larger batches go out in pieces of about this many characters, each waiting for the reader (ST2). */
+const PIECE_CHARS = 65_536;
+/** Reconnecting is spread over this, so that a restart does not bring everyone back at once. */
+const RETRY_MS_MIN: Millis = 1_000;
+const RETRY_MS_SPREAD: Millis = 4_000;
+const GOLDEN = 0.618_033_988_75;
+
+/** Takes a place for a stream, before anything is promised to its reader; give it back with `leave`. */
+export class Streams {
+  readonly #limits: HttpLimits;
+  readonly #clock: Clock;
+  readonly #pulse: Pulse;
+  readonly #open = new Set<Stream>();
+  readonly #perCredential = new Map<string, number>();
+  #opened = 0;
+
+  constructor(limits: HttpLimits, clock: Clock, pulse: Pulse) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#pulse = pulse;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Throws `input.rate_limited` where the credential has its share. */
+  enter(caller: Caller, loopback: boolean): () => void {
+    const credential = caller.token ?? '';
+    const count = this.#perCredential.get(credential) ?? 0;
+    const max = loopback
+      ? this.#limits.streamsPerLoopbackCredentialMax
+      : this.#limits.streamsPerCredentialMax;
+    if (count >= max) throw new SojournError('input.rate_limited', `This token has ${count} streams open`);
+    this.#perCredential.set(credential, count + 1);
+    let inside = true;
+    return () => {
+      if (!inside) return;
+      inside = false;
+      const left = (this.#perCredential.get(credential) ?? 1) - 1;
+      if (left > 0) this.#perCredential.set(credential, left);
+      else this.#perCredential.delete(credential);
+    };
+  }
+
+  /** Shows `tail` until it ends, the reader leaves, or the credential does. The head is already written. */
+  async show(
+    response: ServerResponse,
+    tail: Tail,
+    options: { first: string; turn?: string; watch: Pick<RuntimeCalls, 'watchToken'>; caller: Caller },
+  ): Promise<void> {
+    const spread = (this.#opened++ * GOLDEN) % 1;
+    const retry = `retry: ${Math.round(RETRY_MS_MIN + spread * RETRY_MS_SPREAD)}\n\n`;
+    const stream = new Stream(response, tail, this.#limits, this.#clock, options.turn);
+    const beat = (now: Millis): void => stream.beat(now);
+    const unwatch = options.watch.watchToken(options.caller, () => stream.close());
+    this.#open.add(stream);
+    this.#pulse.add(beat);
+    try {
+      await stream.run(retry + options.first);
+    } finally {
+      unwatch();
+      this.#open.delete(stream);
+      this.#pulse.delete(beat);
+    }
+  }
+
+  /** ST4. */
+  close(): void {
+    for (const stream of this.#open) stream.close();
+  }
+}
+
+class Stream {
+  readonly #response: ServerResponse;
+  readonly #tail: Tail;
+  readonly #limits: HttpLimits;
+  readonly #clock: Clock;
+  readonly #turn: string | undefined;
+  #wroteMs: Millis;
+  /** Since when the reader has taken nothing of what waits; null while nothing waits. */
+  #stalledMs: Millis | null = null;
+  #resume: (() => void) | undefined;
+  #ending = false;
+
+  constructor(
+    response: ServerResponse,
+    tail: Tail,
+    limits: HttpLimits,
+    clock: Clock,
+    turn: string | undefined,
+  ) {
+    this.#response = response;
+    this.#tail = tail;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#turn = turn;
+    this.#wroteMs = clock.monotonic();
+  }
+
+  async run(first: string): Promise<void> {
+    const onDrain = (): void => this.#drained();
+    const onClose = (): void => this.close();
+    this.#response.on('drain', onDrain).on('close', onClose);
+    if (this.#response.destroyed) this.close();
+    try {
+      await this.#write(first);
+      for (;;) {
+        const events = await this.#tail.next();
+        if (events.length === 0 || this.#ending) break;
+        if (await this.#show(events)) return;
+      }
+      this.#response.end();
+    } finally {
+      this.#response.off('drain', onDrain).off('close', onClose);
+      this.#tail.close();
+    }
+  }
+
+  /** Idempotent. The loop sees an ended tail, and ends the answer between two events; nobody waits for a stuck reader. */
+  close(): void {
+    this.#ending = true;
+    if (this.#stalledMs !== null) this.#response.destroy();
+    this.#tail.close();
+    this.#drained();
+  }
+
+  beat(now: Millis): void {
+    if (this.#stalledMs !== null) {
+      const stuck = now - this.#stalledMs >= this.#limits.stalledMsMax;
+      if (stuck || this.#response.writableLength > this.#limits.streamBytesMax) this.#response.destroy();
+    } else if (now - this.#wroteMs >= this.#limits.heartbeatMs) {
+      this.#wroteMs = now;
+      if (!this.#response.write(': \n\n')) this.#stalledMs = now;
+    }
+  }
+
+  /** True: that was the end of the turn, and the answer has ended with it. */
+  async #show(events: readonly StoredEvent[]): Promise<boolean> {
+    let piece = '';
+    for (const event of events) {
+      piece += eventFrame(event);
+      if (piece.length >= PIECE_CHARS) {
+        await this.#write(piece);
+        piece = '';
+        if (this.#ending) return false;
+      }
+    }
+    const last = events.at(-1);
+    if (last?.kind === 'turn.ended' && this.#turn !== undefined && last.turn === this.#turn) {
+      this.#response.end(piece);
+      return true;
+    }
+    if (piece !== '') await this.#write(piece);
+    return false;
+  }
+
+  /** Resolves when the reader has taken it, or has left (ST2). */
+  #write(text: string): Promise<void> | void {
+    this.#wroteMs = this.#clock.monotonic();
+    if (this.#response.write(text) || this.#response.destroyed) return;
+    this.#stalledMs = this.#wroteMs;
+    return new Promise((resolve) => (this.#resume = resolve));
+  }
+
+  #drained(): void {
+    this.#stalledMs = null;
+    const resume = this.#resume;
+    this.#resume = undefined;
+    resume?.();
+  }
+}
