@@ -1,9 +1,8 @@
 // Tree: the files of the repository as plain values, so that every rule is a function of what it is given.
 //
-//   T1. Holds what git would commit: tracked files and new ones that are not ignored. Binary files are left out.
-//   T2. Paths are relative to the root, with `/`.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+//   T1. Holds what .gitignore lets through, whether committed yet or not. Binary files are left out.
+//   T2. Paths are relative to the root, with `/`, in order.
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface TreeFile {
@@ -21,28 +20,32 @@ export interface Finding {
 }
 
 export function readTree(root: string): readonly TreeFile[] {
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const ignored = ignoredBy(readFileSync(join(root, '.gitignore'), 'utf8'));
   const files: TreeFile[] = [];
-  for (const path of new Set(list.split('\0'))) {
-    const text = path === '' ? undefined : readText(join(root, path));
-    if (text !== undefined) files.push({ path, text });
+  const folders = [''];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      if (ignored(entry.name)) continue;
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) folders.push(path);
+      if (!entry.isFile()) continue;
+      const bytes = readFileSync(join(root, path));
+      if (!bytes.includes(0)) files.push({ path, text: bytes.toString('utf8') });
+    }
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Undefined: deleted but not yet committed, a link to nowhere, or not text. */
-function readText(path: string): string | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'EISDIR') return undefined;
-    throw error;
+/** Names and `*.ending` only: that is all this repository's .gitignore uses, and anything else is refused. */
+function ignoredBy(gitignore: string): (name: string) => boolean {
+  const lines = gitignore.split('\n').filter((line) => line !== '');
+  const names = new Set(['.git']);
+  const endings: string[] = [];
+  for (const line of lines) {
+    const [, star, name = ''] = /^(\*?)([\w.-]+)\/?$/.exec(line) ?? [];
+    if (name === '') throw new Error(`scripts/tidy/tree.ts cannot read this line of .gitignore: ${line}`);
+    if (star === '') names.add(name);
+    else endings.push(name);
   }
-  return bytes.includes(0) ? undefined : bytes.toString('utf8');
+  return (name) => names.has(name) || endings.some((ending) => name.endsWith(ending));
 }
