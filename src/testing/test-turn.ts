@@ -42,11 +42,11 @@ export interface TestTurn {
   /** Every delay that the default clock was asked for. */
   readonly waits: readonly Millis[];
   readonly sessionCompleted: boolean;
-  abort(reason?: unknown): void;
+  abort: (reason?: unknown) => void;
   /** Lays an input into the inbox. */
-  steer(text: string): void;
+  steer: (text: string) => void;
   /** Steered inputs that were not taken. */
-  untaken(): number;
+  untaken: () => number;
 }
 
 export const TEST_SESSION: SessionFacts = Object.freeze({

@@ -1,0 +1,247 @@
+// ModelMessage: how a session's messages read in the AI SDK's words, and back.
+//
+//   M1. What a provider said comes back to it word for word: its metadata is a part's `metadata`, and a part that has no
+//       place among ours travels whole in a `custom` part.
+//   M2. Every tool call is followed by its results, whatever the order in the log; a call that never returned is
+//       answered as unknown. Providers refuse a history without this.
+//   M3. What the SDK knows of a part and ours has no member for stands under `metadata.sojourn`.
+import { Buffer } from 'node:buffer';
+import type { AssistantContent, FilePart as ModelFilePart, ModelMessage, ToolContent, UserContent } from 'ai';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { ArtifactRef, FilePart, Input, Message, Part, ToolResultPart } from '../../wire/message.ts';
+
+type Content<Type> = Type extends readonly (infer Each)[] ? Each : never;
+type AssistantPart = Content<AssistantContent>;
+type UserPart = Content<UserContent>;
+type ToolPart = ToolContent[number];
+type ModelToolResult = Extract<ToolPart, { type: 'tool-result' }>;
+type ToolOutput = ModelToolResult['output'];
+type ProviderOptions = NonNullable<ModelFilePart['providerOptions']>;
+
+/** Prefix of the names of custom parts that hold a part of the SDK. */
+const KEPT = 'ai-sdk.';
+const UNKNOWN = 'It is not known what this call did: it was interrupted before it returned.';
+
+/** What was said before a turn, and the turn's own inputs. */
+export function toModelMessages(history: readonly Message[], inputs: readonly Input[]): ModelMessage[] {
+  const messages: ModelMessage[] = [];
+  const answered = new Answered(history);
+  for (const { role, parts } of history) {
+    if (role === 'assistant') messages.push(...answered.exchange(parts));
+    else if (role !== 'tool') pushUser(messages, parts); // tool messages follow their calls (M2)
+  }
+  for (const { parts } of inputs) pushUser(messages, parts);
+  return messages;
+}
+
+export function toUserMessage(parts: readonly Part[]): Extract<ModelMessage, { role: 'user' }> {
+  return { role: 'user', content: parts.flatMap(userPart) };
+}
+
+/** Also for what the SDK says of a step: the parts of one assistant or tool message. */
+export function toParts(message: ModelMessage): Part[] {
+  if (typeof message.content === 'string') return [{ type: 'text', text: message.content }];
+  return message.content.map(partOf);
+}
+
+function pushUser(messages: ModelMessage[], parts: readonly Part[]): void {
+  const message = toUserMessage(parts);
+  if (message.content.length > 0) messages.push(message);
+}
+
+/** Whatever answers a tool call, found by call (M2). */
+class Answered {
+  readonly #results = new Map<string, ToolResultPart>();
+  readonly #responses = new Map<string, ToolPart>();
+
+  constructor(history: readonly Message[]) {
+    for (const message of history) {
+      for (const part of message.parts) {
+        if (part.type === 'tool-result') this.#results.set(part.call, part);
+        const kept = keptPart(part);
+        if (kept?.type === 'tool-approval-response') this.#responses.set(kept.approvalId, kept);
+      }
+    }
+  }
+
+  /** One assistant message, and the tool message that belongs to it. */
+  exchange(parts: readonly Part[]): ModelMessage[] {
+    const own = new Set(parts.flatMap((part) => (isProviderExecuted(part) ? [part.call] : [])));
+    const content: AssistantPart[] = [];
+    const responses: ToolPart[] = [];
+    const results: ToolPart[] = [];
+    for (const part of parts) {
+      if (part.type === 'tool-result' && !own.has(part.call)) continue; // stands below
+      content.push(...assistantPart(part));
+      const kept = keptPart(part);
+      if (kept?.type === 'tool-approval-request') responses.push(...this.#response(kept.approvalId));
+      if (part.type !== 'tool-call' || own.has(part.call)) continue;
+      const result = this.#results.get(part.call);
+      results.push(result ? toolResult(result) : unknownResult(part.call, part.name));
+    }
+    const said: ModelMessage[] = content.length > 0 ? [{ role: 'assistant', content }] : [];
+    const answers = [...responses, ...results];
+    return answers.length > 0 ? [...said, { role: 'tool', content: answers }] : said;
+  }
+
+  #response(approval: string): ToolPart[] {
+    const response = this.#responses.get(approval);
+    return response === undefined ? [] : [response];
+  }
+}
+
+function isProviderExecuted(part: Part): part is Extract<Part, { type: 'tool-call' }> {
+  return part.type === 'tool-call' && known(part.metadata)['providerExecuted'] === true;
+}
+
+function userPart(part: Part): UserPart[] {
+  if (part.type === 'text')
+    return part.text === '' ? [] : [{ type: 'text', text: part.text, ...optionsOf(part) }];
+  if (part.type === 'file') return [filePart(part)];
+  return []; // a person says nothing else
+}
+
+function assistantPart(part: Part): AssistantPart[] {
+  switch (part.type) {
+    case 'text':
+      return [{ type: 'text', text: part.text, ...optionsOf(part) }];
+    case 'reasoning':
+      return [{ type: 'reasoning', text: part.text, ...optionsOf(part) }];
+    case 'file': {
+      const file = filePart(part);
+      return [file];
+    }
+    case 'tool-call': {
+      const executed = isProviderExecuted(part) ? { providerExecuted: true } : {};
+      const { call, name, input } = part;
+      return [
+        { type: 'tool-call', toolCallId: call, toolName: name, input, ...executed, ...optionsOf(part) },
+      ];
+    }
+    case 'tool-result':
+      return [toolResult(part)];
+    case 'custom': {
+      const kept = keptPart(part);
+      return kept === undefined || kept.type === 'tool-approval-response' ? [] : [kept];
+    }
+  }
+}
+
+function filePart(part: FilePart): ModelFilePart | { type: 'text'; text: string } {
+  const name = part.name === undefined ? {} : { filename: part.name };
+  const common = { type: 'file', mediaType: part.mediaType, ...name, ...optionsOf(part) } as const;
+  if (part.data !== undefined) return { ...common, data: { type: 'data', data: part.data } };
+  if (part.url !== undefined) return { ...common, data: { type: 'url', url: new URL(part.url) } };
+  return { type: 'text', text: `[A file that is not at hand: ${part.name ?? part.mediaType}]` };
+}
+
+function toolResult(part: ToolResultPart): ModelToolResult {
+  const { call, name } = part;
+  const output = part.ref === undefined ? outputOf(part) : outputOfRef(part.ref, part.isError);
+  return { type: 'tool-result', toolCallId: call, toolName: name, output, ...optionsOf(part) };
+}
+
+function unknownResult(call: string, name: string): ModelToolResult {
+  const output = { type: 'error-text', value: UNKNOWN } as const;
+  return { type: 'tool-result', toolCallId: call, toolName: name, output };
+}
+
+function outputOf({ output, isError, metadata }: ToolResultPart): ToolOutput {
+  const kept = known(metadata)['output'];
+  if (isToolOutput(kept)) return kept;
+  const text = typeof output === 'string';
+  if (isError)
+    return text ? { type: 'error-text', value: output } : { type: 'error-json', value: json(output) };
+  return text ? { type: 'text', value: output } : { type: 'json', value: json(output) };
+}
+
+/** A large result stays where it is; the model sees how it begins. */
+function outputOfRef(ref: ArtifactRef, isError: boolean): ToolOutput {
+  const value = `${ref.preview}\n[${ref.bytes} bytes of ${ref.mediaType} in all, kept as artifact ${ref.artifact}]`;
+  return { type: isError ? 'error-text' : 'text', value };
+}
+
+function partOf(part: AssistantPart | UserPart | ToolPart): Part {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: part.text, ...metadataOf(part) };
+    case 'reasoning':
+      return { type: 'reasoning', text: part.text, ...metadataOf(part) };
+    case 'file':
+      return fileOf(part) ?? keep(part);
+    case 'tool-call': {
+      const executed: JsonObject = part.providerExecuted === true ? { providerExecuted: true } : {};
+      const { toolCallId: call, toolName: name, input } = part;
+      return { type: 'tool-call', call, name, input, ...metadataOf(part, executed) };
+    }
+    case 'tool-result':
+      return resultOf(part);
+    default:
+      return keep(part);
+  }
+}
+
+/** Undefined for a file our parts have no word for. */
+function fileOf(part: ModelFilePart): Part | undefined {
+  const { data, mediaType } = part;
+  const name = part.filename === undefined ? {} : { name: part.filename };
+  const common = { type: 'file', mediaType, ...name, ...metadataOf(part) } as const;
+  if (typeof data === 'string') return { ...common, data };
+  if (data instanceof URL) return { ...common, url: data.href };
+  if (data instanceof Uint8Array) return { ...common, data: Buffer.from(data).toString('base64') };
+  if (data instanceof ArrayBuffer) return { ...common, data: Buffer.from(data).toString('base64') };
+  if (data.type === 'data' && typeof data.data === 'string') return { ...common, data: data.data };
+  if (data.type === 'url' && data.url instanceof URL) return { ...common, url: data.url.href };
+  return undefined;
+}
+
+function resultOf(part: ModelToolResult): ToolResultPart {
+  const { toolCallId: call, toolName: name, output } = part;
+  const isError =
+    output.type === 'error-text' || output.type === 'error-json' || output.type === 'execution-denied';
+  const value = output.type === 'execution-denied' ? (output.reason ?? 'It was denied.') : output.value;
+  const plain = { type: 'tool-result', call, name, output: value, isError } as const;
+  const same = JSON.stringify(outputOf(plain)) === JSON.stringify(output);
+  return { ...plain, ...metadataOf(part, same ? undefined : { output: json(output) as JsonObject }) };
+}
+
+/** M1. */
+const keep = (part: AssistantPart | UserPart | ToolPart): Part => ({
+  type: 'custom',
+  name: `${KEPT}${part.type}`,
+  data: part,
+});
+
+function keptPart(part: Part): Exclude<AssistantPart | ToolPart, { type: 'text' }> | undefined {
+  if (part.type !== 'custom' || !part.name.startsWith(KEPT)) return undefined;
+  return part.data as Exclude<AssistantPart | ToolPart, { type: 'text' }>; // only `keep` makes these names
+}
+
+function metadataOf(
+  part: { providerOptions?: ProviderOptions },
+  own: JsonObject = {},
+): { metadata?: JsonObject } {
+  const options: JsonObject =
+    part.providerOptions === undefined ? {} : (json(part.providerOptions) as JsonObject);
+  const metadata = Object.keys(own).length > 0 ? { ...options, sojourn: own } : options;
+  return Object.keys(metadata).length > 0 ? { metadata } : {};
+}
+
+function optionsOf(part: { metadata?: JsonObject }): { providerOptions?: ProviderOptions } {
+  const { sojourn: _own, ...options } = part.metadata ?? {};
+  return Object.keys(options).length > 0 ? { providerOptions: options as ProviderOptions } : {};
+}
+
+/** M3. */
+function known(metadata: JsonObject | undefined): JsonObject {
+  const own = metadata?.['sojourn'];
+  return typeof own === 'object' && own !== null && !Array.isArray(own) ? (own as JsonObject) : {};
+}
+
+const isToolOutput = (value: unknown): value is ToolOutput =>
+  typeof value === 'object' && value !== null && 'type' in value;
+
+type ModelJson = Extract<ToolOutput, { type: 'json' }>['value'];
+
+/** The value as JSON would carry it: without undefined, dates as text. */
+const json = (value: unknown): ModelJson => JSON.parse(JSON.stringify(value) ?? 'null') as ModelJson;

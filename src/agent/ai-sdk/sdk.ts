@@ -1,0 +1,52 @@
+// Sdk: the part of the AI SDK this adapter leans on, loaded when the first session opens.
+import type { ModelMessage, TextStreamPart, ToolSet, experimental_createSteering } from 'ai';
+import { SojournError } from '../../kernel/errors.ts';
+
+export type Sdk = typeof import('ai');
+
+/** What is used of an `Agent` of AI SDK 7. A `ToolLoopAgent` is one, whatever its tools and output. */
+export interface StreamingAgent<CallOptions = never> {
+  readonly version: 'agent-v1';
+  readonly id: string | undefined;
+  readonly tools: ToolSet;
+  stream(call: StreamCall & WithOptions<CallOptions>): PromiseLike<{
+    readonly stream: AsyncIterable<TextStreamPart<ToolSet>>;
+    readonly responseMessages: PromiseLike<readonly ModelMessage[]>;
+  }>;
+}
+
+export interface StreamCall {
+  messages: ModelMessage[];
+  abortSignal: AbortSignal;
+  experimental_steering: ReturnType<typeof experimental_createSteering>;
+  onToolExecutionStart: (event: { toolCall: ToolCall }) => Promise<void>;
+  onStepEnd: (step: Step) => Promise<void>;
+}
+
+type WithOptions<CallOptions> = [CallOptions] extends [never]
+  ? { options?: never }
+  : { options: CallOptions };
+
+export interface ToolCall {
+  toolCallId: string;
+  toolName: string;
+  input: unknown;
+}
+
+export interface Step {
+  readonly experimental_steeringMessages?: readonly ModelMessage[];
+  readonly response: { readonly messages: readonly ModelMessage[] };
+}
+
+export const loadSdk = (): Promise<Sdk> => loaded('ai', () => import('ai'));
+
+/** What `load` imports, or `agent.package_missing` naming the command that installs it. */
+export async function loaded<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new SojournError('agent.package_missing', `${name} could not be loaded: npm install ${name}`, {
+      cause,
+    });
+  }
+}
