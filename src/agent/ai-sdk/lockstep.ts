@@ -35,14 +35,6 @@ export class Lockstep<Part, Thing> {
     return promise;
   }
 
-  /** Passes all that wait and match, without handing them out. */
-  pass(matches: (thing: Thing) => boolean): void {
-    for (const announcement of this.#waiting.splice(0)) {
-      if (matches(announcement.thing)) announcement.pass();
-      else this.#waiting.push(announcement);
-    }
-  }
-
   async next(): Promise<Next<Part, Thing>> {
     for (;;) {
       this.#reading ??= this.#parts?.next() ?? Promise.resolve({ done: true, value: undefined });

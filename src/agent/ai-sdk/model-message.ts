@@ -26,8 +26,8 @@ const UNKNOWN = 'It is not known what this call did: it was interrupted before i
 export function toModelMessages(history: readonly Message[], inputs: readonly Input[]): ModelMessage[] {
   const messages: ModelMessage[] = [];
   const answered = new Answered(history);
-  for (const { role, parts } of history) {
-    if (role === 'assistant') messages.push(...answered.exchange(parts));
+  for (const [at, { role, parts }] of history.entries()) {
+    if (role === 'assistant') messages.push(...answered.exchange(parts, at));
     else if (role !== 'tool') pushUser(messages, parts); // tool messages follow their calls (M2)
   }
   for (const { parts } of inputs) pushUser(messages, parts);
@@ -51,21 +51,25 @@ function pushUser(messages: ModelMessage[], parts: readonly Part[]): void {
 
 /** Whatever answers a tool call, found by call (M2). */
 class Answered {
-  readonly #results = new Map<string, ToolResultPart>();
+  /** Providers may use an id again: what answers a call is the first result at or behind its message. */
+  readonly #results = new Map<string, { at: number; result: ToolResultPart }[]>();
   readonly #responses = new Map<string, ToolPart>();
 
   constructor(history: readonly Message[]) {
-    for (const message of history) {
-      for (const part of message.parts) {
-        if (part.type === 'tool-result') this.#results.set(part.call, part);
+    for (const [at, { parts }] of history.entries()) {
+      for (const part of parts) {
+        if (part.type === 'tool-result') {
+          const same = this.#results.get(part.call) ?? [];
+          this.#results.set(part.call, [...same, { at, result: part }]);
+        }
         const kept = keptPart(part);
         if (kept?.type === 'tool-approval-response') this.#responses.set(kept.approvalId, kept);
       }
     }
   }
 
-  /** One assistant message, and the tool message that belongs to it. */
-  exchange(parts: readonly Part[]): ModelMessage[] {
+  /** The assistant message at a place of the history, and the tool message that belongs to it. */
+  exchange(parts: readonly Part[], at: number): ModelMessage[] {
     const own = new Set(parts.flatMap((part) => (isProviderExecuted(part) ? [part.call] : [])));
     const content: AssistantPart[] = [];
     const responses: ToolPart[] = [];
@@ -76,8 +80,8 @@ class Answered {
       const kept = keptPart(part);
       if (kept?.type === 'tool-approval-request') responses.push(...this.#response(kept.approvalId));
       if (part.type !== 'tool-call' || own.has(part.call)) continue;
-      const result = this.#results.get(part.call);
-      results.push(result ? toolResult(result) : unknownResult(part.call, part.name));
+      const answer = this.#results.get(part.call)?.find((candidate) => candidate.at >= at);
+      results.push(answer ? toolResult(answer.result) : unknownResult(part.call, part.name));
     }
     const said: ModelMessage[] = content.length > 0 ? [{ role: 'assistant', content }] : [];
     const answers = [...responses, ...results];

@@ -115,7 +115,9 @@ async function firstModel({ url, key }: Endpoint, signal: AbortSignal): Promise<
   try {
     const response = await fetch(`${url}/models`, { headers, signal });
     if (!response.ok) {
-      throw new SojournError('agent.model_refused', `${url}/models answered ${response.status}`);
+      const code =
+        response.status >= 500 || response.status === 429 ? 'agent.model_unavailable' : 'agent.model_refused';
+      throw new SojournError(code, `${url}/models answered ${response.status}`);
     }
     answer = await response.json();
   } catch (cause) {

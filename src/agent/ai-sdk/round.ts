@@ -135,11 +135,9 @@ export class Round {
 
   *#called(call: ToolCall): Iterable<AgentEvent> {
     const { toolCallId, toolName: name, input } = call;
-    if (!this.#options.calls.has(toolCallId)) {
-      yield { kind: 'tool.called', call: toolCallId, name, input };
-      this.#options.calls.add(toolCallId); // resumed: it is in the log
-    }
-    this.#lockstep.pass((thing) => 'call' in thing && thing.call.toolCallId === toolCallId);
+    if (this.#options.calls.has(toolCallId)) return;
+    yield { kind: 'tool.called', call: toolCallId, name, input };
+    this.#options.calls.add(toolCallId); // resumed: it is in the log
   }
 
   async *#part(part: StreamPart): AsyncIterable<AgentEvent> {

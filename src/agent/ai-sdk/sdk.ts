@@ -45,8 +45,12 @@ export async function loaded<Module>(name: string, load: () => Promise<Module>):
   try {
     return await load();
   } catch (cause) {
+    if (!isNotFound(cause)) throw cause;
     throw new SojournError('agent.package_missing', `${name} could not be loaded: npm install ${name}`, {
       cause,
     });
   }
 }
+
+const isNotFound = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';

@@ -1,0 +1,145 @@
+import type { ModelMessage } from 'ai';
+import { describe, expect, test } from 'vitest';
+import { toModelMessages, toParts } from '../src/agent/ai-sdk/model-message.ts';
+import type { Message, Part } from '../src/wire/message.ts';
+import { said } from '../src/testing/test-turn.ts';
+
+/** What a log makes of what the SDK said, given back to the SDK. */
+function returned(...messages: ModelMessage[]): ModelMessage[] {
+  const history = messages.map((message) => said(message.role, toParts(message)));
+  return toModelMessages(JSON.parse(JSON.stringify(history)) as Message[], []);
+}
+
+const call = (id: string, input: unknown = {}): Part => ({
+  type: 'tool-call',
+  call: id,
+  name: 'look',
+  input,
+});
+const result = (id: string, output: unknown): Part => ({
+  type: 'tool-result',
+  call: id,
+  name: 'look',
+  output,
+  isError: false,
+});
+
+describe('what a model said goes back to it as it was', () => {
+  const options = { some: { cache: { type: 'ephemeral' }, id: 'x' } };
+
+  test('texts, reasoning and files keep what the provider attached', () => {
+    const message: ModelMessage = {
+      role: 'assistant',
+      content: [
+        { type: 'reasoning', text: 'hm', providerOptions: options },
+        { type: 'text', text: 'look', providerOptions: options },
+        { type: 'file', mediaType: 'image/png', filename: 'a.png', data: { type: 'data', data: 'AAAA' } },
+        { type: 'reasoning-file', mediaType: 'image/png', data: 'AAAA', providerOptions: options },
+        { type: 'custom', kind: 'some.thing', providerOptions: options },
+      ],
+    };
+
+    expect(returned(message)).toEqual([message]);
+  });
+
+  test.each([
+    { type: 'text', value: 'seven' },
+    { type: 'json', value: { celsius: 7 } },
+    { type: 'json', value: 'text that was JSON' },
+    { type: 'json', value: null },
+    { type: 'error-text', value: 'no data' },
+    { type: 'error-json', value: { code: 7 } },
+    { type: 'error-json', value: 'no' },
+    { type: 'execution-denied', reason: 'too dear' },
+    { type: 'execution-denied' },
+    { type: 'content', value: [{ type: 'text', text: 'seen' }] },
+    { type: 'text', value: 'cached', providerOptions: options },
+  ] as const)('a result of $type is a result of $type again: $value', (output) => {
+    const asked: ModelMessage = {
+      role: 'assistant',
+      content: [
+        { type: 'tool-call', toolCallId: 'c1', toolName: 'look', input: { at: 1 }, providerOptions: options },
+      ],
+    };
+    const answered = {
+      role: 'tool',
+      content: [
+        { type: 'tool-result', toolCallId: 'c1', toolName: 'look', output, providerOptions: options },
+      ],
+    } as unknown as ModelMessage;
+
+    expect(returned(asked, answered)).toEqual([asked, answered]);
+  });
+});
+
+describe('a history that a provider would refuse is mended', () => {
+  test('results that stand too late follow their calls', () => {
+    const history = [
+      said('user', 'go'),
+      said('assistant', [call('c1'), call('c2')]),
+      said('user', 'meanwhile'),
+      said('tool', [result('c2', 'two')]),
+      said('tool', [result('c1', 'one')]),
+    ];
+
+    const messages = toModelMessages(history, []);
+
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'user']);
+    expect(messages[2]?.content).toMatchObject([
+      { toolCallId: 'c1', output: { value: 'one' } },
+      { toolCallId: 'c2', output: { value: 'two' } },
+    ]);
+  });
+
+  test('an id that a provider used twice has each its own result', () => {
+    const history = [
+      said('assistant', [call('c1', 1)]),
+      said('tool', [result('c1', 'first')]),
+      said('assistant', [call('c1', 2)]),
+      said('tool', [result('c1', 'second')]),
+      said('assistant', [call('c1', 3)]),
+    ];
+
+    const messages = toModelMessages(history, []);
+
+    expect(messages.filter(({ role }) => role === 'tool').map(({ content }) => content)).toMatchObject([
+      [{ output: { value: 'first' } }],
+      [{ output: { value: 'second' } }],
+      [{ output: { type: 'error-text' } }],
+    ]);
+  });
+
+  test('a result that was too large is told by how it begins, and where it is', () => {
+    const ref = { artifact: 'abc', bytes: 70_000, mediaType: 'text/plain', preview: 'line 1' };
+    const history = [
+      said('assistant', [call('c1')]),
+      said('tool', [{ type: 'tool-result', call: 'c1', name: 'look', ref, isError: false }]),
+    ];
+
+    expect(toModelMessages(history, [])[1]?.content).toMatchObject([
+      { output: { type: 'text', value: 'line 1\n[70000 bytes of text/plain in all, kept as artifact abc]' } },
+    ]);
+  });
+
+  test('what another agent left in the history is passed over', () => {
+    const history = [
+      said('assistant', [{ type: 'custom', name: 'plan', data: { steps: 3 } }]),
+      said('system', 'The user likes brevity.'),
+      said('user', [{ type: 'file', mediaType: 'text/plain', url: 'https://example.org/a.txt' }]),
+    ];
+
+    expect(toModelMessages(history, [])).toEqual([
+      { role: 'user', content: [{ type: 'text', text: 'The user likes brevity.' }] },
+      {
+        role: 'user',
+        content: [
+          {
+            type: 'file',
+            mediaType: 'text/plain',
+            data: { type: 'url', url: new URL('https://example.org/a.txt') },
+          },
+        ],
+      },
+    ]);
+  });
+});
