@@ -123,3 +123,19 @@ export async function state(promise: Promise<unknown>): Promise<'pending' | 'res
 }
 
 export const never = (): Promise<never> => new Promise(() => {});
+
+/** The order in which uses are given. */
+export function queue(
+  { keeper }: Shelf,
+  ...wanted: [key: string, project?: string, owner?: string][]
+): string[] {
+  const given: string[] = [];
+  for (const [key, project, owner] of wanted) {
+    const context = { ...(project && { project }), ...(owner && { owner }) };
+    keeper.use(key, context).then(
+      () => given.push(key),
+      (error: unknown) => given.push(`${key}: ${String(error)}`),
+    );
+  }
+  return given;
+}
