@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentEvent } from '../src/agent/agent.ts';
-import { MT_BENCH } from '../src/agent/scripted/mt-bench-data.ts';
+import { MT_BENCH } from '../src/agent/scripted/mt-bench.ts';
 import { scriptedAgent, type ScriptedOptions } from '../src/agent/scripted/scripted.ts';
 import { SojournError } from '../src/kernel/errors.ts';
 import { systemClock } from '../src/kernel/clock.ts';

@@ -66,7 +66,8 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
   const spawns: { agent: string; input: string | readonly Part[]; options?: SpawnOptions }[] = [];
   const waits: Millis[] = [];
   const things = new Map<string, Promise<unknown>>();
-  let inbox: Input[] = [];
+  const inbox: Input[] = [];
+  let steered = 0;
   let completed = false;
 
   const turn: AgentTurn = {
@@ -83,13 +84,7 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     signal: controller.signal,
     leftMs: () => Infinity,
     clock: options.clock ?? hurriedClock(waits),
-    inbox: {
-      take() {
-        const taken = inbox;
-        inbox = [];
-        return taken;
-      },
-    },
+    inbox: { take: () => inbox.splice(0) },
     async ask(key, question) {
       asks.push({ key, question });
       return await answer(key, question);
@@ -120,9 +115,7 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       return completed;
     },
     abort: (reason) => controller.abort(reason),
-    steer: (text) => {
-      inbox.push({ id: `steered-${inbox.length + 1}`, parts: [{ type: 'text', text }] });
-    },
+    steer: (text) => void inbox.push({ id: `steered-${(steered += 1)}`, parts: [{ type: 'text', text }] }),
     untaken: () => inbox.length,
   };
 }

@@ -4,7 +4,7 @@
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../../kernel/limits.ts';
-import { textOf, type Input } from '../../wire/message.ts';
+import type { Input, Part } from '../../wire/message.ts';
 import type { AgentEvent, AgentTurn } from '../agent.ts';
 
 /** One message of a turn, and what its answer may need. */
@@ -60,11 +60,18 @@ export async function* spoken(turn: AgentTurn, text: string, wordMs: Millis): As
   for (const [word] of text.matchAll(/\s*\S+(?:\s+$)?|^\s+$/g)) {
     if (!first) {
       await pause(turn, wordMs);
-      for (const input of turn.inbox.take()) yield ` (noted: ${textOf(input.parts)})`;
+      for (const input of turn.inbox.take()) yield ` (noted: ${wordsOf(input.parts)})`;
     }
     first = false;
     yield word;
   }
+}
+
+/** The text parts, joined. */
+export function wordsOf(parts: readonly Part[]): string {
+  let words = '';
+  for (const part of parts) if (part.type === 'text') words += part.text;
+  return words;
 }
 
 /** All of it now, in pieces that each fit into an event. */
@@ -99,7 +106,7 @@ function recall(script: Script, rest: string) {
 function heard({ turn, ordinal }: Script): string[] {
   const before = turn.history.filter((message) => message.role === 'user');
   const now = turn.inputs.slice(0, ordinal + 1);
-  return [...before, ...now].map((message) => textOf(message.parts));
+  return [...before, ...now].map((message) => wordsOf(message.parts));
 }
 
 function* tool(script: Script, rest: string): Iterable<AgentEvent> {

@@ -8,10 +8,10 @@
 //   R3. Several inputs of one turn are answered in order, a line break between the answers.
 //   R4. Steered inputs are taken between two words, and acknowledged in the text.
 import type { Millis } from '../../kernel/clock.ts';
-import { textOf, type Input } from '../../wire/message.ts';
+import type { Input } from '../../wire/message.ts';
 import type { Agent, AgentEvent, AgentTurn } from '../agent.ts';
-import { COMMANDS, saidAtOnce, spoken, type Script } from './command.ts';
-import { MT_BENCH } from './mt-bench-data.ts';
+import { COMMANDS, saidAtOnce, spoken, wordsOf, type Script } from './command.ts';
+import { MT_BENCH } from './mt-bench.ts';
 
 export interface ScriptedOptions {
   /**
@@ -49,7 +49,7 @@ export function scriptedAgent({ wordMs = 30, crash }: ScriptedOptions = {}): Age
 }
 
 function answer(script: Script): AsyncIterable<AgentEvent> | Iterable<AgentEvent> {
-  const text = textOf(script.input.parts);
+  const text = wordsOf(script.input.parts);
   const recorded = ANSWERS.get(text.trim());
   if (recorded !== undefined) return spoken(script.turn, recorded, script.wordMs);
 
