@@ -78,6 +78,7 @@ describe('colours', () => {
       stdout,
       stderr: new PassThrough(),
       onSignal: () => () => undefined,
+      exit: () => undefined,
     };
     return new Screen(world, false).style('red', 'x');
   };
