@@ -1,5 +1,6 @@
 // A runtime in a few Maps: enough of one to try a face on, and quick enough to measure it.
 import { SojournError } from '../src/kernel/errors.ts';
+import { checkKey } from '../src/runtime/access.ts';
 import type { ArtifactSlice, RuntimeCalls, Tail } from '../src/runtime/runtime.ts';
 import type { StoredEvent } from '../src/store/store.ts';
 import { SCOPES, type Caller, type TokenView } from '../src/wire/access.ts';
@@ -314,8 +315,7 @@ export class StandIn implements RuntimeCalls {
   }
 
   #name(key: string, caller?: Caller): string {
-    if (key === '' || key === '.' || key === '..') throw new SojournError('key.invalid', 'No such key');
-    return `${caller?.project ?? 'default'}/${key}`;
+    return `${caller?.project ?? 'default'}/${checkKey(key)}`;
   }
 
   #held(key: string, caller?: Caller): Session {

@@ -27,6 +27,8 @@ export class Connections {
   readonly #clock: Clock;
   readonly #newId: () => string;
   readonly #open = new Map<Socket, Connection>();
+  /** Those that were refused and have not left yet. */
+  readonly #leaving = new Set<Socket>();
   readonly #perAddress = new Map<string, number>();
 
   constructor(limits: HttpLimits, trustedProxies: readonly string[], clock: Clock, newId: () => string) {
@@ -114,6 +116,8 @@ export class Connections {
   refuse(socket: Socket, error: SojournError, headers = ''): void {
     const problem = problemOf(error, this.#newId());
     const body = JSON.stringify(problem);
+    this.#leaving.add(socket);
+    socket.once('close', () => this.#leaving.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.end(
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nConnection: close\r\n${headers}` +
@@ -121,6 +125,12 @@ export class Connections {
     );
     socket.resume();
     this.#clock.after(LINGER_MS, () => socket.destroy());
+  }
+
+  /** Nobody is waited for any more. */
+  destroyAll(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+    for (const socket of this.#leaving) socket.destroy();
   }
 
   #forget(socket: Socket): void {

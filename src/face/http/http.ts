@@ -118,11 +118,11 @@ class HttpServer implements OpenFace {
       this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
     );
     this.#parts.streams.close();
-    const cut = this.#given.clock.after(graceMs, () => {
-      for (const server of this.#servers) server.closeAllConnections();
-    });
+    const cut = (): void => this.#connections.destroyAll();
+    const timer = graceMs > 0 ? this.#given.clock.after(graceMs, cut) : undefined;
+    if (timer === undefined) cut();
     await closed;
-    cut.cancel();
+    timer?.cancel();
     this.#parts.pulse.close();
   }
 

@@ -43,7 +43,14 @@ export function openApi(routes: readonly Route[]): OpenApiDocument {
         },
       },
     },
-    { allowEmptySchema: { custom: true } },
+    {
+      allowEmptySchema: { custom: true },
+      // Calls are closed, answers are open: a later version may say more.
+      override: ({ jsonSchema, io }) => {
+        if (io === 'output' && jsonSchema.additionalProperties === false)
+          delete jsonSchema.additionalProperties;
+      },
+    },
   );
 }
 
@@ -58,7 +65,15 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     parameters: [...pathParameters(route), ...(route.parameters ?? []).map(parameterOf)],
     ...(route.body === undefined
       ? {}
-      : { requestBody: { content: { 'application/json': { schema: route.body } } } }),
+      : {
+          requestBody: {
+            required: !route.body.safeParse({}).success,
+            content: { 'application/json': { schema: route.body } },
+          },
+        }),
+    ...(route.bodyType === undefined
+      ? {}
+      : { requestBody: { required: true, content: { [route.bodyType]: { schema: { type: 'string' } } } } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.answers).map(([status, answer]) => [status, answerOf(answer)]),

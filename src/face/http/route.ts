@@ -35,6 +35,8 @@ export interface Route {
   summary: string;
   description?: string;
   body?: Schema;
+  /** Of a body that is not JSON. */
+  bodyType?: string;
   parameters?: readonly Parameter[];
   answers: Readonly<Record<number, Answer>>;
   answer(exchange: Exchange): Promise<void> | void;

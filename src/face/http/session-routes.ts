@@ -218,7 +218,7 @@ export const sessionRoutes: readonly Route[] = [
     tag: 'Sessions',
     id: 'importSession',
     summary: 'Take an export back as a new session under this key',
-    description: 'The body is what the export gave, as `application/x-ndjson`.',
+    bodyType: 'application/x-ndjson',
     answers: { 201: { ...session, description: 'The new session.' } },
     answer: importLines,
   },

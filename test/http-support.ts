@@ -1,0 +1,172 @@
+// A server for one test: the face in front of a runtime, and ways to speak to it, down to single bytes.
+import { connect, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { http, type HttpOptions } from '../src/face/http/http.ts';
+import type { Logger } from '../src/kernel/logger.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
+import { StandIn } from './http-stand-in.ts';
+
+export interface LogLine {
+  event: string;
+  fields: Record<string, unknown>;
+}
+
+export interface Served {
+  url: string;
+  urls: readonly string[];
+  port: number;
+  runtime: StandIn;
+  clock: ManualClock;
+  token: string;
+  log: LogLine[];
+  close: (graceMs?: number) => Promise<void>;
+  /** A call with the token; an object as body goes as JSON. */
+  call: (method: string, path: string, options?: CallOptions) => Promise<Answer>;
+  /** Writes these bytes on a fresh connection; what came back by the time the server ended it. */
+  raw: (bytes: string | Buffer) => Promise<string>;
+  /** A connection that is left to the test. */
+  wire: () => Promise<Wire>;
+  /** The head of a request with a good token, ready for more header lines. */
+  head: (line: string) => string;
+}
+
+export interface CallOptions {
+  body?: unknown;
+  headers?: Record<string, string>;
+  token?: string | null;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Record<string, unknown>;
+}
+
+export async function serve(options: HttpOptions = {}, runtime = new StandIn()): Promise<Served> {
+  const clock = new ManualClock();
+  const log: LogLine[] = [];
+  const note = (event: string, fields: Record<string, unknown> = {}): void =>
+    void log.push({ event, fields });
+  const logger: Logger = { info: note, warn: note, error: note };
+  const open = await http({ port: 0, clock, logger, ...options }).start(runtime);
+  onTestFinished(() => open.close(0));
+  const url = open.urls[0] ?? '';
+  const port = Number(new URL(url).port);
+  const token = runtime.token();
+  const head = (line: string): string =>
+    `${line} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n`;
+  return {
+    url,
+    urls: open.urls,
+    port,
+    runtime,
+    clock,
+    token,
+    log,
+    head,
+    close: (graceMs = 0) => open.close(graceMs),
+    call: (method, path, given = {}) => call(url, token, method, path, given),
+    raw: async (bytes) => {
+      const wire = await Wire.open(port);
+      wire.write(bytes);
+      return wire.rest();
+    },
+    wire: () => Wire.open(port),
+  };
+}
+
+async function call(
+  url: string,
+  own: string,
+  method: string,
+  path: string,
+  { body, headers = {}, token = own, signal }: CallOptions,
+): Promise<Answer> {
+  const isText = typeof body === 'string' || Buffer.isBuffer(body);
+  const response = await fetch(url + path, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') === true && text !== '';
+  const json = isJson && !text.includes('\n') ? (JSON.parse(text) as Record<string, unknown>) : {};
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+export class Wire {
+  readonly socket: Socket;
+  text = '';
+  ended = false;
+  #waiting: (() => void)[] = [];
+
+  static open(port: number, host = '127.0.0.1', localAddress?: string): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host, ...(localAddress === undefined ? {} : { localAddress }) });
+      socket.once('error', reject).once('connect', () => resolve(new Wire(socket)));
+    });
+  }
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (piece) => {
+      this.text += piece.toString('latin1');
+      this.#wake();
+    });
+    const end = (): void => {
+      this.ended = true;
+      socket.destroy();
+      this.#wake();
+    };
+    socket.on('end', end).on('close', end).on('error', end);
+    onTestFinished(() => void socket.destroy());
+  }
+
+  write(bytes: string | Buffer): void {
+    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  }
+
+  /** Resolves when what has come holds `part`; fails when the server ends the connection before. */
+  async until(part: string): Promise<string> {
+    while (!this.text.includes(part)) {
+      if (this.ended) throw new Error(`Ended without ${JSON.stringify(part)}: ${this.text.slice(0, 500)}`);
+      await this.#more();
+    }
+    return this.text;
+  }
+
+  /** All there is when the server has ended the connection. */
+  async rest(): Promise<string> {
+    while (!this.ended) await this.#more();
+    return this.text;
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+export function statusOf(text: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0);
+}
+
+export function codeOf(text: string): string {
+  return /"code":"([^"]+)"/.exec(text)?.[1] ?? '';
+}
+
+/** The statuses of all answers on one connection, in order. */
+export function statusesOf(text: string): number[] {
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status));
+}
