@@ -28,6 +28,8 @@ export interface AgentCapabilities {
 
 export interface Agent {
   readonly capabilities: AgentCapabilities;
+  /** Only one instance of a session may exist at a time (a port, a browser profile): it is closed before its replacement opens. */
+  readonly exclusive?: boolean;
   /**
    * Makes the instance of one session; bounded by `openMsMax`. `previous` is what the last instance's
    * `snapshot` gave, also after a restart; undefined the first time and when there was none.

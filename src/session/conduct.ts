@@ -40,7 +40,7 @@ export class Conduct {
   /** Starts the next turn when there is one and nothing is current. */
   pump(): void {
     const core = this.#core;
-    if (core.current !== undefined || core.log.broken) return;
+    if (core.current !== undefined || core.log.broken || core.host.draining) return;
     const next = core.mailbox.take();
     if (next === undefined) return core.host.changed(core);
     core.current = next;

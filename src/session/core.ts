@@ -138,6 +138,7 @@ export class SessionCore {
     this.transcript?.feed(events);
     this.arriving?.push(...events);
     const { num } = this.log;
+    this.row.num = num ?? this.row.num;
     if (num !== undefined) this.host.bus.publish(logTopic(num), events);
   }
 }

@@ -35,6 +35,8 @@ export interface SessionHost {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** Shutting down: what waits goes on waiting, in the store. */
+  readonly draining: boolean;
   /** Join deltas that wait while the store is busy. */
   readonly coalesceDeltas: boolean;
   /** Undefined when no agent of this name is registered any more. */

@@ -79,13 +79,12 @@ export class Intake {
     if (exhausted !== undefined) {
       throw new SojournError('budget.exceeded', `Session ${core.row.key} has used up ${exhausted}`);
     }
-    const { id } = message.input;
     const placement = core.mailbox.place(
       {
         policy: message.policy,
         kind: message.kind,
         author: message.author,
-        turn: () => new Turn({ ...message, id, inputs: [message.input] }, 'accepting'),
+        turn: () => new Turn({ ...message, id: core.host.ids.id(), inputs: [message.input] }, 'accepting'),
       },
       core.current,
       core.agent.capabilities,

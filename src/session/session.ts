@@ -25,6 +25,8 @@ export class Session {
   readonly core: SessionCore;
   readonly conduct: Conduct;
   readonly #intake: Intake;
+  /** Other keys it was found by. */
+  readonly aliases = new Set<string>();
   /** Callers that are working with it right now (I6). */
   #users = 0;
   #closing: Promise<void> | undefined;
@@ -138,6 +140,22 @@ export class Session {
     this.close('completed').catch((error: unknown) => {
       this.core.host.logger.error('session.close_failed', { session: this.id, error });
     });
+  }
+
+  /** The grace is over: a turn that may run again is left to the next start, any other ends `interrupted`. */
+  async stopForShutdown(): Promise<void> {
+    const { core } = this;
+    const turn = core.current;
+    if (turn === undefined) return;
+    if (core.host.agent(core.row.agent)?.capabilities.rerun === 'safe') {
+      core.host.giveUp(
+        core,
+        new SojournError('runtime.draining', `Turn ${turn.id} goes on after the restart`),
+      );
+      return;
+    }
+    this.conduct.stop(turn, { outcome: 'interrupted', reason: 'the runtime is shutting down' });
+    await turn.over.catch(() => undefined); // Lost: recovery ends it.
   }
 
   /** Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. */

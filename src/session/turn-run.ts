@@ -136,7 +136,8 @@ export class TurnRun {
   }
 
   get #stopped(): boolean {
-    return this.#suspended || this.#options.turn.stop !== undefined;
+    const { turn } = this.#options;
+    return this.#suspended || turn.stop !== undefined || turn.isLost;
   }
 
   /** Undefined when it was given up (R3). One promise a pull: nothing piles up on a long-lived one. */

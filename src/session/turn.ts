@@ -35,7 +35,7 @@ const MOVES: Record<TurnState['kind'], readonly TurnState['kind'][]> = {
 
 /** Why a turn ends early. */
 export interface Stop {
-  outcome: 'cancelled' | 'expired' | 'budget';
+  outcome: 'cancelled' | 'expired' | 'budget' | 'interrupted';
   reason: string;
 }
 
@@ -80,6 +80,7 @@ export class Turn {
   toolCalls = 0;
   #state: TurnState;
   #stop: Stop | undefined;
+  #lost = false;
   #joins = 0;
   readonly #joinWaiters: (() => void)[] = [];
   readonly #over: PromiseWithResolvers<{ outcome: Outcome; error?: TurnError }> = Promise.withResolvers();
@@ -99,6 +100,11 @@ export class Turn {
 
   get stop(): Stop | undefined {
     return this.#stop;
+  }
+
+  /** Nobody here will say how it ends: the store knows what it was doing. */
+  get isLost(): boolean {
+    return this.#lost;
   }
 
   /** Resolves when the outcome is durable; rejects when it cannot become so because the log broke. */
@@ -153,12 +159,13 @@ export class Turn {
 
   /** Its session is given up: what it is doing is aborted, and nobody is told an outcome. */
   abandon(error: unknown): void {
-    if (this.#state.kind === 'starting' || this.#state.kind === 'running') this.#state.abort.abort(error);
     this.lose(error);
+    if (this.#state.kind === 'starting' || this.#state.kind === 'running') this.#state.abort.abort(error);
   }
 
   /** Its log broke: nobody can say how it ends until the session is opened again. */
   lose(error: unknown): void {
+    this.#lost = true;
     this.#over.promise.catch(() => undefined); // Those who wait hear of it; nobody has to.
     this.#over.reject(error);
   }

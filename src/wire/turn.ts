@@ -1,5 +1,5 @@
 // Turn: one or more inputs and everything the agent does about them, until one outcome.
-import type { Input } from './message.ts';
+import type { ArtifactRef, Input } from './message.ts';
 import type { Usage } from './session.ts';
 
 export const POLICIES = ['reject', 'queue', 'collect', 'interrupt', 'rollback', 'steer'] as const;
@@ -41,7 +41,10 @@ export interface TurnView {
   kind: TurnKind;
   attempt: number;
   input: readonly Input[];
+  /** Of its last assistant message. */
   text: string;
+  /** Set where `text` is only the preview. */
+  ref?: ArtifactRef;
   usage: Usage;
   costUsd: number;
   error: TurnError | null;

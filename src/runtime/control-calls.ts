@@ -1,0 +1,120 @@
+// Control calls: projects, tokens, marks and figures.
+import { SojournError } from '../kernel/errors.ts';
+import { timeText } from '../log/event.ts';
+import type { Caller, TokenView } from '../wire/access.ts';
+import type { AgentView, DirtyCall, StatsView, TokenCall } from '../wire/calls.ts';
+import { requireScope } from './access.ts';
+import type { RuntimeParts } from './parts.ts';
+
+const PROJECT_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
+
+export class ControlCalls {
+  readonly #parts: RuntimeParts;
+  readonly #startedMs: number;
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    this.#startedMs = parts.host.clock.monotonic();
+  }
+
+  async dirty(call: DirtyCall, caller: Caller): Promise<{ marked: number }> {
+    requireScope(caller, 'operate');
+    const { project, agent, key, reason } = call;
+    if (project !== undefined && project !== caller.project) requireScope(caller, 'admin');
+    // The host itself may mark everything; a token means its own project.
+    const within = project ?? (caller.token === null ? undefined : caller.project);
+    const id =
+      key === undefined ? undefined : (await this.#parts.host.store.byKey(within ?? caller.project, key))?.id;
+    if (key !== undefined && id === undefined) return { marked: 0 };
+    const marked = this.#parts.host.registry.mark(
+      (session, context) =>
+        (within === undefined || context.project === within) &&
+        (agent === undefined || context.agent === agent) &&
+        (id === undefined || session === id),
+      reason,
+    );
+    return { marked };
+  }
+
+  agents(caller: Caller): readonly AgentView[] {
+    requireScope(caller, 'read');
+    const first = this.#parts.defaultAgent();
+    return [...this.#parts.agents()].map(([name, agent]) => ({
+      name,
+      default: name === first,
+      capabilities: { ...agent.capabilities },
+    }));
+  }
+
+  stats(caller: Caller): StatsView {
+    requireScope(caller, 'read');
+    const { host, router, counts } = this.#parts;
+    const kept = host.registry.stats();
+    const now = { running: 0, queued: 0, waiting: 0 };
+    for (const session of router.sessions) {
+      for (const turn of session.turns()) {
+        if (turn.state.kind === 'parked') now.waiting += 1;
+        else if (turn.state.kind === 'running' || turn.state.kind === 'ending') now.running += 1;
+        else now.queued += 1;
+      }
+    }
+    const store = host.store.stats();
+    return {
+      live: kept.live,
+      ...now,
+      evictions: { ...kept.evicted },
+      made: kept.made,
+      remade: kept.remade,
+      remakeFailed: kept.remakeFailed,
+      refused: { ...counts.refused },
+      turns: { ...counts.turns },
+      tails: counts.tails,
+      log: { inFlightBytes: host.flow.bytes, appends: store.appends, events: store.events },
+      store,
+      uptimeMs: Math.round(host.clock.monotonic() - this.#startedMs),
+    };
+  }
+
+  async projects(caller: Caller): Promise<readonly { name: string; createdAt: string }[]> {
+    requireScope(caller, 'admin');
+    const rows = await this.#parts.host.store.projects();
+    return rows.map((row) => ({ name: row.name, createdAt: timeText(row.createdAt) }));
+  }
+
+  async addProject(name: string, caller: Caller): Promise<{ name: string; createdAt: string }> {
+    requireScope(caller, 'admin');
+    if (!PROJECT_NAME.test(name)) {
+      throw new SojournError(
+        'input.invalid',
+        '/name must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
+      );
+    }
+    const at = this.#parts.host.clock.now();
+    await this.#parts.host.store.addProject(name, at);
+    return { name, createdAt: timeText(at) };
+  }
+
+  async removeProject(name: string, caller: Caller): Promise<void> {
+    requireScope(caller, 'admin');
+    if (name === caller.project)
+      throw new SojournError('project.in_use', `Project ${name} is the one this call acts in`);
+    if (!(await this.#parts.host.store.removeProject(name)))
+      throw new SojournError('project.not_found', `There is no project ${name.slice(0, 64)}`);
+    this.#parts.tokens.removedWith(name);
+  }
+
+  async tokens(caller: Caller): Promise<readonly TokenView[]> {
+    requireScope(caller, 'admin');
+    return this.#parts.tokens.list(caller.project);
+  }
+
+  async addToken(call: TokenCall, caller: Caller): Promise<TokenView & { secret: string }> {
+    requireScope(caller, 'admin');
+    return this.#parts.tokens.add(caller.project, call);
+  }
+
+  async removeToken(id: string, caller: Caller): Promise<void> {
+    requireScope(caller, 'admin');
+    await this.#parts.tokens.remove(caller.project, id);
+  }
+}

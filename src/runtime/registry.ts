@@ -1,0 +1,103 @@
+// Session registry: the live sessions, each with its instance, its conversation and its resources.
+// It is the keeper, told what a live session is.
+import type { SojournHooks } from './hooks.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
+import { Keeper, type Making } from '../keeper/keeper.ts';
+import { Transcript } from '../log/transcript.ts';
+import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
+import { LiveSession } from '../session/live.ts';
+import type { Session } from '../session/session.ts';
+import type { SessionRouter } from './router.ts';
+
+export function sessionRegistry(
+  host: SessionHost,
+  router: () => SessionRouter,
+  hooks: SojournHooks,
+): Registry {
+  const sessionOf = (id: string): Session => {
+    const session = router().peek(id);
+    if (session === undefined) throw new SojournError('keeper.gone', `Session ${id} is not in memory`);
+    return session;
+  };
+  return new Keeper<string, LiveSession, LiveContext>({
+    make: (making, previous) => wake(host, sessionOf(making.key), making, previous),
+    flush: async (id, live, reason) => router().peek(id)?.flush(live, reason),
+    dispose: async (id, live, reason) => {
+      await live.close(reason);
+      router().peek(id)?.left(live);
+    },
+    notify: async ({ key: id, context, reason, generation, idleMs }) => {
+      const session = router().peek(id);
+      if (session !== undefined) router().settle(session);
+      await hooks.onSessionEvict?.({
+        id,
+        key: context.key,
+        project: context.project,
+        agent: context.agent,
+        reason,
+        generation,
+        idleMs,
+      });
+    },
+    onRemade: ({ key: id, reason, generation, error }) => {
+      const failed =
+        error === undefined ? {} : { error: error instanceof Error ? error.message : 'it failed' };
+      const session = router().peek(id);
+      session?.core
+        .append([{ kind: 'session.remade', turn: null, body: { reason, generation, ...failed } }], {
+          row: {},
+        })
+        .catch((thrown: unknown) =>
+          host.logger.warn('session.remade_unrecorded', { session: id, error: thrown }),
+        );
+    },
+    exclusive: (live) => live.agent.exclusive === true,
+    project: (context) => context.project,
+    owner: (context) => context.owner,
+    limits: host.limits,
+    clock: host.clock,
+    logger: host.logger,
+  });
+}
+
+/** The same path for a first instance, one after an eviction or a restart, and one that replaces another. */
+async function wake(
+  host: SessionHost,
+  session: Session,
+  making: Making<string, LiveContext>,
+  previous: LiveSession | undefined,
+): Promise<LiveSession> {
+  const { core } = session;
+  const { agent } = core;
+  const transcript = await conversation(session, agent.capabilities.ownsHistory, previous);
+  const snapshot =
+    previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.instance.snapshot();
+  const { clock, logger, limits } = host;
+  const instance = await agent.open({ session: core.facts, signal: making.signal, clock, logger }, snapshot);
+  return new LiveSession({
+    facts: core.facts,
+    agent,
+    instance,
+    transcript,
+    clock,
+    logger,
+    closeMsMax: limits.closeMsMax,
+  });
+}
+
+async function conversation(
+  session: Session,
+  ownsHistory: boolean,
+  previous?: LiveSession,
+): Promise<Transcript> {
+  if (ownsHistory) return new Transcript();
+  // An exclusive one was closed before: its conversation is not fed any more.
+  if (previous !== undefined && session.core.transcript === previous.transcript) return previous.transcript;
+  return session.readTranscript();
+}
+
+async function storedSnapshot(host: SessionHost, num: number | undefined): Promise<Json | undefined> {
+  const text = num === undefined ? null : await host.store.snapshot(num);
+  return text === null ? undefined : (JSON.parse(text) as Json);
+}

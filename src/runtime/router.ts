@@ -1,0 +1,217 @@
+// Session router: which session a key means, and the one object that stands for it in this process.
+//
+//   U1. At most one object per session, however it is asked for: by key, by alias, by id.
+//   U2. A session that a crash left at work is recovered before anybody gets it.
+//   U3. An object is let go when nothing needs it; one that cannot go on is given up at once, and whoever asks next
+//       begins from the store, after its instance has been disposed of.
+//   U4. New sessions of a project come at a bounded rate.
+import { SojournError } from '../kernel/errors.ts';
+import type { Millis } from '../kernel/clock.ts';
+import type { NewSession, SessionRow } from '../store/store.ts';
+import type { SessionHost } from '../session/host.ts';
+import { Session } from '../session/session.ts';
+
+/** What makes a session, besides where it is found. */
+export type Making = Omit<NewSession, 'id' | 'project' | 'key' | 'at'>;
+
+interface Bucket {
+  left: number;
+  at: Millis;
+}
+
+const PROJECTS_COUNTED_MAX = 10_000;
+
+export class SessionRouter {
+  readonly #host: SessionHost;
+  readonly #byId = new Map<string, Session>();
+  /** By project and key or alias. */
+  readonly #byName = new Map<string, Session>();
+  readonly #finding = new Map<string, Promise<Session | null>>();
+  readonly #opening = new Map<string, Promise<Session>>();
+  readonly #givenUp = new Map<string, Promise<void>>();
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+  }
+
+  /** Those in memory. */
+  get sessions(): Iterable<Session> {
+    return this.#byId.values();
+  }
+
+  peek(id: string): Session | undefined {
+    return this.#byId.get(id);
+  }
+
+  find(project: string, key: string): Promise<Session | null> {
+    const name = nameOf(project, key);
+    const known = this.#byName.get(name);
+    if (known !== undefined) return Promise.resolve(known);
+    let finding = this.#finding.get(name);
+    if (finding === undefined) {
+      finding = this.#find(project, key).finally(() => this.#finding.delete(name));
+      this.#finding.set(name, finding);
+    }
+    return finding;
+  }
+
+  async findById(id: string): Promise<Session | null> {
+    const known = this.#byId.get(id) ?? this.#opening.get(id);
+    if (known !== undefined) return known;
+    const row = await this.#host.store.byId(id);
+    return row === null ? null : this.#open(row);
+  }
+
+  /** Finds it, or makes it in memory: the first append makes it in the store. Throws `session.limit`. */
+  async findOrMake(
+    project: string,
+    key: string,
+    making: () => Making,
+  ): Promise<{ session: Session; made: boolean }> {
+    const found = await this.find(project, key);
+    const session = found ?? this.#byName.get(nameOf(project, key));
+    return session === undefined
+      ? { session: this.#make(project, key, making()), made: true }
+      : { session, made: false };
+  }
+
+  /** U3. Must be told whenever a session may have become unneeded. */
+  settle(session: Session): void {
+    if (session.needed || this.#byId.get(session.id) !== session) return;
+    const { registry } = this.#host;
+    if (registry.peek(session.id) !== null) return;
+    this.#remove(session);
+    session.core.questions.drop();
+  }
+
+  /** U3. */
+  giveUp(session: Session, error: unknown): void {
+    if (this.#byId.get(session.id) !== session) return;
+    this.#remove(session);
+    session.drop(error);
+    const retired = this.#host.registry
+      .retire(session.id, 'error')
+      .catch((thrown: unknown) =>
+        this.#host.logger.error('router.retire_failed', { session: session.id, error: thrown }),
+      )
+      .finally(() => this.#givenUp.delete(session.id));
+    this.#givenUp.set(session.id, retired);
+  }
+
+  async #find(project: string, key: string): Promise<Session | null> {
+    const row = await this.#host.store.byKey(project, key);
+    if (row === null) return null;
+    const session = await this.#open(row);
+    if (this.#byId.get(session.id) === session && key !== row.key) {
+      session.aliases.add(key);
+      this.#byName.set(nameOf(project, key), session);
+    }
+    return session;
+  }
+
+  /** U1, U2. */
+  #open(row: SessionRow): Promise<Session> {
+    const known = this.#byId.get(row.id);
+    if (known !== undefined) return Promise.resolve(known);
+    let opening = this.#opening.get(row.id);
+    if (opening === undefined) {
+      opening = this.#openOnce(row.id).finally(() => this.#opening.delete(row.id));
+      this.#opening.set(row.id, opening);
+    }
+    return opening;
+  }
+
+  async #openOnce(id: string): Promise<Session> {
+    await this.#givenUp.get(id);
+    // Read again: what was being written when the last object was given up is known only now.
+    const row = await this.#host.store.byId(id);
+    if (row === null) throw new SojournError('session.not_found', `Session ${id} has been erased`);
+    if (row.damaged)
+      throw new SojournError('session.damaged', `The log of session ${row.key} does not match its checksums`);
+    const session = new Session(this.#host, row);
+    this.#byId.set(row.id, session);
+    this.#byName.set(nameOf(row.project, row.key), session);
+    if (row.state === 'idle' || row.state === 'closed') return session;
+    try {
+      await session.using(() => session.recover());
+    } catch (error) {
+      this.giveUp(session, error);
+      throw error;
+    }
+    return session;
+  }
+
+  #make(project: string, key: string, making: Making): Session {
+    this.#countNew(project);
+    const { clock, ids } = this.#host;
+    const at = clock.now();
+    const fresh: NewSession = { ...making, id: ids.id(), project, key, at };
+    const session = new Session(this.#host, rowOf(fresh), fresh);
+    this.#byId.set(session.id, session);
+    this.#byName.set(nameOf(project, key), session);
+    return session;
+  }
+
+  /** U4. A bucket that refills evenly. */
+  #countNew(project: string): void {
+    const { clock, limits } = this.#host;
+    const now = clock.monotonic();
+    const bucket = this.#buckets.get(project) ?? { left: limits.createBurst, at: now };
+    const perMs = limits.createPerMinute / 60_000;
+    bucket.left = Math.min(limits.createBurst, bucket.left + (now - bucket.at) * perMs);
+    bucket.at = now;
+    if (bucket.left < 1) {
+      throw new SojournError(
+        'session.limit',
+        `Project ${project} makes more than ${limits.createPerMinute} sessions a minute`,
+        {
+          retryAfterMs: Math.ceil((1 - bucket.left) / perMs),
+        },
+      );
+    }
+    bucket.left -= 1;
+    // At the bound the oldest is forgotten: that project begins with a full bucket.
+    if (this.#buckets.size >= PROJECTS_COUNTED_MAX && !this.#buckets.has(project)) {
+      for (const oldest of this.#buckets.keys()) {
+        this.#buckets.delete(oldest);
+        break;
+      }
+    }
+    this.#buckets.set(project, bucket);
+  }
+
+  #remove(session: Session): void {
+    this.#byId.delete(session.id);
+    const { project, key } = session.core.row;
+    this.#byName.delete(nameOf(project, key));
+    for (const alias of session.aliases) this.#byName.delete(nameOf(project, alias));
+  }
+}
+
+/** A project's name has no control characters, so this is injective. */
+const nameOf = (project: string, key: string): string => `${project}\0${key}`;
+
+function rowOf(fresh: NewSession): SessionRow {
+  const { at, ...row } = fresh;
+  return {
+    ...row,
+    num: 0,
+    state: 'idle',
+    epoch: 0,
+    headSeq: 0,
+    turn: null,
+    queued: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    costUsd: 0,
+    turnsEnded: 0,
+    toolCalls: 0,
+    turnMs: 0,
+    createdAt: at,
+    lastActiveAt: at,
+    damaged: false,
+  };
+}

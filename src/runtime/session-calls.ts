@@ -1,0 +1,260 @@
+// Session calls: making, reading, changing and ending sessions.
+import { canonicalJson } from '../kernel/json.ts';
+import { SojournError } from '../kernel/errors.ts';
+import { Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
+import type { Session } from '../session/session.ts';
+import type { SessionFilter, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
+import type { Caller } from '../wire/access.ts';
+import type { OpenCall, SessionQuery, UpdateCall } from '../wire/calls.ts';
+import type { TranscriptMessage } from '../wire/message.ts';
+import { noUsage, type SessionView, type TreeNode } from '../wire/session.ts';
+import { checkKey, mayTouch, requireScope, visible } from './access.ts';
+import { notFound, rowOf, type RuntimeParts, viewOf, withSession } from './parts.ts';
+import type { Making } from './router.ts';
+
+const LIST_LIMIT = 50;
+const LIST_LIMIT_MAX = 200;
+const TREE_NODES_MAX = 1_000;
+
+export class SessionCalls {
+  readonly #parts: RuntimeParts;
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+  }
+
+  async open(
+    key: string,
+    call: OpenCall,
+    caller: Caller,
+  ): Promise<{ created: boolean; session: SessionView }> {
+    requireScope(caller, 'send');
+    const { session, made } = await this.findOrMake(key, call, caller);
+    return session.using(async () => {
+      if (made) this.#parts.admit();
+      await session.create();
+      if (!made) checkSame(session.core.row, call);
+      return { created: made, session: viewOf(this.#parts, session.core.row) };
+    });
+  }
+
+  /** Checks what the caller may make, and what it may touch. */
+  async findOrMake(
+    key: string,
+    call: OpenCall,
+    caller: Caller,
+  ): Promise<{ session: Session; made: boolean }> {
+    const owner = ownerFor(call.owner, caller);
+    const agent = call.agent ?? this.#parts.defaultAgent();
+    const found = await this.#parts.router.findOrMake(caller.project, checkKey(key), (): Making => {
+      if (!this.#parts.agents().has(agent))
+        throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
+      return {
+        agent,
+        owner,
+        maker: caller.token,
+        channel: call.channel ?? null,
+        parent: null,
+        title: call.title ?? null,
+        summary: null,
+        labels: call.labels ?? [],
+        metadata: JSON.stringify(call.metadata ?? {}),
+        budget: '{}',
+      };
+    });
+    if (!mayTouch(caller, found.session.core.row)) throw notFound(key);
+    return found;
+  }
+
+  async get(key: string, caller: Caller): Promise<SessionView> {
+    return viewOf(this.#parts, await rowOf(this.#parts, caller, key));
+  }
+
+  async list(
+    query: SessionQuery,
+    caller: Caller,
+  ): Promise<{ sessions: readonly SessionView[]; nextCursor: string | null }> {
+    requireScope(caller, 'read');
+    const { parent, limit = LIST_LIMIT, owner, ...rest } = query;
+    if (!Number.isInteger(limit) || limit < 1)
+      throw new SojournError('input.invalid', `/limit is ${limit}; it must be 1 to ${LIST_LIMIT_MAX}`);
+    const seen = visible(caller);
+    if (seen.owner !== undefined && owner !== undefined && owner !== seen.owner)
+      return { sessions: [], nextCursor: null };
+    const filter: SessionFilter = {
+      ...rest,
+      project: caller.project,
+      limit: Math.min(limit, LIST_LIMIT_MAX),
+      ...(owner === undefined ? {} : { owner }),
+      ...seen,
+      ...(parent === undefined ? {} : { parent: (await rowOf(this.#parts, caller, parent)).id }),
+    };
+    const page = await this.#parts.host.store.list(filter);
+    const sessions = page.sessions.map((row) => viewOf(this.#parts, row));
+    const plain = Object.keys(query).every((name) => name === 'limit');
+    return {
+      sessions: plain ? await this.#withHosts(sessions, filter) : sessions,
+      nextCursor: page.nextCursor,
+    };
+  }
+
+  async update(key: string, call: UpdateCall, caller: Caller): Promise<SessionView> {
+    return withSession(this.#parts, caller, 'send', key, async (session) => {
+      const patch: SessionPatch = {};
+      if (call.title !== undefined) patch.title = call.title;
+      if (call.labels !== undefined) patch.labels = [...new Set(call.labels)];
+      if (call.metadata !== undefined) patch.metadata = JSON.stringify(call.metadata);
+      if (call.budget !== undefined) patch.budget = JSON.stringify(call.budget);
+      await session.update(patch);
+      return viewOf(this.#parts, session.core.row);
+    });
+  }
+
+  async close(
+    key: string,
+    options: { reason?: string; erase?: boolean },
+    caller: Caller,
+  ): Promise<SessionView | null> {
+    if (options.erase === true) requireScope(caller, 'admin');
+    return withSession(this.#parts, caller, 'send', key, async (session) => {
+      await session.close(options.reason ?? 'asked');
+      if (options.erase !== true) return viewOf(this.#parts, session.core.row);
+      await this.#erase(session);
+      return null;
+    });
+  }
+
+  async evict(key: string, caller: Caller): Promise<boolean> {
+    requireScope(caller, 'operate');
+    return withSession(this.#parts, caller, 'operate', key, (session) => session.evict('idle'));
+  }
+
+  async transcript(key: string, caller: Caller): Promise<readonly TranscriptMessage[]> {
+    const row = await rowOf(this.#parts, caller, key);
+    const { store, limits } = this.#parts.host;
+    const transcript = new Transcript();
+    for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
+      page = await store.read(row.num, transcript.lastSeq, {
+        eventsMax: limits.pageEventsMax,
+        bytesMax: limits.pageBytesMax,
+        kinds: TRANSCRIPT_KINDS,
+      });
+      transcript.feed(page);
+    }
+    return transcript.messages();
+  }
+
+  async tree(key: string, caller: Caller): Promise<TreeNode> {
+    const row = await rowOf(this.#parts, caller, key);
+    return this.#node(row, { left: TREE_NODES_MAX });
+  }
+
+  async addAlias(key: string, alias: string, caller: Caller): Promise<void> {
+    checkKey(alias);
+    await withSession(this.#parts, caller, 'send', key, async (session) => {
+      await this.#parts.host.store.addAlias(session.core.row.num, alias);
+    });
+  }
+
+  /** Depth first; past the bound children are left out. */
+  async #node(row: SessionRow, bound: { left: number }): Promise<TreeNode> {
+    const session = viewOf(this.#parts, row);
+    const children: TreeNode[] = [];
+    for (const child of await this.#parts.host.store.children(row.id)) {
+      if (bound.left <= 0) break;
+      bound.left -= 1;
+      children.push(await this.#node(child, bound));
+    }
+    const usage = { ...noUsage(), ...session.usage };
+    let { costUsd } = session;
+    for (const child of children) {
+      usage.inputTokens += child.usage.inputTokens;
+      usage.outputTokens += child.usage.outputTokens;
+      usage.cacheReadTokens += child.usage.cacheReadTokens;
+      usage.cacheWriteTokens += child.usage.cacheWriteTokens;
+      costUsd += child.costUsd;
+    }
+    return { session, children, usage, costUsd };
+  }
+
+  async #erase(session: Session): Promise<void> {
+    const { store } = this.#parts.host;
+    const { orphans } = await store.erase(session.core.row.num);
+    this.#parts.router.giveUp(session, notFound(session.core.row.key));
+    for (const digest of orphans) await store.files.remove(session.core.row.project, digest);
+  }
+
+  /** A host's own sessions among ours, newest activity first; ours win where keys are equal. */
+  async #withHosts(ours: readonly SessionView[], filter: SessionFilter): Promise<readonly SessionView[]> {
+    const ask = this.#parts.hooks.listSessions;
+    if (ask === undefined) return ours;
+    try {
+      const known = new Set(ours.map((session) => session.key));
+      const theirs = await ask({ project: filter.project, limit: filter.limit });
+      const rows = theirs
+        .filter((session) => !known.has(session.key))
+        .map((session) => foreign(session, filter.project));
+      return [...ours, ...rows].sort(
+        (a, b) => Date.parse(b.lastActiveAt) - Date.parse(a.lastActiveAt) || (a.key < b.key ? -1 : 1),
+      );
+    } catch (error) {
+      this.#parts.logger.warn('hooks.list_sessions_failed', { error });
+      return ours;
+    }
+  }
+}
+
+function foreign(
+  session: { key: string; lastActiveAt: string } & Partial<SessionView>,
+  project: string,
+): SessionView {
+  return {
+    id: '',
+    agent: '',
+    owner: null,
+    channel: null,
+    title: null,
+    summary: null,
+    labels: [],
+    metadata: {},
+    state: 'idle',
+    live: false,
+    generation: 0,
+    dirty: false,
+    headSeq: 0,
+    turn: null,
+    queued: 0,
+    usage: noUsage(),
+    costUsd: 0,
+    budget: {},
+    parent: null,
+    createdAt: session.lastActiveAt,
+    ...session,
+    project,
+  };
+}
+
+function ownerFor(declared: string | undefined, caller: Caller): string | null {
+  if (
+    caller.owner !== null &&
+    declared !== undefined &&
+    declared !== caller.owner &&
+    !caller.scopes.has('operate')
+  ) {
+    throw new SojournError('auth.scope', `This token speaks for ${caller.owner} only`);
+  }
+  return declared ?? caller.owner;
+}
+
+/** What is left out is not compared. */
+export function checkSame(row: SessionRow, call: OpenCall): void {
+  for (const name of ['agent', 'owner'] as const) {
+    const wanted = call[name];
+    if (wanted !== undefined && wanted !== row[name]) {
+      throw new SojournError(
+        'session.mismatch',
+        `Session ${row.key} has ${name} ${canonicalJson(row[name])}, not ${canonicalJson(wanted)}`,
+      );
+    }
+  }
+}
