@@ -13,11 +13,18 @@ import type { HttpLimits } from './limits.ts';
 
 const LINGER_MS: Millis = 1_000;
 
+/** What can still be told that its request is broken. */
+export interface Answerable {
+  readonly begun: boolean;
+  fail(error: unknown): void;
+}
+
 interface Connection {
   readonly address: string;
   readonly counted: boolean;
-  /** Requests without an answer yet. */
+  /** Requests without an answer yet, and the last of them. */
   open: number;
+  last: Answerable | null;
   refused: boolean;
 }
 
@@ -58,7 +65,7 @@ export class Connections {
       this.refuse(socket, new SojournError('input.rate_limited', `${address} has ${max} connections open`));
       return;
     }
-    this.#open.set(socket, { address, counted, open: 0, refused: false });
+    this.#open.set(socket, { address, counted, open: 0, last: null, refused: false });
     if (counted) this.#perAddress.set(address, count);
     socket.once('close', () => this.#forget(socket));
     // CO3: Node calls this when the last answer of a connection is written.
@@ -81,11 +88,12 @@ export class Connections {
     return peer !== undefined && isIP(peer) !== 0 ? peer : direct;
   }
 
-  /** False: this connection has too much open already; the request is not to be answered any more. */
-  begin(socket: Socket): 'serve' | 'refuse' | 'ignore' {
+  /** `refuse`: this connection has too much open already; after that, what it still sends is ignored. */
+  begin(socket: Socket, exchange: Answerable): 'serve' | 'refuse' | 'ignore' {
     const connection = this.#open.get(socket);
     if (connection === undefined || connection.refused) return 'ignore';
     connection.open++;
+    connection.last = exchange;
     if (connection.open <= this.#limits.pipelinedMax) return 'serve';
     connection.refused = true;
     return 'refuse';
@@ -93,17 +101,19 @@ export class Connections {
 
   end(socket: Socket): void {
     const connection = this.#open.get(socket);
-    if (connection !== undefined) connection.open--;
+    if (connection === undefined) return;
+    connection.open--;
+    if (connection.open === 0) connection.last = null;
   }
 
   /** For the server's `clientError` event: what came in was no request. */
   malformed(error: Error & { code?: string }, socket: Socket): void {
-    const busy = (this.#open.get(socket)?.open ?? 0) > 0;
-    if (busy || !socket.writable || error.code === 'ECONNRESET') {
-      socket.destroy();
-      return;
-    }
-    this.refuse(socket, refusalOf(error.code));
+    const { open = 0, last = null } = this.#open.get(socket) ?? {};
+    const alive = socket.writable && error.code !== 'ECONNRESET';
+    // A broken body belongs to the request it came with, as long as that is the only one and not answered yet.
+    if (alive && open === 1 && last?.begun === false) last.fail(refusalOf(error.code));
+    else if (alive && open === 0) this.refuse(socket, refusalOf(error.code));
+    else socket.destroy();
   }
 
   /** For the server's `timeout` event: nothing has moved for a while. Whoever waits for an answer may go on waiting. */

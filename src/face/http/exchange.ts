@@ -66,6 +66,11 @@ export class Exchange {
     this.address = address;
   }
 
+  /** The answer's head is written. */
+  get begun(): boolean {
+    return this.response.headersSent;
+  }
+
   get runtime(): RuntimeCalls {
     return this.parts.runtime;
   }
@@ -206,7 +211,7 @@ export class Exchange {
     const known = error instanceof SojournError ? error : new SojournError('internal', 'Something broke');
     if (known.code === 'internal') this.parts.report(error, this.requestId);
     if (this.response.headersSent) {
-      this.response.destroy();
+      if (!this.response.writableEnded) this.response.destroy();
       return;
     }
     const problem = problemOf(known, this.requestId);

@@ -152,15 +152,15 @@ class HttpServer implements OpenFace {
 
   /** Never rejects: what fails is answered, or ends the connection (X1). */
   async #serve(request: IncomingMessage, response: ServerResponse, expects: boolean): Promise<void> {
-    const turn = this.#connections.begin(request.socket);
-    if (turn === 'ignore') return;
     const address = this.#connections.addressOf(request);
     const x = new Exchange(this.#parts, request, response, this.#given.ids.id(), address);
+    const verdict = this.#connections.begin(request.socket, x);
+    if (verdict === 'ignore') return;
     x.expectsContinue = expects;
     this.#follow(x);
     if (request.httpVersionMinor === 0 || this.#closing !== undefined) response.shouldKeepAlive = false;
     try {
-      if (turn === 'refuse') {
+      if (verdict === 'refuse') {
         response.shouldKeepAlive = false;
         const max = this.#given.limits.pipelinedMax;
         throw new SojournError('input.rate_limited', `This connection waits for ${max} answers already`);
