@@ -235,7 +235,7 @@ export interface SessionFilter {
 export interface SessionStore {
   byKey(project: string, keyOrAlias: string): Promise<SessionRow | null>;
   byId(id: string): Promise<SessionRow | null>;
-  /** Newest activity first, then by num; a session that moves during paging may be seen again, none is skipped for good. */
+  /** Newest activity first, then the higher num; a session that moves during paging may be seen again, none is skipped for good. */
   list(filter: SessionFilter): Promise<{ sessions: readonly SessionRow[]; nextCursor: string | null }>;
   children(parent: string): Promise<readonly SessionRow[]>;
   /** Sessions whose state is queued, running or waiting, or that have an open request: what recovery goes through. */

@@ -1,0 +1,157 @@
+// Folder: the data folder and the files in it. What may be there, with which modes, and whether it can be trusted.
+//
+//   F1. One process owns a folder: `lock.db` is held in an exclusive transaction for life, and the system frees it
+//       however the process ends.
+//   F2. A database that is not whole is refused with its name, and never replaced (`store.damaged`). A new one is made
+//       under another name and moved into place complete, so that an empty file is always damage.
+//   F3. Nothing but SQLite opens a database file while it is in use: closing any handle of it would free SQLite's locks.
+//   F4. Only the owner of the files can read them; looser modes are mended and reported.
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { SojournError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/logger.ts';
+import { Connection, faultOf } from './connection.ts';
+import { knownVersion, migrate } from './schema.ts';
+
+export const databaseFile = (folder: string): string => join(folder, 'sojourn.db');
+export const lockFile = (folder: string): string => join(folder, 'lock.db');
+export const ballastFile = (folder: string): string => join(folder, 'ballast');
+export const artifactsFolder = (folder: string): string => join(folder, 'artifacts');
+
+const OWNER_ONLY = 0o077;
+const HEADER = 'SQLite format 3\0';
+const HEADER_BYTES = 100;
+
+/** Makes it where it is missing, and mends modes (F4). */
+export function prepareFolder(folder: string, logger: Logger): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mendMode(folder, 0o700, logger);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isFile()) mendMode(path, 0o600, logger);
+    else if (entry.isDirectory()) mendMode(path, 0o700, logger);
+  }
+}
+
+function mendMode(path: string, mode: number, logger: Logger): void {
+  if (process.platform === 'win32') return;
+  const found = lstatSync(path).mode & 0o777;
+  if ((found & OWNER_ONLY) === 0) return;
+  chmodSync(path, mode);
+  logger.warn('store.mode_mended', { path, was: found.toString(8), is: mode.toString(8) });
+}
+
+/** Held until it is closed (F1). Throws `store.in_use`. */
+export function lockFolder(folder: string): { release(): void } {
+  makeEmpty(lockFile(folder));
+  const lock = new DatabaseSync(lockFile(folder), { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (faultOf(error) === 'busy') {
+      throw new SojournError('store.in_use', `Another process owns ${folder}`, { cause: error });
+    }
+    throw damaged(lockFile(folder), 'it is not the lock file that was made here', error);
+  }
+  return { release: () => lock.close() };
+}
+
+/** Never opens a file that is there (F3). */
+function makeEmpty(file: string): void {
+  if (!existsSync(file)) closeSync(openSync(file, 'wx', 0o600));
+}
+
+/** Looks before SQLite touches anything (F2), and makes the database of a new folder. */
+export function checkDatabase(folder: string, now: number): void {
+  const file = databaseFile(folder);
+  const stat = lstatSync(file, { throwIfNoEntry: false });
+  const log = lstatSync(`${file}-wal`, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    if (log !== undefined && log.size > 0)
+      throw damaged(file, 'it is missing, and its write-ahead log is there');
+    makeDatabase(file, now);
+    return;
+  }
+  if (!stat.isFile()) throw damaged(file, 'it is not a regular file');
+  if (stat.size === 0) throw damaged(file, 'it is empty');
+  const { pageBytes, pages, application } = readHeader(file);
+  if ((log?.size ?? 0) === 0 && pages * pageBytes > stat.size) {
+    throw damaged(file, `it has ${stat.size} bytes of ${pages * pageBytes}`);
+  }
+  checkReadable(file, application);
+}
+
+function readHeader(file: string): { pageBytes: number; pages: number; application: number } {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const handle = openSync(file, 'r');
+  try {
+    readSync(handle, header, 0, HEADER_BYTES, 0);
+  } finally {
+    closeSync(handle);
+  }
+  if (header.toString('latin1', 0, HEADER.length) !== HEADER)
+    throw damaged(file, 'it is not a SQLite database');
+  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  return { pageBytes, pages: header.readUInt32BE(28), application: header.readInt32BE(68) };
+}
+
+/** Opened for reading only, so that a refusal leaves everything as it was. */
+function checkReadable(file: string, application: number): void {
+  let connection: Connection | undefined;
+  try {
+    connection = new Connection(file, 'read');
+    const version = knownVersion(connection, file);
+    if (version === 0) throw damaged(file, 'it holds no sessions of this program');
+    if (connection.number('PRAGMA application_id') !== application) {
+      throw damaged(`${file}-wal`, 'it belongs to another database');
+    }
+    connection.number('SELECT max(num) FROM sessions');
+  } catch (error) {
+    if (error instanceof SojournError) throw error;
+    throw damaged(file, error instanceof Error ? error.message : String(error), error);
+  } finally {
+    connection?.close();
+  }
+}
+
+function makeDatabase(file: string, now: number): void {
+  const making = `${file}.new`;
+  for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${making}${end}`, { force: true });
+  makeEmpty(making);
+  const connection = new Connection(making, 'write-power-loss');
+  migrate(connection, file, now);
+  connection.db.exec(`PRAGMA application_id = ${applicationId(file, now)}`);
+  connection.close();
+  renameSync(making, file);
+  syncFolder(join(file, '..'));
+}
+
+/** Tells this database from others, so that a write-ahead log in the wrong place is noticed. */
+function applicationId(file: string, now: number): number {
+  return createHash('sha256').update(`${file} ${now} ${process.pid}`).digest().readInt32BE(0);
+}
+
+/** So that a new or renamed name in it survives a power loss. */
+export function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } catch {
+    // Some systems cannot sync a folder; they keep names by themselves.
+  } finally {
+    closeSync(handle);
+  }
+}
+
+export function damaged(file: string, what: string, cause?: unknown): SojournError {
+  const backup = 'restore it from a backup, or move it away to begin anew';
+  return new SojournError('store.damaged', `${file}: ${what}; ${backup}`, { cause });
+}
+
+export function hasBallast(folder: string): boolean {
+  return existsSync(ballastFile(folder));
+}

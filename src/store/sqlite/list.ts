@@ -1,0 +1,205 @@
+// List: pages of sessions, newest activity first, then by number, the higher first.
+//
+//   L1. Two reads of one state of the database are merged: the few unsettled sessions, looked through one by one, and
+//       the rest in the order of the index that fits the filter best.
+//   L2. A cursor is the place behind the last session shown. A session that moves goes to the front, so it may be seen
+//       twice; one that stays is never skipped.
+//   L3. A search that few sessions match is answered from the word index and sorted; one that many match walks the
+//       list and tests each session. Neither ever sorts the many.
+import { SojournError } from '../../kernel/errors.ts';
+import type { SessionFilter, SessionNum, SessionRow } from '../store.ts';
+import type { Connection, Value } from './connection.ts';
+import { SELECT_SESSION, sessionRow, type StoredSession } from './rows.ts';
+import { matches, matchExpression, queryParts, wordsOf } from './words.ts';
+
+export interface Page {
+  sessions: readonly SessionRow[];
+  nextCursor: string | null;
+}
+
+interface Spot {
+  at: number;
+  num: SessionNum;
+}
+
+/** Above so many hits of a search, the list is walked instead. */
+const HITS_MAX = 4_000;
+const LIMIT_MAX = 200;
+
+export function listPage(connection: Connection, filter: SessionFilter): Page {
+  const limit = Math.min(Math.max(Math.trunc(filter.limit), 1), LIMIT_MAX);
+  const before = filter.cursor === undefined ? undefined : parseCursor(filter.cursor);
+  const parts = filter.q === undefined ? undefined : queryParts(filter.q);
+  if (parts?.length === 0) return { sessions: [], nextCursor: null };
+  return connection.snapshot(() => {
+    const spots = [
+      ...unsettledSpots(connection, filter, before, parts),
+      ...settledSpots(connection, filter, before, parts, limit + 1),
+    ].sort((a, b) => b.at - a.at || b.num - a.num);
+    const sessions = spots.slice(0, limit).flatMap(({ num }) => {
+      const stored = connection.row<StoredSession>(`${SELECT_SESSION} WHERE s.num = ?`, num);
+      return stored === undefined ? [] : [sessionRow(stored)];
+    });
+    const last = spots[limit - 1];
+    return { sessions, nextCursor: spots.length > limit && last !== undefined ? cursorOf(last) : null };
+  });
+}
+
+interface Condition {
+  sql: string;
+  values: readonly Value[];
+}
+
+const FIELDS = ['state', 'agent', 'owner', 'maker', 'parent'] as const;
+
+function conditionsOf(filter: SessionFilter, before: Spot | undefined, at: string): Condition[] {
+  const conditions: Condition[] = [{ sql: 's.project = ?', values: [filter.project] }];
+  for (const field of FIELDS) {
+    const value = filter[field];
+    if (value !== undefined) conditions.push({ sql: `s.${field} = ?`, values: [value] });
+  }
+  if (before !== undefined) {
+    conditions.push({ sql: `(${at}, s.num) < (?, ?)`, values: [before.at, before.num] });
+  }
+  return conditions;
+}
+
+const where = (conditions: readonly Condition[]): string => conditions.map(({ sql }) => sql).join(' AND ');
+const valuesOf = (conditions: readonly Condition[]): Value[] => conditions.flatMap(({ values }) => values);
+
+function unsettledSpots(
+  connection: Connection,
+  filter: SessionFilter,
+  before: Spot | undefined,
+  parts: readonly string[] | undefined,
+): Spot[] {
+  const conditions = conditionsOf(filter, before, 's.lastActiveAt');
+  if (filter.label !== undefined) {
+    conditions.push({
+      sql: 'EXISTS (SELECT 1 FROM json_each(s.labels) WHERE value = ?)',
+      values: [filter.label],
+    });
+  }
+  const text = parts === undefined ? '' : ', s.key, s.title, s.summary';
+  const rows = connection.rows<Spot & { key: string; title: string | null; summary: string | null }>(
+    `SELECT s.num, s.lastActiveAt AS at ${text} FROM sessions s INDEXED BY unsettled
+     WHERE s.listedAt IS NULL AND ${where(conditions)}`,
+    ...valuesOf(conditions),
+  );
+  return parts === undefined ? rows : rows.filter((row) => matches(wordsOf(row), parts));
+}
+
+/** The index whose order is the list's within the filter; the narrowest first. */
+function indexOf(filter: SessionFilter): string {
+  if (filter.parent !== undefined) return 'listParent';
+  if (filter.owner !== undefined) return 'listOwner';
+  if (filter.maker !== undefined) return 'listMaker';
+  if (filter.agent !== undefined) return 'listAgent';
+  return filter.state === undefined ? 'listAll' : 'listState';
+}
+
+function settledSpots(
+  connection: Connection,
+  filter: SessionFilter,
+  before: Spot | undefined,
+  parts: readonly string[] | undefined,
+  limit: number,
+): Spot[] {
+  const conditions = conditionsOf(filter, before, 's.listedAt');
+  let from = `sessions s INDEXED BY ${indexOf(filter)}`;
+  let order = 's.listedAt DESC, s.num DESC';
+  if (filter.label !== undefined) {
+    from = 'labels l CROSS JOIN sessions s ON s.num = l.session';
+    order = 'l.listedAt DESC, l.session DESC';
+    conditions.push({ sql: 'l.project = ? AND l.label = ?', values: [filter.project, filter.label] });
+    if (before !== undefined) conditions.push({ sql: 'l.listedAt <= ?', values: [before.at] });
+  }
+  if (parts !== undefined) {
+    const match = matchExpression(parts);
+    const hits = connection.number(
+      'SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)',
+      match,
+      HITS_MAX + 1,
+    );
+    if (hits <= HITS_MAX)
+      return hitSpots(connection, filter, conditionsOf(filter, before, 's.listedAt'), match, limit);
+    from += ' CROSS JOIN search_content c ON c.id = s.num';
+    for (const part of parts) conditions.push({ sql: "instr(' ' || c.c0, ?)", values: [` ${part}`] });
+  }
+  return connection.rows<Spot>(
+    `SELECT s.num, s.listedAt AS at FROM ${from} WHERE s.listedAt IS NOT NULL AND ${where(conditions)}
+     ORDER BY ${order} LIMIT ?`,
+    ...valuesOf(conditions),
+    limit,
+  );
+}
+
+/** L3, few hits. */
+function hitSpots(
+  connection: Connection,
+  filter: SessionFilter,
+  conditions: readonly Condition[],
+  match: string,
+  limit: number,
+): Spot[] {
+  const label =
+    filter.label === undefined ? '' : 'AND EXISTS (SELECT 1 FROM json_each(s.labels) WHERE value = ?)';
+  return connection.rows<Spot>(
+    `SELECT s.num, s.listedAt AS at FROM search f CROSS JOIN sessions s ON s.num = f.rowid
+     WHERE f.search MATCH ? AND s.listedAt IS NOT NULL AND ${where(conditions)} ${label}
+     ORDER BY s.listedAt DESC, s.num DESC LIMIT ?`,
+    match,
+    ...valuesOf(conditions),
+    ...(filter.label === undefined ? [] : [filter.label]),
+    limit,
+  );
+}
+
+function cursorOf({ at, num }: Spot): string {
+  return Buffer.from(`${at} ${num}`).toString('base64url');
+}
+
+function parseCursor(cursor: string): Spot {
+  const [at, num, ...rest] = Buffer.from(cursor, 'base64url').toString('latin1').split(' ').map(Number);
+  const spot = { at: at ?? NaN, num: num ?? NaN };
+  if (
+    rest.length > 0 ||
+    !Number.isFinite(spot.at) ||
+    !Number.isInteger(spot.num) ||
+    cursorOf(spot) !== cursor
+  ) {
+    throw new SojournError('cursor.invalid', 'The cursor of the list is none that was given out');
+  }
+  return spot;
+}
+
+/** Those started by one session, oldest first. */
+export function childrenOf(connection: Connection, parent: string): readonly SessionRow[] {
+  const rows = connection.rows<StoredSession>(
+    `${SELECT_SESSION} WHERE s.num IN (
+       SELECT num FROM sessions INDEXED BY unsettled WHERE listedAt IS NULL AND parent = ?1
+       UNION ALL SELECT num FROM sessions INDEXED BY listParent WHERE listedAt IS NOT NULL AND parent = ?1
+     ) ORDER BY s.num`,
+    parent,
+  );
+  return rows.map(sessionRow);
+}
+
+const OPEN_STATES = `('queued', 'running', 'waiting')`;
+
+export function unfinishedOf(
+  connection: Connection,
+  afterNum: SessionNum,
+  limit: number,
+): readonly SessionRow[] {
+  const rows = connection.rows<StoredSession>(
+    `${SELECT_SESSION} WHERE s.num > ?1 AND s.num IN (
+       SELECT num FROM sessions INDEXED BY unsettled WHERE listedAt IS NULL AND state IN ${OPEN_STATES}
+       UNION SELECT num FROM sessions INDEXED BY listState WHERE listedAt IS NOT NULL AND state IN ${OPEN_STATES}
+       UNION SELECT session FROM requests INDEXED BY requestsOpen WHERE state = 'open'
+     ) ORDER BY s.num LIMIT ?2`,
+    afterNum,
+    limit,
+  );
+  return rows.map(sessionRow);
+}

@@ -1,0 +1,56 @@
+// Writer: the thread that owns the connection that writes. It knows no queue: the store sends one group at a time.
+import { parentPort, workerData } from 'node:worker_threads';
+import { rmSync } from 'node:fs';
+import { assert, SojournError } from '../../kernel/errors.ts';
+import { Connection } from './connection.ts';
+import { ballastFile, databaseFile } from './folder.ts';
+import { DiskFailed, Group } from './group.ts';
+import type { Order, Report, WriterStart } from './job.ts';
+import { migrate } from './schema.ts';
+
+assert(parentPort, 'the writer runs in a thread of its own');
+const port = parentPort;
+const { folder, durability, now } = workerData as WriterStart;
+
+const report = (message: Report): void => port.postMessage(message);
+
+function start(): void {
+  let connection: Connection;
+  let group: Group;
+  let ballastUsed = false;
+  try {
+    connection = new Connection(databaseFile(folder), `write-${durability}`);
+    migrate(connection, databaseFile(folder), now);
+    group = new Group(connection, () => {
+      if (ballastUsed) return false;
+      ballastUsed = true;
+      rmSync(ballastFile(folder), { force: true });
+      return true;
+    });
+  } catch (error) {
+    const known = error instanceof SojournError ? error : new SojournError('store.damaged', String(error));
+    report({ kind: 'refused', code: known.code, detail: known.detail });
+    return;
+  }
+  port.on('message', (order: Order) => {
+    if (order.kind === 'close') {
+      connection.close();
+      report({ kind: 'closed' });
+      port.close();
+      return;
+    }
+    try {
+      ballastUsed = false;
+      const answers = group.write(order.jobs, order.now);
+      report({ kind: 'written', answers, ballastUsed });
+      group.checkpoint();
+    } catch (error) {
+      const cause = error instanceof DiskFailed ? String(error.cause) : String(error);
+      report({ kind: 'failed', detail: cause });
+      port.close();
+    }
+  });
+  report({ kind: 'ready' });
+}
+
+start();
