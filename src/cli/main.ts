@@ -6,6 +6,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
+// Nobody is left to be told.
+process.stderr.on('error', () => undefined);
+
 process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
@@ -16,4 +19,5 @@ process.exitCode = await run(process.argv.slice(2), {
     process.on(name, act);
     return () => process.off(name, act);
   },
+  exit: (code) => process.exit(code),
 });

@@ -1,14 +1,18 @@
 // Program: the command line, from its words to an exit code.
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
+import { addBackup } from './backup.ts';
 import { addChat } from './chat.ts';
 import { EXIT, EXIT_HELP, exitCodeOf, Quit, type ExitCode } from './exit.ts';
+import { addInit } from './init.ts';
 import { addLog } from './log.ts';
 import { addOverview } from './overview.ts';
 import { addRequests } from './requests.ts';
 import { Screen } from './screen.ts';
 import { addSend } from './send.ts';
 import { addSessions } from './sessions.ts';
+import { addStart } from './start.ts';
 import { addTokens } from './tokens.ts';
 import type { World } from './world.ts';
 
@@ -26,6 +30,7 @@ export async function run(words: readonly string[], world: World): Promise<ExitC
 function programOf(world: World): Command {
   const program = new Command('sojourn')
     .description('The session runtime for AI agents.')
+    .version(version())
     .option('--json', 'machine-readable output: JSON values, one a line')
     .option('--url <url>', 'the server')
     .option('--data <folder>', 'the data folder')
@@ -38,6 +43,8 @@ function programOf(world: World): Command {
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(--help shows how it is used)')
     .exitOverride();
+  addStart(program, world);
+  addInit(program, world);
   addSend(program, world);
   addChat(program, world);
   addSessions(program, world);
@@ -45,7 +52,13 @@ function programOf(world: World): Command {
   addRequests(program, world);
   addTokens(program, world);
   addOverview(program, world);
+  addBackup(program, world);
   return program;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 function codeOf(thrown: unknown, screen: Screen): ExitCode {

@@ -9,6 +9,8 @@ export interface World {
   stderr: Out;
   /** Calls `run` at each such signal until the returned call is made. */
   onSignal(name: 'SIGINT' | 'SIGTERM', run: () => void): () => void;
+  /** Ends the process at once. */
+  exit(code: number): void;
 }
 
 export interface Out extends Writable {
