@@ -55,6 +55,9 @@ async function main(): Promise<void> {
   const root = fileURLToPath(new URL('../node_modules/.cache/', import.meta.url));
   mkdirSync(root, { recursive: true });
   const folder = mkdtempSync(`${root}sojourn-bench-`);
+  process.once('exit', () => removeFolder(folder));
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
   const load = new Load();
   try {
     const results = await measure(options, folder, load);
@@ -63,7 +66,6 @@ async function main(): Promise<void> {
     if (options.whole) publish(results, text);
   } finally {
     await load.close();
-    removeFolder(folder);
   }
 }
 
