@@ -1,0 +1,4 @@
+// Testing: what an author of an agent or a backend needs to know that it keeps its contract.
+export * from './agent-conformance.ts';
+export * from './manual-clock.ts';
+export * from './test-turn.ts';
