@@ -1,7 +1,7 @@
 // Zones: who may import whom. This table is the import chain of ARCHITECTURE.md.
 //
 //   Z1. Every file of code is in exactly one zone; a file that fits none is a finding, so a new folder must say where it stands.
-//   Z2. A row names all it may import. `types` may be named by `import type` only.
+//   Z2. A row names all it may import, by zone or by part. `types` may be named by `import type` only.
 //   Z3. In a zone of many parts (contracts, backends, faces) a part sees itself, never a sibling.
 //   Z4. What the client runs, directly or not, needs nothing that a browser lacks.
 import { isCode, targetOf, type Import, type Source } from './source.ts';
@@ -54,7 +54,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   client: { values: ['kernel', 'wire'] },
   testing: { values: [...LEFT_OF_SESSION, 'session', 'runtime', 'backend'] },
-  'front door': { values: [...LEFT_OF_SESSION, 'session', 'runtime'] },
+  // `defineAgent` is the function adapter under the name that newcomers look for.
+  'front door': { values: [...LEFT_OF_SESSION, 'session', 'runtime', 'agent/function'] },
   cli: {
     values: [
       ...LEFT_OF_SESSION,
@@ -130,7 +131,7 @@ function checkImport(path: string, from: Place, item: Import): string | undefine
   const to = isCode(target.path) ? placeOf(target.path) : undefined;
   if (to === undefined || (from.zone === to.zone && from.part === to.part)) return undefined;
 
-  const names = from.part.startsWith(`${to.part}/`) ? [to.zone, 'own contract'] : [to.zone];
+  const names = [to.zone, to.part, from.part.startsWith(`${to.part}/`) ? 'own contract' : ''];
   if (names.some((name) => row.values.includes(name))) return undefined;
   if (names.some((name) => row.types?.includes(name))) {
     if (item.kind === 'type') return undefined;
