@@ -25,7 +25,7 @@ describe('a chat over a pipe', () => {
   test('shows a word as soon as the agent has said it', async () => {
     const talking = chat('quick');
     talking.stdin.write('/words 3 400\n');
-    await talking.err.says('events so far');
+    await talking.err.says('a new session');
 
     await talking.out.says('w1');
     const seen = talking.out.text;
@@ -62,9 +62,9 @@ describe('a chat over a pipe', () => {
     await talking.out.says('w2');
 
     talking.interrupt();
-    await talking.err.says(/\ncancelled\n/);
+    await talking.err.says('cancelled: stopped in the chat');
     talking.stdin.write('still there?\n');
-    await talking.out.says('You said: still there?');
+    await talking.out.says('You said: still there?\n');
     talking.interrupt();
     await talking.err.says('Ctrl-C again');
     talking.interrupt();
@@ -95,7 +95,7 @@ describe('a chat over a pipe', () => {
 
   test('shows what others say in the session', async () => {
     const talking = chat('shared');
-    await talking.err.says('events so far');
+    await talking.err.says('a new session');
 
     await cli(server.folder, ['send', 'shared', 'from elsewhere', '--channel', 'web', '--no-wait']);
     await talking.out.says('You said: from elsewhere');

@@ -16,6 +16,8 @@ export interface ChatScreen {
   pause(): void;
   /** A remark on a line of its own. */
   note(text: string): void;
+  /** A question to the person. */
+  ask(text: string): void;
   /** What stands before the line that is typed. */
   prompt(text: string): void;
   close(): void;
@@ -54,6 +56,7 @@ function pipeScreen(world: World, screen: Screen, typed: Interface, input: ChatI
     say: (text, style) => (style === undefined ? say(text) : undefined), // H3: asides are no words.
     pause: () => (midLine ? say('\n') : undefined),
     note: (text) => screen.note(text),
+    ask: (text) => screen.note(text),
     prompt: () => undefined,
     close() {
       unwatch();
@@ -99,6 +102,11 @@ class TerminalScreen implements ChatScreen {
     this.pause();
     this.#open.style = 'dim';
     this.#draw(`${text}\n`, false);
+  }
+
+  ask(text: string): void {
+    this.pause();
+    this.say(`${text}\n`, 'cyan');
   }
 
   prompt(text: string): void {

@@ -83,8 +83,9 @@ class Chat {
 
   async run(): Promise<ExitCode> {
     const { key, agent, id, headSeq } = this.#view;
+    const past = headSeq > 1 ? `${headSeq} events so far` : 'a new session';
     const signal = this.#left.signal;
-    this.#screen.note(`${visible(key)} with ${agent}, ${headSeq} events so far; /help shows the commands`);
+    this.#screen.note(`${visible(key)} with ${agent}, ${past}; /help shows the commands`);
     try {
       const [turns, requests] = await Promise.all([
         this.#session.turns({ signal }),
@@ -184,10 +185,10 @@ class Chat {
 
   async #cancel(all: boolean): Promise<void> {
     const turn = this.#conversation.turn;
-    const signal = this.#left.signal;
-    if (all) await this.#session.cancel({ signal });
+    const options = { reason: 'stopped in the chat', signal: this.#left.signal };
+    if (all) await this.#session.cancel(options);
     else if (turn === undefined) this.#screen.note('Nothing runs.');
-    else await this.#session.cancelTurn(turn, { signal });
+    else await this.#session.cancelTurn(turn, options);
   }
 
   /** Ctrl-C: stops the turn; with nothing to stop, or a second time, leaves (T3). */

@@ -125,7 +125,7 @@ export class Conversation {
       : '';
     const options = (request.options ?? []).map((option, index) => `\n  ${index + 1}. ${brief(option, 100)}`);
     this.#screen.pause();
-    this.#screen.say(`? ${visible(request.text)}${tool}${options.join('')}\n`, 'cyan');
+    this.#screen.ask(`? ${visible(request.text)}${tool}${options.join('')}`);
   }
 
   #aside(event: Event): void {

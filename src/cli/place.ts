@@ -44,7 +44,7 @@ export function client(
     ...(token === undefined ? {} : { token }),
     ...(options.project === undefined ? {} : { project: options.project }),
     // A person waits: one short hiccup is bridged, a server that is not there is said at once.
-    retryMsMax: 2_000,
+    retryMsMax: 1_000,
     ...more,
   });
 }

@@ -30,6 +30,8 @@ interface StartOptions extends PlaceOptions {
 }
 
 const GRACE_MS = 10_000;
+/** Under `npm start` one Ctrl-C arrives twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 500;
 /** Once the disk has failed, putting away is tried for so long. */
 const FAILED_MS = 5_000;
 
@@ -124,10 +126,12 @@ async function fail(world: World, screen: Screen, serving: Serving, failure: Err
 /** A1. `first` resolves with nothing at the first signal. */
 function listen(world: World, screen: Screen): { first: Promise<undefined>; end: () => void } {
   const { promise, resolve } = Promise.withResolvers<undefined>();
-  let count = 0;
+  let firstMs: number | undefined;
   const heard = (): void => {
-    count += 1;
-    if (count > 1) world.exit(EXIT.interrupted);
+    const nowMs = performance.now();
+    if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
+    if (firstMs !== undefined) world.exit(EXIT.interrupted);
+    firstMs = nowMs;
     screen.note(`Stopping: running turns have ${GRACE_MS / 1_000} s. Once more to stop at once.`);
     resolve(undefined);
   };
