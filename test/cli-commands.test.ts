@@ -87,10 +87,12 @@ test('each of the six policies says what it did with a message that met a runnin
   const dispositions: Record<string, string> = {};
   for (const policy of ['queue', 'collect', 'interrupt', 'rollback', 'steer']) {
     const key = `busy-${policy}`;
-    await sojourn('send', key, '/words 100000 5', '--no-wait');
+    const first = begin(server.folder, ['send', key, '/words 100000 5', '--json']);
+    await first.out.says('text.delta');
     const { out } = await sojourn('send', key, 'second', '--policy', policy, '--no-wait');
     dispositions[policy] = out.trim().replace(/turn .*/, 'turn T');
     await sojourn('cancel', key);
+    await first.ended;
   }
   await sojourn('send', 'busy-reject', '/words 100000 5', '--no-wait');
   const rejected = await sojourn('send', 'busy-reject', 'second', '--policy', 'reject', '--no-wait');

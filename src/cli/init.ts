@@ -43,7 +43,7 @@ export function addInit(program: Command, world: World): void {
       const there = configFile(folder);
       const file = there ?? join(folder, CONFIG_NAMES[0] ?? '');
       if (there === undefined) await writeFile(file, CONFIG, { flag: 'wx' });
-      const ignored = await ignoreData(join(folder, '.gitignore'));
+      const ignored = await ignoreFolder(join(folder, '.gitignore'));
       screen.result({ config: file, written: there === undefined, ignored }, () =>
         there === undefined
           ? `Written: ${file}\nNext: sojourn dev, and in another terminal: sojourn chat`
@@ -53,7 +53,7 @@ export function addInit(program: Command, world: World): void {
 }
 
 /** The data folder holds every conversation and a token: it does not belong into a repository. */
-async function ignoreData(file: string): Promise<boolean> {
+async function ignoreFolder(file: string): Promise<boolean> {
   let lines = '';
   try {
     lines = await readFile(file, 'utf8');

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { HttpOptions } from '../face/http/http.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { chooseAgents } from './agent-choice.ts';
 import { announce } from './banner.ts';
@@ -117,9 +118,9 @@ async function opened(screen: Screen, options: ServingOptions): Promise<Serving>
 /** A2 */
 async function fail(world: World, screen: Screen, serving: Serving, failure: Error): Promise<never> {
   screen.error(new SojournError('store.failed', failure.message, { cause: failure }));
-  const timer = setTimeout(() => world.exit(EXIT.failure), FAILED_MS);
+  const timer = systemClock.after(FAILED_MS, () => world.exit(EXIT.failure));
   await serving.stop(0);
-  clearTimeout(timer);
+  timer.cancel();
   throw new Quit(EXIT.failure);
 }
 
@@ -128,7 +129,7 @@ function listen(world: World, screen: Screen): { first: Promise<undefined>; end:
   const { promise, resolve } = Promise.withResolvers<undefined>();
   let firstMs: number | undefined;
   const heard = (): void => {
-    const nowMs = performance.now();
+    const nowMs = systemClock.monotonic();
     if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
     if (firstMs !== undefined) world.exit(EXIT.interrupted);
     firstMs = nowMs;

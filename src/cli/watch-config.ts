@@ -6,6 +6,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Runtime } from '../index.ts';
+import { systemClock, type Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Config } from './config.ts';
 import type { Screen } from './screen.ts';
@@ -22,7 +23,7 @@ class ConfigWatch {
   readonly #runtime: Runtime;
   readonly #screen: Screen;
   readonly #folders = new Map<string, FSWatcher>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   constructor(config: Config, runtime: Runtime, screen: Screen) {
@@ -33,7 +34,7 @@ class ConfigWatch {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     for (const watcher of this.#folders.values()) watcher.close();
     await this.#reloading;
   }
@@ -58,10 +59,10 @@ class ConfigWatch {
   }
 
   #changed(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    this.#timer?.cancel();
+    this.#timer = systemClock.after(SETTLE_MS, () => {
       this.#reloading = this.#reloading.then(() => this.#reload()); // W3
-    }, SETTLE_MS);
+    });
   }
 
   /** Never rejects. */
