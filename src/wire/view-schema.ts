@@ -250,6 +250,7 @@ export const newTokenView = z.intersection(
   tokenView,
   z.object({ secret: z.string().meta({ description: 'Shown this once.' }) }),
 );
+export const readinessView = z.object({ status: z.enum(['starting', 'ready', 'draining', 'failed']) });
 export const evictedView = z.object({ evicted: z.boolean() });
 export const cancelledView = z.object({ cancelled: z.array(z.string()) });
 export const decisionView = z.object({ decision: z.string() });

@@ -1,5 +1,6 @@
 // Page routes: what a person, a probe or a tool asks of the server itself. The open ones hold nothing of anybody's:
 // they are the same for every installation.
+import { readinessView } from '../../wire/view-schema.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './route.ts';
 
@@ -8,65 +9,62 @@ function ready(x: Exchange): void {
   x.json(health === 'ready' ? 200 : 503, { status: health });
 }
 
+const healthRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/healthz',
+    access: 'open',
+    tag: 'Health',
+    id: 'getHealth',
+    summary: 'Is the server there?',
+    answers: { 200: { description: 'The body is `ok`.', type: 'text/plain' } },
+    answer: (x) => x.text(200, 'text/plain; charset=utf-8', 'ok'),
+  },
+  {
+    method: 'GET',
+    path: '/readyz',
+    access: 'read',
+    tag: 'Health',
+    id: 'getReadiness',
+    summary: 'Does the server take work?',
+    answers: {
+      200: { description: 'It does.', schema: readinessView },
+      503: { description: 'It starts, leaves or has failed.', schema: readinessView },
+    },
+    answer: ready,
+  },
+];
+
+export interface Page {
+  html: string;
+  /** Its content security policy. */
+  policy: string;
+}
+
 /** `document` and `page` are made when they are first asked for. */
-export function pageRoutes(pages: {
-  document: () => Promise<string>;
-  page: () => Promise<{ html: string; policy: string }>;
-}): readonly Route[] {
+export function pageRoutes(document: () => Promise<string>, page: () => Promise<Page>): readonly Route[] {
+  const shared = { method: 'GET', access: 'open', tag: 'Pages' } as const;
   return [
+    ...healthRoutes,
     {
-      method: 'GET',
-      path: '/healthz',
-      access: 'open',
-      tag: 'Health',
-      id: 'getHealth',
-      summary: 'Is the server there?',
-      answers: { 200: { description: 'The body is `ok`.', type: 'text/plain' } },
-      answer: (x) => x.text(200, 'text/plain; charset=utf-8', 'ok'),
-    },
-    {
-      method: 'GET',
-      path: '/readyz',
-      access: 'read',
-      tag: 'Health',
-      id: 'getReadiness',
-      summary: 'Does the server take work?',
-      answers: { 200: { description: 'It does.' }, 503: { description: 'It starts, leaves or has failed.' } },
-      answer: ready,
-    },
-    {
-      method: 'GET',
+      ...shared,
       path: '/openapi.json',
-      access: 'open',
-      tag: 'Pages',
       id: 'getDocument',
       summary: 'This document',
       answers: { 200: { description: 'OpenAPI 3.1.', type: 'application/json' } },
-      answer: async (x) => x.text(200, 'application/json', await pages.document()),
+      answer: async (x) => x.text(200, 'application/json', await document()),
     },
     {
-      method: 'GET',
+      ...shared,
       path: '/docs',
-      access: 'open',
-      tag: 'Pages',
       id: 'getDocs',
       summary: 'This document, for people',
       answers: { 200: { description: 'A page.', type: 'text/html' } },
-      answer: async (x) => {
-        const { html, policy } = await pages.page();
-        x.text(200, 'text/html; charset=utf-8', html, [
-          ['Content-Security-Policy', policy],
-          ['Referrer-Policy', 'no-referrer'],
-          ['Cross-Origin-Opener-Policy', 'same-origin'],
-          ['Cross-Origin-Resource-Policy', 'same-origin'],
-        ]);
-      },
+      answer: async (x) => show(x, await page()),
     },
     {
-      method: 'GET',
+      ...shared,
       path: '/',
-      access: 'open',
-      tag: 'Pages',
       id: 'getFront',
       summary: 'The way in for people',
       answers: { 302: { description: 'To the page there is.' } },
@@ -77,4 +75,13 @@ export function pageRoutes(pages: {
         ]),
     },
   ];
+}
+
+function show(x: Exchange, { html, policy }: Page): void {
+  x.text(200, 'text/html; charset=utf-8', html, [
+    ['Content-Security-Policy', policy],
+    ['Referrer-Policy', 'no-referrer'],
+    ['Cross-Origin-Opener-Policy', 'same-origin'],
+    ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ]);
 }

@@ -2,7 +2,7 @@
 import { artifactRoutes } from './artifact-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import { eventRoutes } from './event-routes.ts';
-import { pageRoutes } from './page-routes.ts';
+import { pageRoutes, type Page } from './page-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { turnRoutes } from './turn-routes.ts';
@@ -15,12 +15,12 @@ export function allRoutes(): readonly Route[] {
     ...artifactRoutes,
     ...controlRoutes,
   ];
-  const pages = pageRoutes({
-    document: () => (document ??= makeDocument([...described, ...pages])),
-    page: () => (page ??= makePage([...described, ...pages])),
-  });
   let document: Promise<string> | undefined;
-  let page: ReturnType<typeof makePage> | undefined;
+  let page: Promise<Page> | undefined;
+  const pages = pageRoutes(
+    () => (document ??= makeDocument([...described, ...pages])),
+    () => (page ??= makePage([...described, ...pages])),
+  );
   return [...described, ...pages];
 }
 
@@ -30,7 +30,7 @@ async function makeDocument(routes: readonly Route[]): Promise<string> {
   return JSON.stringify(openApi(routes));
 }
 
-async function makePage(routes: readonly Route[]): Promise<{ html: string; policy: string }> {
+async function makePage(routes: readonly Route[]): Promise<Page> {
   const [{ openApi }, { docsPage }] = await Promise.all([import('./openapi.ts'), import('./docs.ts')]);
   return docsPage(openApi(routes));
 }

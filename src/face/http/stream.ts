@@ -10,7 +10,6 @@ import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import { eventFrame } from '../../log/event.ts';
 import type { RuntimeCalls, Tail } from '../../runtime/runtime.ts';
-import type { StoredEvent } from '../../store/store.ts';
 import type { Caller } from '../../wire/access.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Pulse } from './pulse.ts';
@@ -158,7 +157,7 @@ class Stream {
   }
 
   /** True: that was the end of the turn, and the answer has ended with it. */
-  async #show(events: readonly StoredEvent[]): Promise<boolean> {
+  async #show(events: Awaited<ReturnType<Tail['next']>>): Promise<boolean> {
     let piece = '';
     for (const event of events) {
       piece += eventFrame(event);
