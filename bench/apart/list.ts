@@ -1,7 +1,7 @@
-// List: pages and searches over a million stored sessions.
+// List: pages and searches over many stored sessions, a million when it is asked for.
 //
-// The sessions are made through the store itself, a thousand appends at a time, so that what is measured is what a
-// million real sessions would leave behind. One caller at a time; the figure is from the call to the rows.
+// The sessions are made through the store itself, a thousand appends at a time, so that what is measured is what as
+// many real sessions would leave behind. One caller at a time; the figure is from the call to the rows.
 import type { Line } from '../results.ts';
 import { sample } from '../sample.ts';
 import type { SessionFilter, Store } from '../../src/store/store.ts';
@@ -34,8 +34,7 @@ const SYLLABLES = [
   'wa',
 ];
 
-export async function listBench(folder: string, quick: boolean): Promise<Line[]> {
-  const count = quick ? 50_000 : 1_000_000;
+export async function listBench(folder: string, count: number): Promise<Line[]> {
   const store = await openStore(folder);
   try {
     const start = performance.now();
@@ -46,13 +45,13 @@ export async function listBench(folder: string, quick: boolean): Promise<Line[]>
     const lines: Line[] = [
       {
         bench: 'list',
-        what: `making ${count.toLocaleString('en-US')} sessions, each an append`,
+        what: `making ${amount(count)} sessions, each an append`,
         value: perSecond,
         unit: 'sessions/s',
       },
     ];
     for (const [what, filter, goalMs] of questions(count))
-      lines.push(...(await ask(store, what, filter, goalMs)));
+      lines.push(...(await ask(store, `${what}, of ${amount(count)}`, filter, goalMs)));
     lines.push(...(await deepPages(store)));
     return lines;
   } finally {
@@ -74,14 +73,11 @@ function questions(count: number): [string, Question, number][] {
     ['a page by owner', (n) => ({ owner: `owner-${(n * 7) % OWNERS}` }), page],
     ['a page by maker', (n) => ({ maker: `token-${n % 50}` }), page],
     ['a page by parent', (n) => ({ parent: idOf((n * 1_009) % count) }), page],
-    ['a page by label', (n) => ({ label: `label-${n % LABELS}` }), page],
+    ['a page by label', (n) => ({ label: labelOf(n * 4) }), page],
     ['a page by an agent that has none', () => ({ agent: 'nobody' }), page],
-    [
-      'a search for a word that few have',
-      (n) => ({ q: word((n * 613) % 4_096) + word((n * 977) % 4_096) }),
-      search,
-    ],
-    ['a search for a word that thousands have', (n) => ({ q: word(n % 4_096) }), search],
+    ['a search for a word that one has', (n) => ({ q: rare((n * 7_919) % count) }), search],
+    ['a search for a word that none has', (n) => ({ q: `zz${word(n)}` }), search],
+    ['a search for a word that many have', (n) => ({ q: word(n % 4_096) }), search],
     ['a search for two words', (n) => ({ q: `${word(n % 4_096)} ${word((n * 31) % 4_096)}` }), search],
     ['a search for one letter', (n) => ({ q: 'bcdfghklmnprstvw'[n % 16] ?? 'b' }), search],
     ['a search for a whole key', (n) => ({ q: keyOf((n * 7_919) % count) }), search],
@@ -129,9 +125,9 @@ async function make(store: Store, n: number): Promise<void> {
     owner: n % 3 === 0 ? null : `owner-${(n * 13) % OWNERS}`,
     maker: `token-${n % 50}`,
     parent: n % 10 === 9 ? idOf(n - 9) : null,
-    title: `${word(n % 4_096)} ${word((n * 31) % 4_096)} ${word((n * 613) % 4_096)}`,
+    title: `${rare(n)} ${word(n % 4_096)} ${word((n * 31) % 4_096)} ${word((n * 613) % 4_096)}`,
     summary: `Please ${word((n * 17) % 4_096)} the ${word((n * 7) % 4_096)} before the ${word((n * 3) % 4_096)} is ${word((n * 5) % 4_096)}`,
-    labels: n % 4 === 0 ? [`label-${n % LABELS}`] : [],
+    labels: n % 4 === 0 ? [labelOf(n)] : [],
   };
   const state = STATES[n % STATES.length] ?? 'idle';
   const made = await store.append(() => ({
@@ -143,8 +139,13 @@ async function make(store: Store, n: number): Promise<void> {
   if (made.kind !== 'appended') throw new Error(`Session ${n} was not made: ${made.kind}`);
 }
 
+const amount = (count: number): string => count.toLocaleString('en-US');
+const labelOf = (n: number): string => `label-${n % LABELS}`;
 const keyOf = (n: number): string => `customer-${n % 50_000}/thread-${n}`;
 const idOf = (n: number): string => `01900000-0000-7000-8000-${String(n).padStart(12, '0')}`;
+
+/** A word of its own for each session. */
+const rare = (n: number): string => word(n) + word(n >> 12);
 
 /** One of 4,096 words. */
 function word(n: number): string {
