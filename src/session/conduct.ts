@@ -40,7 +40,9 @@ export class Conduct {
   /** Starts the next turn when there is one and nothing is current. */
   pump(): void {
     const core = this.#core;
-    if (core.current !== undefined || core.log.broken || core.host.draining) return;
+    if (core.current !== undefined || core.log.broken) return;
+    // Nothing new begins, but a shutdown waits to hear that this turn is over.
+    if (core.host.draining) return core.host.changed(core);
     const next = core.mailbox.take();
     if (next === undefined) return core.host.changed(core);
     core.current = next;
