@@ -2,3 +2,4 @@
 export * from './agent-conformance.ts';
 export * from './manual-clock.ts';
 export * from './test-turn.ts';
+export * from './store-conformance.ts';
