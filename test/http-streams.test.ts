@@ -58,7 +58,7 @@ describe('a turn as a stream', () => {
 
     reader.write(request);
     await reader.until('0\r\n\r\n');
-    reader.text = '';
+    reader.forget();
     reader.write(request);
     const second = await reader.until('0\r\n\r\n');
 

@@ -104,8 +104,8 @@ async function call(
 
 export class Wire {
   readonly socket: Socket;
-  text = '';
   ended = false;
+  #pieces: string[] = [];
   #waiting: (() => void)[] = [];
 
   static open(port: number, host = '127.0.0.1', localAddress?: string): Promise<Wire> {
@@ -118,7 +118,7 @@ export class Wire {
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (piece) => {
-      this.text += piece.toString('latin1');
+      this.#pieces.push(piece.toString('latin1'));
       this.#wake();
     });
     const end = (): void => {
@@ -130,15 +130,30 @@ export class Wire {
     onTestFinished(() => void socket.destroy());
   }
 
+  /** All that has come and was not forgotten. */
+  get text(): string {
+    if (this.#pieces.length > 1) this.#pieces = [this.#pieces.join('')];
+    return this.#pieces[0] ?? '';
+  }
+
+  forget(): void {
+    this.#pieces = [];
+  }
+
   write(bytes: string | Buffer): void {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
   /** Resolves when what has come holds `part`; fails when the server ends the connection before. */
   async until(part: string): Promise<string> {
-    while (!this.text.includes(part)) {
+    let found = this.text.includes(part);
+    while (!found) {
       if (this.ended) throw new Error(`Ended without ${JSON.stringify(part)}: ${this.text.slice(0, 500)}`);
+      const had = this.#pieces.length;
       await this.#more();
+      // Only what is new is looked through, with enough of the old for what lies across.
+      const recent = (this.#pieces[had - 1] ?? '').slice(-part.length) + this.#pieces.slice(had).join('');
+      found = recent.includes(part);
     }
     return this.text;
   }

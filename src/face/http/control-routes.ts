@@ -50,11 +50,11 @@ export const controlRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/projects',
-    access: 'read',
+    access: 'admin',
     tag: 'Projects and tokens',
     id: 'listProjects',
     summary: 'List projects',
-    answers: { 200: { description: 'Those the caller may see.', schema: projectPageView } },
+    answers: { 200: { description: 'All projects.', schema: projectPageView } },
     answer: async (x) => x.json(200, { projects: await x.runtime.projects(x.caller) }),
   },
   {

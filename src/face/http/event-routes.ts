@@ -30,8 +30,7 @@ async function events(x: Exchange): Promise<void> {
 
 async function follow(x: Exchange, session: string | undefined): Promise<void> {
   const after = cursorOf(x.header('last-event-id') ?? x.query('after'));
-  const { streams } = x.parts;
-  const leave = streams.enter(x.caller, isLoopback(x.address));
+  const place = x.parts.streams.enter(x.caller, isLoopback(x.address), x.runtime);
   try {
     const call = { after, untilIdle: untilIdle(x), ...(session === undefined ? {} : { session }) };
     const tail = await x.runtime.tail(x.key, call, x.caller);
@@ -41,9 +40,9 @@ async function follow(x: Exchange, session: string | undefined): Promise<void> {
       x.response.end();
       return;
     }
-    await streams.show(x.response, tail, { first: '', watch: x.runtime, caller: x.caller });
+    await place.show(x.response, tail, { first: '' });
   } finally {
-    leave();
+    place.leave();
   }
 }
 

@@ -26,7 +26,14 @@ const RETRY_MS_MIN: Millis = 1_000;
 const RETRY_MS_SPREAD: Millis = 4_000;
 const GOLDEN = 0.618_033_988_75;
 
-/** Takes a place for a stream, before anything is promised to its reader; give it back with `leave`. */
+/** A stream's place among the others: taken before anything is promised to its reader, and always given back. */
+export interface Place {
+  /** Shows `tail` until it ends, the reader leaves, or the credential does. The head is already written. */
+  show(response: ServerResponse, tail: Tail, options: { first: string; turn?: string }): Promise<void>;
+  /** Idempotent. */
+  leave(): void;
+}
+
 export class Streams {
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
@@ -45,42 +52,48 @@ export class Streams {
     return this.#open.size;
   }
 
-  /** Throws `input.rate_limited` where the credential has its share. */
-  enter(caller: Caller, loopback: boolean): () => void {
+  /** The credential is watched from here on (ST4). Throws `input.rate_limited` where it has its share. */
+  enter(caller: Caller, loopback: boolean, runtime: Pick<RuntimeCalls, 'watchToken'>): Place {
     const credential = caller.token ?? '';
     const count = this.#perCredential.get(credential) ?? 0;
-    const max = loopback
-      ? this.#limits.streamsPerLoopbackCredentialMax
-      : this.#limits.streamsPerCredentialMax;
-    if (count >= max) throw new SojournError('input.rate_limited', `This token has ${count} streams open`);
+    const { streamsPerLoopbackCredentialMax, streamsPerCredentialMax } = this.#limits;
+    if (count >= (loopback ? streamsPerLoopbackCredentialMax : streamsPerCredentialMax)) {
+      throw new SojournError('input.rate_limited', `This token has ${count} streams open`);
+    }
     this.#perCredential.set(credential, count + 1);
+    let standing: 'good' | 'ended' = 'good';
+    let stream: Stream | undefined;
+    const unwatch = runtime.watchToken(caller, () => {
+      standing = 'ended';
+      stream?.close();
+    });
     let inside = true;
-    return () => {
-      if (!inside) return;
-      inside = false;
-      const left = (this.#perCredential.get(credential) ?? 1) - 1;
-      if (left > 0) this.#perCredential.set(credential, left);
-      else this.#perCredential.delete(credential);
+    return {
+      show: async (response, tail, { first, turn }) => {
+        stream = new Stream(response, tail, this.#limits, this.#clock, turn);
+        if (standing === 'ended') stream.close();
+        await this.#run(stream, first);
+      },
+      leave: () => {
+        if (!inside) return;
+        inside = false;
+        unwatch();
+        const left = (this.#perCredential.get(credential) ?? 1) - 1;
+        if (left > 0) this.#perCredential.set(credential, left);
+        else this.#perCredential.delete(credential);
+      },
     };
   }
 
-  /** Shows `tail` until it ends, the reader leaves, or the credential does. The head is already written. */
-  async show(
-    response: ServerResponse,
-    tail: Tail,
-    options: { first: string; turn?: string; watch: Pick<RuntimeCalls, 'watchToken'>; caller: Caller },
-  ): Promise<void> {
+  async #run(stream: Stream, first: string): Promise<void> {
     const spread = (this.#opened++ * GOLDEN) % 1;
     const retry = `retry: ${Math.round(RETRY_MS_MIN + spread * RETRY_MS_SPREAD)}\n\n`;
-    const stream = new Stream(response, tail, this.#limits, this.#clock, options.turn);
     const beat = (now: Millis): void => stream.beat(now);
-    const unwatch = options.watch.watchToken(options.caller, () => stream.close());
     this.#open.add(stream);
     this.#pulse.add(beat);
     try {
-      await stream.run(retry + options.first);
+      await stream.run(retry + first);
     } finally {
-      unwatch();
       this.#open.delete(stream);
       this.#pulse.delete(beat);
     }

@@ -1,5 +1,6 @@
 // Turn routes: handing a message to a session, following and stopping what it sets off.
 import { SojournError } from '../../kernel/errors.ts';
+import type { SendOptions } from '../../wire/calls.ts';
 import { reasonCall, turnCall } from '../../wire/schema.ts';
 import { cancelledView, cancelResult, receiptView, turnPageView, turnView } from '../../wire/view-schema.ts';
 import { isLoopback } from './connections.ts';
@@ -11,12 +12,13 @@ import { STREAM_HEADERS } from './stream.ts';
 async function send(x: Exchange): Promise<void> {
   const idempotencyKey = idempotencyKeyOf(x);
   const options = idempotencyKey === undefined ? {} : { idempotencyKey };
-  const call = await x.body(turnCall, { steers: false });
   if (x.wantsEvents) {
-    await sendAndStream(x, async () => x.runtime.send(x.key, call, options, x.caller));
+    await sendAndStream(x, options);
     return;
   }
   const waitMs = waitOf(x);
+  if (waitMs !== undefined) requireRead(x);
+  const call = await x.body(turnCall, { steers: false });
   const receipt = await x.runtime.send(x.key, call, options, x.caller);
   if (waitMs === undefined) {
     x.json(202, receipt);
@@ -29,21 +31,29 @@ async function send(x: Exchange): Promise<void> {
 }
 
 /** The place among the streams is taken first: a turn that was accepted is never answered "too many streams". */
-async function sendAndStream(
-  x: Exchange,
-  accept: () => ReturnType<Exchange['runtime']['send']>,
-): Promise<void> {
-  const { streams } = x.parts;
-  const leave = streams.enter(x.caller, isLoopback(x.address));
+async function sendAndStream(x: Exchange, options: SendOptions): Promise<void> {
+  requireRead(x);
+  const place = x.parts.streams.enter(x.caller, isLoopback(x.address), x.runtime);
   try {
-    const receipt = await accept();
+    const call = await x.body(turnCall, { steers: false });
+    const receipt = await x.runtime.send(x.key, call, options, x.caller);
     const { turn, seq } = receipt;
     const tail = await x.runtime.tail(x.key, { after: seq, session: receipt.session, turn }, x.caller);
     x.head(200, STREAM_HEADERS);
     const first = `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`;
-    await streams.show(x.response, tail, { first, turn, watch: x.runtime, caller: x.caller });
+    await place.show(x.response, tail, { first, turn });
   } finally {
-    leave();
+    place.leave();
+  }
+}
+
+/** What comes of a turn needs `read`; without it nothing is sent that would then be refused halfway. */
+function requireRead(x: Exchange): void {
+  if (!x.caller.scopes.has('read')) {
+    throw new SojournError(
+      'auth.scope',
+      'Following a turn needs scope read; without it, send and do not wait',
+    );
   }
 }
 
