@@ -97,6 +97,14 @@ test('lines and empty lines stay as they were said', () => {
   expect(terminal.text).toBe('a\n\nb\n»');
 });
 
+test('a terminal that does not know its width is written to all the same', () => {
+  const { screen, terminal } = chat(0);
+
+  screen.say('Hello');
+
+  expect(terminal.text).toContain('Hello');
+});
+
 test('an agent cannot command the terminal', () => {
   const { screen, terminal } = chat();
 

@@ -52,7 +52,7 @@ export class TestTerminal extends Writable {
   }
 
   #put(character: string): void {
-    if (this.#column >= this.columns) this.#moveTo(this.#row + 1, 0);
+    if (this.#column >= (this.columns || 80)) this.#moveTo(this.#row + 1, 0);
     const row = Array.from((this.rows[this.#row] ?? '').padEnd(this.#column));
     row[this.#column] = character;
     this.rows[this.#row] = row.join('');

@@ -1,24 +1,58 @@
-// A server for one test: the face in front of a runtime, and ways to speak to it, down to single bytes.
+// A server for one test: the face in front of a real runtime, and ways to speak to it, down to single bytes.
+// The runtime and its store are shared by the tests of a file; each test has a project of its own.
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, onTestFinished } from 'vitest';
 import { http, type HttpOptions } from '../src/face/http/http.ts';
-import type { Logger } from '../src/kernel/logger.ts';
+import {
+  createRuntime,
+  defineAgent,
+  hostCaller,
+  inProcessBus,
+  sqliteStore,
+  type Caller,
+  type Logger,
+  type Runtime,
+  type RuntimeCalls,
+} from '../src/index.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { silentLogger } from '../src/kernel/logger.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-import { StandIn } from './http-stand-in.ts';
+import { SCOPES } from '../src/wire/access.ts';
+import type { TokenCall } from '../src/wire/calls.ts';
 
 export interface LogLine {
   event: string;
   fields: Record<string, unknown>;
 }
 
+/** What the agent of all sessions does in its next turns. */
+export interface Speech {
+  words: readonly string[];
+  /** It says its words, and then waits for this. */
+  until?: Promise<void>;
+}
+
 export interface Served {
   url: string;
   urls: readonly string[];
   port: number;
-  runtime: StandIn;
+  runtime: Runtime;
+  /** The test's project, and the host acting in it. */
+  project: string;
+  host: Caller;
+  speech: Speech;
+  /** The face's; the runtime has the machine's. */
   clock: ManualClock;
+  /** A token with all scopes, and its id. */
   token: string;
+  tokenId: string;
   log: LogLine[];
+  newToken: (call?: Partial<TokenCall>, project?: string) => Promise<{ id: string; secret: string }>;
+  /** How many sessions the project has: 0 where nothing has happened. */
+  sessions: () => Promise<number>;
   close: (graceMs?: number) => Promise<void>;
   /** A call with the token; an object as body goes as JSON. */
   call: (method: string, path: string, options?: CallOptions) => Promise<Answer>;
@@ -44,17 +78,68 @@ export interface Answer {
   json: Record<string, unknown>;
 }
 
-export async function serve(options: HttpOptions = {}, runtime = new StandIn()): Promise<Served> {
+export type Wrap = (runtime: Runtime) => RuntimeCalls;
+
+/** The real runtime, but for these calls: for what cannot be made to happen from outside. */
+export const withCalls =
+  (calls: Partial<RuntimeCalls>): Wrap =>
+  (runtime) =>
+    new Proxy(runtime, {
+      get(target, name) {
+        const own: unknown = Reflect.get(calls, name);
+        const member: unknown = own ?? Reflect.get(target, name, target);
+        return typeof member === 'function' && own === undefined ? (member.bind(target) as unknown) : member;
+      },
+    });
+
+let shared: Promise<{ runtime: Runtime; folder: string }> | undefined;
+let speech: Speech = { words: [] };
+let projects = 0;
+
+afterAll(async () => {
+  const open = await shared;
+  await open?.runtime.shutdown(0);
+  if (open !== undefined) rmSync(open.folder, { recursive: true });
+});
+
+const speaker = defineAgent(async function* speak(turn) {
+  const { words, until } = speech;
+  yield* words;
+  if (until === undefined) return;
+  const aborted = new Promise<void>((resolve) => {
+    turn.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([until, aborted]);
+});
+
+async function openRuntime(): Promise<{ runtime: Runtime; folder: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'sojourn-http-'));
+  const store = await sqliteStore({ folder, clock: systemClock, logger: silentLogger });
+  const bus = inProcessBus(silentLogger);
+  const agents = { speaker, other: speaker };
+  return { runtime: await createRuntime({ store, bus, agents, coalesceDeltas: false }), folder };
+}
+
+export async function serve(options: HttpOptions = {}, wrap: Wrap = (runtime) => runtime): Promise<Served> {
+  const { runtime } = await (shared ??= openRuntime());
+  const project = `p${++projects}`;
+  await runtime.addProject(project);
+  const host = hostCaller(project);
+  const mySpeech: Speech = { words: ['You ', 'said: ', 'hello'] };
+  speech = mySpeech;
+
   const clock = new ManualClock();
   const log: LogLine[] = [];
   const note = (event: string, fields: Record<string, unknown> = {}): void =>
     void log.push({ event, fields });
   const logger: Logger = { info: note, warn: note, error: note };
-  const open = await http({ port: 0, clock, logger, ...options }).start(runtime);
+  const open = await http({ port: 0, clock, logger, ...options }).start(wrap(runtime));
   onTestFinished(() => open.close(0));
   const url = open.urls[0] ?? '';
   const port = Number(new URL(url).port);
-  const token = runtime.token();
+  const newToken: Served['newToken'] = async (given = {}, within = project) =>
+    runtime.addToken({ name: 'test', scopes: SCOPES, ...given }, hostCaller(within));
+  const { id: tokenId, secret: token } = await newToken();
   const head = (line: string): string =>
     `${line} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n`;
   return {
@@ -62,10 +147,16 @@ export async function serve(options: HttpOptions = {}, runtime = new StandIn()):
     urls: open.urls,
     port,
     runtime,
+    project,
+    host,
+    speech: mySpeech,
     clock,
     token,
+    tokenId,
     log,
     head,
+    newToken,
+    sessions: async () => (await runtime.sessions({}, host)).sessions.length,
     close: (graceMs = 0) => open.close(graceMs),
     call: (method, path, given = {}) => call(url, token, method, path, given),
     raw: async (bytes) => {

@@ -98,6 +98,18 @@ describe('putting away', () => {
     expect(keeper.peek('a')).toMatchObject({ generation: 2 });
   });
 
+  test('no hook runs before the call that put it away has returned', async () => {
+    const { keeper, touch, news } = shelf({ liveMax: 1 });
+    await touch('a');
+    news();
+
+    keeper.reserve('b', {});
+
+    expect(news()).toEqual([]);
+    expect(await keeper.evict('a', 'idle')).toBe(true);
+    expect(news()).toEqual(['flush a1 capacity', 'dispose a1 capacity', 'gone a1 capacity']);
+  });
+
   test('who is told that it is gone may ask for it again at once', async () => {
     const { keeper, touch } = shelf(
       {},

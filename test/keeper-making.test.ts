@@ -228,6 +228,35 @@ describe('leaving the wait', () => {
     expect(keeper.peek('a')).toBeNull();
   });
 
+  test('a making that calls back when it is told to stop finds a keeper in order', async () => {
+    const door = gate<Item>();
+    const answers: Promise<unknown>[] = [];
+    const { keeper, clock, news } = shelf(
+      {},
+      {
+        make: ({ key, signal, generation }) => {
+          if (generation > 1) return Promise.resolve(item(key, generation));
+          signal.addEventListener('abort', () => {
+            answers.push(keeper.close(key), keeper.retire(key, 'error'), keeper.use(key, {}));
+          });
+          return door.wait();
+        },
+      },
+    );
+    const first = keeper.use('a', {});
+    first.catch(() => {});
+    await clock.advance(0);
+
+    const closed = keeper.close('a');
+    await expect(first).rejects.toMatchObject({ code: 'keeper.gone' });
+    await clock.advance(0);
+    door.open(item('a', 1));
+
+    expect(await closed).toBe(true);
+    expect(await Promise.all(answers)).toMatchObject([true, undefined, { generation: 2 }]);
+    expect(news()).toEqual(['make a1', 'dispose a1 closed', 'make a2']);
+  });
+
   test('a making that a place still waits for goes on when its only caller leaves', async () => {
     const door = gate<Item>();
     const { keeper, clock } = shelf({}, { make: door.wait });

@@ -253,6 +253,30 @@ describe('a remaking that fails', () => {
     expect(keeper.peek('a')).toMatchObject({ generation: 1, state: 'held' });
   });
 
+  test('because it hangs is over before the next one begins: never three of a key', async () => {
+    const door = gate<Item>();
+    const { keeper, clock, touch, news } = shelf(
+      { openMsMax: 100, closeMsMax: 50 },
+      { make: ({ key, generation }) => (generation === 1 ? Promise.resolve(item(key, 1)) : door.wait()) },
+    );
+    await touch('a');
+    keeper.mark(all, 'config');
+    const first = keeper.use('a', {});
+    await clock.advance(100);
+    (await first).release();
+    news();
+
+    const second = keeper.use('a', {});
+    await clock.advance(10);
+    expect(news()).toEqual([]);
+    door.open(item('a', 2));
+    await clock.advance(0);
+    expect(news()).toEqual(['dispose a2 error', 'remake a3']);
+    door.open(item('a', 3));
+
+    expect((await second).generation).toBe(3);
+  });
+
   test('by its own observer is nobody else’s trouble', async () => {
     let calls = 0;
     const { keeper, touch, logged } = shelf(

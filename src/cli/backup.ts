@@ -3,8 +3,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
-import { backupFolder } from '../store/sqlite/backup.ts';
-import { databaseFile } from '../store/sqlite/folder.ts';
 import { dataFolder, type PlaceOptions } from './place.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -16,6 +14,8 @@ export function addBackup(program: Command, world: World): void {
     .action(async (target: string, _options: object, command: Command) => {
       const place = command.optsWithGlobals<PlaceOptions>();
       const screen = new Screen(world, place.json === true);
+      const { backupFolder } = await import('../store/sqlite/backup.ts');
+      const { databaseFile } = await import('../store/sqlite/folder.ts');
       const from = dataFolder(world, place);
       const to = resolve(world.cwd, target);
       if (!existsSync(databaseFile(from))) {

@@ -8,6 +8,8 @@ import { visible, type Screen, type Style } from './screen.ts';
 import { wrapped } from './wrap.ts';
 import type { World } from './world.ts';
 
+const COLUMNS_MIN = 10;
+
 export interface ChatScreen {
   readonly terminal: boolean;
   /** Goes on with what is being said. */
@@ -36,6 +38,7 @@ export function chatScreen(world: World, screen: Screen, input: ChatInput): Chat
   const typed = createInterface({
     input: world.stdin,
     terminal,
+    prompt: '',
     ...(terminal ? { output: world.stdout } : {}),
   });
   typed.on('close', input.end);
@@ -124,7 +127,9 @@ class TerminalScreen implements ChatScreen {
   /** Writes `text` above the prompt, in place of the open row where `inPlace`. */
   #draw(text: string, inPlace: boolean): void {
     if (this.#closed) return;
-    const rows = text.split('\n').flatMap((line) => wrapped(line, (this.#world.stdout.columns ?? 80) - 1));
+    // A terminal that does not know how wide it is says 0.
+    const columns = Math.max(COLUMNS_MIN, this.#world.stdout.columns || 80) - 1;
+    const rows = text.split('\n').flatMap((line) => wrapped(line, columns));
     const last = rows.pop() ?? '';
     const up = this.#typed.getCursorPos().rows + (inPlace ? 1 : 0);
     const shown = (last === '' ? rows : [...rows, last]).map((row) => `${this.#painted(row)}\n`);
