@@ -18,6 +18,8 @@ export interface LogTailOptions {
   /** A lower bound of the head; a store read is skipped when the tail begins there. */
   headSeq: number;
   eventsMax: number;
+  /** Durable events up to `headSeq` that are still in memory; used where they begin right after the cursor. */
+  recent?: readonly StoredEvent[];
   pageEventsMax: number;
   pageBytesMax: number;
 }
@@ -37,6 +39,8 @@ export class LogTail {
     this.#options = options;
     this.#last = options.after;
     this.#head = options.headSeq;
+    const recent = (options.recent ?? []).filter((event) => event.seq > options.after);
+    if (recent[0]?.seq === options.after + 1 && recent.at(-1)?.seq === options.headSeq) this.#fresh = recent;
     this.#unsubscribe = options.bus.subscribe(logTopic(options.session), (message) => {
       this.#receive(message as readonly StoredEvent[]);
     });

@@ -57,7 +57,9 @@ export async function withSession<Result>(
 /** Only reads: the session need not be brought into memory. */
 export async function rowOf(parts: RuntimeParts, caller: Caller, key: string): Promise<SessionRow> {
   requireScope(caller, 'read');
-  const row = await parts.host.store.byKey(caller.project, checkKey(key));
+  const session = parts.router.known(caller.project, checkKey(key));
+  const known = session?.core.log.num === undefined ? undefined : session.core.row;
+  const row = known ?? (await parts.host.store.byKey(caller.project, key));
   if (row === null || !mayTouch(caller, row)) throw notFound(key);
   return row;
 }

@@ -44,6 +44,11 @@ export class SessionRouter {
     return this.#byId.get(id);
   }
 
+  /** In memory, by key or by an alias it was found by. */
+  known(project: string, key: string): Session | undefined {
+    return this.#byName.get(nameOf(project, key));
+  }
+
   find(project: string, key: string): Promise<Session | null> {
     const name = nameOf(project, key);
     const known = this.#byName.get(name);

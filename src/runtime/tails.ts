@@ -19,7 +19,8 @@ export class SessionTail implements Tail {
   readonly #log: LogTail;
   readonly #ends: TailEnds;
   readonly #onClose: () => void;
-  readonly #abort = new AbortController();
+  /** Made when it is first waited for. */
+  #abort: AbortController | undefined;
   #last: number;
   #reading: Promise<readonly StoredEvent[]> | undefined;
   #ended = false;
@@ -51,7 +52,7 @@ export class SessionTail implements Tail {
     if (this.#ended) return;
     this.#ended = true;
     this.#log.close();
-    this.#abort.abort();
+    this.#abort?.abort();
     this.#onClose();
   }
 
@@ -65,6 +66,7 @@ export class SessionTail implements Tail {
   /** W2. */
   async #nextOrIdle(idle: (signal: AbortSignal) => Promise<number>): Promise<readonly StoredEvent[]> {
     const waiting = new AbortController();
+    this.#abort ??= new AbortController();
     const signal = AbortSignal.any([waiting.signal, this.#abort.signal]);
     this.#reading ??= this.#log.next();
     const left = idle(signal).catch(() => this.#last); // It was aborted: there is no more to wait for.

@@ -3,7 +3,7 @@
 //   H1. Only the SHA-256 of a secret is kept. The secret is shown once, when it is made.
 //   H2. Expiry is decided at every use, also of what is remembered; a removal is forgotten at once.
 //   H3. A store that cannot answer throws: it never counts as "no".
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Clock, Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
@@ -33,8 +33,8 @@ export class Tokens {
 
   async authenticate(secret: string): Promise<Caller | null> {
     if (!wellFormed(secret)) return null;
-    const hash = createHash('sha256').update(secret).digest('hex');
-    const known = this.#known.get(hash) ?? (await this.#look(hash));
+    const digest = hash('sha256', secret);
+    const known = this.#known.get(digest) ?? (await this.#look(digest));
     if (known === undefined) return null;
     if (this.#isOver(known.row)) return null; // H2
     return known.caller;
@@ -45,7 +45,7 @@ export class Tokens {
     const now = this.#clock.now();
     const row: TokenRow = {
       id: this.#ids.id(),
-      hash: createHash('sha256').update(secret).digest('hex'),
+      hash: hash('sha256', secret),
       name: checkName(call.name),
       scopes: checkScopes(call.scopes),
       project,
@@ -98,8 +98,8 @@ export class Tokens {
     return stop;
   }
 
-  async #look(hash: string): Promise<{ row: TokenRow; caller: Caller } | undefined> {
-    const row = await this.#store.tokenByHash(hash); // H3
+  async #look(digest: string): Promise<{ row: TokenRow; caller: Caller } | undefined> {
+    const row = await this.#store.tokenByHash(digest); // H3
     if (row === null) return undefined;
     const scopes = new Set(
       row.scopes.filter((scope): scope is Scope => (SCOPES as readonly string[]).includes(scope)),
@@ -111,7 +111,7 @@ export class Tokens {
         break;
       }
     }
-    this.#known.set(hash, known);
+    this.#known.set(digest, known);
     return known;
   }
 
@@ -121,9 +121,9 @@ export class Tokens {
 
   #forget(match: (row: TokenRow) => boolean): string[] {
     const gone: string[] = [];
-    for (const [hash, { row }] of this.#known) {
+    for (const [digest, { row }] of this.#known) {
       if (!match(row)) continue;
-      this.#known.delete(hash);
+      this.#known.delete(digest);
       gone.push(row.id);
     }
     return gone;

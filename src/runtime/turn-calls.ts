@@ -1,5 +1,5 @@
 // Turn calls: messages in, turns and events out, questions answered.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Message } from '../session/intake.ts';
@@ -171,7 +171,17 @@ export class TurnCalls {
     counts.tails += 1;
     return new SessionTail(
       row.id,
-      { store, bus, session: row.num, after, headSeq: row.headSeq, eventsMax, pageEventsMax, pageBytesMax },
+      {
+        store,
+        bus,
+        session: row.num,
+        after,
+        headSeq: row.headSeq,
+        recent: this.#parts.router.peek(row.id)?.core.recent ?? [],
+        eventsMax,
+        pageEventsMax,
+        pageBytesMax,
+      },
       {
         ...(call.turn === undefined ? {} : { turn: call.turn }),
         ...(call.untilIdle === true ? { idle: (signal: AbortSignal) => this.#idleHead(row.id, signal) } : {}),
@@ -323,5 +333,5 @@ function noTurn(key: string, id: string): SojournError {
 }
 
 function hashOf(call: TurnCall): string {
-  return createHash('sha256').update(canonicalJson(call)).digest('hex');
+  return hash('sha256', canonicalJson(call));
 }

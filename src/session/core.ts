@@ -25,6 +25,8 @@ import { Questions } from './questions.ts';
 import { Spending } from './spending.ts';
 import type { Turn } from './turn.ts';
 
+const RECENT_MAX = 16;
+
 export class SessionCore {
   readonly host: SessionHost;
   readonly row: SessionRow;
@@ -40,6 +42,8 @@ export class SessionCore {
   closing = false;
   /** Fed with what becomes durable, while the session is live. */
   transcript: Transcript | undefined;
+  /** The last durable events of the running turn, in order: a reader that comes with the turn needs no store. */
+  recent: readonly StoredEvent[] = [];
   /** What became durable while the transcript was being read. */
   arriving: StoredEvent[] | undefined;
   #uncreated: boolean;
@@ -134,7 +138,11 @@ export class SessionCore {
   }
 
   #durable(events: readonly StoredEvent[]): void {
-    this.row.headSeq = events.at(-1)?.seq ?? this.row.headSeq;
+    const last = events.at(-1);
+    this.row.headSeq = last?.seq ?? this.row.headSeq;
+    const isOver =
+      last === undefined || last.kind === 'turn.ended' || this.recent.length + events.length > RECENT_MAX;
+    this.recent = isOver ? [] : [...this.recent, ...events];
     this.transcript?.feed(events);
     this.arriving?.push(...events);
     const { num } = this.log;

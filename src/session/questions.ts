@@ -4,7 +4,7 @@
 //   Q2. It is closed exactly once: answered, expired, or void because its turn is over.
 //   Q3. Expiry is decided by the stored time before an answer is taken; the timer only wakes those who wait.
 //   Q4. An approval is bound to the hash of the exact input it shows.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
@@ -166,7 +166,5 @@ export class Questions {
 
 /** Q4. */
 export function toolHash(tool: { name: string; input: unknown }): string {
-  return createHash('sha256')
-    .update(canonicalJson([tool.name, tool.input ?? null]))
-    .digest('hex');
+  return hash('sha256', canonicalJson([tool.name, tool.input ?? null]));
 }
