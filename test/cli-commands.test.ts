@@ -267,6 +267,22 @@ describe('changing', () => {
   });
 });
 
+test('a backup taken while the server runs can be started from', async () => {
+  await sojourn('send', 'kept', 'Hello');
+  const copy = join(server.folder, '../copy');
+
+  const { code, out } = await sojourn('backup', copy);
+  const again = await sojourn('backup', copy);
+  const restored = await testServer({ folder: copy });
+  const { out: count } = await cli(copy, ['send', 'kept', '/count']);
+  await restored.close();
+
+  expect(code).toBe(0);
+  expect(out).toContain('copied to');
+  expect(count).toBe('2\n');
+  expect(again.code).toBe(1);
+});
+
 describe('what goes wrong', () => {
   test('has the code and the way out on stderr, and nothing on stdout', async () => {
     const { code, out, err } = await sojourn('show', 'nobody');

@@ -51,50 +51,54 @@ function program(file: string, words: readonly string[], env: Record<string, str
 
 const sojourn = (...words: string[]): Program => program(process.execPath, [MAIN, ...words]);
 
-async function started(...words: string[]): Promise<Program & { url: string; port: string }> {
-  const server = sojourn(words[0] ?? 'start', '--json', ...words.slice(1));
+async function started(...options: string[]): Promise<Program> {
+  const server = sojourn('start', '--json', ...options);
   await Promise.race([server.out.says('\n'), server.ended]);
-  const { url } = JSON.parse(server.out.text || '{"url": "http://nowhere"}') as { url: string };
-  return { ...server, url, port: new URL(url).port };
+  if (server.out.text === '') throw new Error(`The server did not start: ${server.err.text}`);
+  return server;
 }
 
 const stored = (): string => join(folder, '.sojourn');
 
-describe('start', () => {
-  test('says where it is and what to try, and never shows the token', async () => {
+describe('a server that runs', () => {
+  test('says where it is and what to try, is found from beside it, and keeps its place', async () => {
     const server = sojourn('start', '--port', '0');
     await server.out.says('/docs');
 
+    const [, url = '', port = ''] = /listens on (http:\/\/127\.0\.0\.1:(\d+))\n/.exec(server.out.text) ?? [];
     const token = readFileSync(join(stored(), 'token'), 'utf8').trim();
-    expect(server.out.text).toMatch(/listens on http:\/\/127\.0\.0\.1:\d+\n/);
     expect(server.out.text).toContain('chat');
     expect(server.out.text).toContain('$(cat .sojourn/token)');
     expect(token).toMatch(/^soj_/);
     expect(server.out.text + server.err.text).not.toContain(token);
     expect(statSync(join(stored(), 'token')).mode & 0o777).toBe(0o600);
-    expect(readFileSync(join(stored(), 'sojourn.log'), 'utf8')).not.toContain(token);
-  });
-
-  test('is found by the commands beside it, on whatever port it is', async () => {
-    await started('start', '--port', '0');
 
     expect((await cli(stored(), ['send', 'a', 'Hello'])).out).toBe('You said: Hello\n');
+
+    const sameFolder = await cli(stored(), ['start', '--port', '0']);
+    expect(sameFolder.code).toBe(4);
+    expect(sameFolder.err).toContain('store.in_use');
+    expect(sameFolder.err).toContain(url);
+
+    const samePort = await cli(join(folder, 'other'), ['start', '--port', port]);
+    expect(samePort.code).toBe(1);
+    expect(samePort.err).toContain(`Port ${port} is taken`);
   });
 
   test('lets a running turn end when it is told to stop', async () => {
-    const server = await started('start', '--port', '0');
-    const sending = begin(stored(), ['send', 'a', '/words 30 10']);
-    await sending.err.says('started');
+    const server = await started('--port', '0');
+    const sending = begin(stored(), ['send', 'a', '/words 30 20', '--json']);
+    await sending.out.says('text.delta');
 
     server.child.kill('SIGTERM');
 
     expect(await sending.ended).toBe(0);
-    expect(sending.out.text).toContain('w30');
+    expect(sending.out.text).toContain('"outcome":"completed"');
     expect(await server.ended).toBe(0);
   });
 
   test('ends at once when it is told twice', async () => {
-    const server = await started('start', '--port', '0');
+    const server = await started('--port', '0');
     const sending = begin(stored(), ['send', 'a', '/words 100000 5', '--json']);
     await sending.out.says('text.delta');
 
@@ -106,47 +110,31 @@ describe('start', () => {
     expect(code).toBe(130);
     expect(await sending.ended).toBe(130);
   });
+});
 
-  test('refuses a data folder that another one uses, and says where that is', async () => {
-    const server = await started('start', '--port', '0');
-    const second = sojourn('start', '--port', '0');
+test.each([
+  [{ PORT: 'many' }, 'PORT'],
+  [{ PORT: '0', SOJOURN_SCRIPTED_MS: 'slow' }, 'SOJOURN_SCRIPTED_MS'],
+  [{ PORT: '0', HOST: '0.0.0.0' }, 'proxy'],
+])('start names the setting that is wrong: %j', async (env, name) => {
+  const { code, err } = await cli(folder, ['start'], { env });
 
-    expect(await second.ended).toBe(4);
-    expect(second.err.text).toContain('store.in_use');
-    expect(second.err.text).toContain(server.url);
-  });
-
-  test('says what to do when its port is taken', async () => {
-    const server = await started('start', '--port', '0');
-    const second = sojourn('start', '--port', server.port, '--data', 'elsewhere');
-
-    expect(await second.ended).toBe(1);
-    expect(second.err.text).toContain(`Port ${server.port} is taken`);
-    expect(second.err.text).toContain('--port');
-  });
-
-  test.each([
-    [{ PORT: 'many' }, 'PORT'],
-    [{ SOJOURN_SCRIPTED_MS: 'slow', PORT: '0' }, 'SOJOURN_SCRIPTED_MS'],
-    [{ HOST: '0.0.0.0', PORT: '0' }, 'proxy'],
-  ])('names the setting that is wrong: %j', async (env, name) => {
-    const server = program(process.execPath, [MAIN, 'start'], env);
-
-    expect(await server.ended).toBe(1);
-    expect(server.err.text).toContain('config.invalid');
-    expect(server.err.text).toContain(name);
-  });
+  expect(code).toBe(1);
+  expect(err).toContain('config.invalid');
+  expect(err).toContain(name);
 });
 
 test('a chat survives kill -9 of the server in the middle of a turn, and shows all of the answer', async () => {
-  const first = await started('start', '--port', '0');
+  // Below the ports that connections are given: nobody takes it while the server is away.
+  const port = String(15_000 + (process.pid % 10_000));
+  const first = await started('--port', port);
   const talking = begin(stored(), ['chat', 'survivor']);
   talking.stdin.write('/words 40 20\n');
   await talking.out.says('w5');
 
   first.child.kill('SIGKILL');
   await first.ended;
-  await started('start', '--port', first.port);
+  await started('--port', port);
   await talking.out.says('w40');
   talking.stdin.end();
 
@@ -219,20 +207,6 @@ describe('init', () => {
   });
 });
 
-test('a backup taken while the server runs can be started from', async () => {
-  await started('start', '--port', '0');
-  await cli(stored(), ['send', 'a', 'Hello']);
-
-  const { code, out } = await cli(stored(), ['backup', join(folder, 'copy')]);
-  const again = await cli(stored(), ['backup', join(folder, 'copy')]);
-  await started('start', '--port', '0', '--data', 'copy');
-
-  expect(code).toBe(0);
-  expect(out).toContain('copied to');
-  expect(again.code).toBe(1);
-  expect((await cli(join(folder, 'copy'), ['send', 'a', '/count'])).out).toBe('2\n');
-});
-
 test('an old Node is told what is needed', () => {
   const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.9.0' } })`;
   const { status, stderr } = spawnSync(process.execPath, ['--import', old, BIN, 'ls'], { encoding: 'utf8' });
@@ -247,7 +221,7 @@ const hasScript = spawnSync('script', ['--version']).status === 0;
 test.skipIf(!hasScript)(
   'a chat on a real terminal: a word within 300 ms, Ctrl-C for the turn, Ctrl-D to leave',
   async () => {
-    const server = await started('start', '--port', '0');
+    const server = await started('--port', '0');
     const command = `${process.execPath} ${MAIN} chat tty`;
     const talking = program('script', ['-qfec', command, '/dev/null'], { TERM: 'xterm', NO_COLOR: '1' });
     const type = (keys: string): void => void talking.child.stdin?.write(keys);

@@ -17,13 +17,14 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export async function testServer(wordMs = 0): Promise<TestServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'sojourn-cli-'));
+export async function testServer(given: { folder?: string } = {}): Promise<TestServer> {
+  const made = given.folder === undefined ? mkdtempSync(join(tmpdir(), 'sojourn-cli-')) : undefined;
+  const folder = given.folder ?? join(made ?? '', 'stored');
   const open = (port: number): Promise<Serving> =>
     openServing({
-      folder: join(folder, 'data'),
+      folder,
       agents: {
-        agents: { scripted: scriptedAgent({ wordMs }) },
+        agents: { scripted: scriptedAgent({ wordMs: 0 }) },
         defaultAgent: 'scripted',
         description: 'for tests',
       },
@@ -33,7 +34,7 @@ export async function testServer(wordMs = 0): Promise<TestServer> {
   let serving = await open(0);
   const url = serving.urls[0] ?? '';
   return {
-    folder: join(folder, 'data'),
+    folder,
     url,
     get serving() {
       return serving;
@@ -44,7 +45,7 @@ export async function testServer(wordMs = 0): Promise<TestServer> {
     },
     async close() {
       await serving.stop(0);
-      rmSync(folder, { recursive: true, force: true });
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
     },
   };
 }

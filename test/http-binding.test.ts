@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { http, type HttpOptions } from '../src/face/http/http.ts';
 import { serve } from './http-support.ts';
-import { StandIn } from './http-stand-in.ts';
 
 describe('by default', () => {
   test('it listens on both loopback addresses, on one port, and nowhere else', async () => {
@@ -17,9 +16,9 @@ describe('by default', () => {
   });
 
   test('a port that is taken is said so, with its number', async () => {
-    const { port } = await serve();
+    const { port, runtime } = await serve();
 
-    await expect(http({ port }).start(new StandIn())).rejects.toMatchObject({
+    await expect(http({ port }).start(runtime)).rejects.toMatchObject({
       code: 'config.invalid',
       detail: `127.0.0.1:${port} is in use`,
     });
@@ -60,7 +59,9 @@ describe('it does not start', () => {
   ];
 
   test.each(cases)('%s', async (_what, options, why) => {
-    const started = (async () => http(options).start(new StandIn()))();
+    const { runtime } = await serve();
+
+    const started = (async () => http(options).start(runtime))();
 
     await expect(started).rejects.toMatchObject({
       code: 'config.invalid',

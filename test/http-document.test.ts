@@ -2,7 +2,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, test } from 'vitest';
 import { allRoutes } from '../src/face/http/routes.ts';
-import { serve } from './http-support.ts';
+import { serve, withCalls } from './http-support.ts';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 type Fields = Record<string, Json>;
@@ -170,11 +170,11 @@ describe('health', () => {
   });
 
   test('readiness follows the runtime', async () => {
-    const { call, runtime } = await serve();
+    const fit = await serve();
+    const leaving = await serve({}, withCalls({ health: 'draining' }));
 
-    const ready = await call('GET', '/readyz');
-    await runtime.shutdown();
-    const draining = await call('GET', '/readyz');
+    const ready = await fit.call('GET', '/readyz');
+    const draining = await leaving.call('GET', '/readyz');
 
     expect([ready.status, ready.json]).toEqual([200, { status: 'ready' }]);
     expect([draining.status, draining.json]).toEqual([503, { status: 'draining' }]);
@@ -183,6 +183,7 @@ describe('health', () => {
   test('figures come as Prometheus reads them', async () => {
     const { call } = await serve();
     await call('GET', '/v1/nothing');
+    await call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' }, headers: { Prefer: 'wait=30' } });
 
     const { text, headers } = await call('GET', '/metrics');
 
@@ -190,7 +191,7 @@ describe('health', () => {
     for (const line of text.trimEnd().split('\n')) {
       expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"\n]*"(,\w+="[^"\n]*")*\})? -?[\d.e+-]+)$/);
     }
-    expect(text).toContain('sojourn_evictions_total{reason="idle"} 1\n');
+    expect(text).toContain('sojourn_turns_total{outcome="completed"} 1\n');
     expect(text).toContain('sojourn_http_answers_total{status="404"} 1\n');
     const types = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)];
     expect(new Set(types.map(([, name]) => name)).size).toBe(types.length);

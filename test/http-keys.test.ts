@@ -84,12 +84,13 @@ describe('a key', () => {
 
 describe('a key of another project', () => {
   test('answers as one that nobody has', async () => {
-    const { call, runtime } = await serve();
+    const { call } = await serve();
+    const { token } = await serve();
     await call('PUT', '/v1/sessions/theirs');
-    const token = runtime.token({ project: 'other' });
 
     const foreign = await call('GET', '/v1/sessions/theirs', { token });
-    const unknown = await call('GET', '/v1/sessions/nobodys', { token });
+    await call('DELETE', '/v1/sessions/theirs?erase=true');
+    const unknown = await call('GET', '/v1/sessions/theirs', { token });
 
     const plain = (json: object): object => ({ ...json, requestId: '' });
     expect(foreign.status).toBe(404);

@@ -1,38 +1,45 @@
 // Readers of streams: those that wait, crowd, sleep or lose their standing, and a server that leaves them.
 import { describe, expect, test } from 'vitest';
-import { EVENTS, follow, framesOf, seqsOf, SSE, withTurn } from './http-reading.ts';
-import { serve, Wire, type Served } from './http-support.ts';
+import { EVENTS, follow, framesOf, noTails, seqsOf, SSE, withTurn } from './http-reading.ts';
+import { serve, Wire, withCalls, type Served } from './http-support.ts';
+
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, at) => at + 1);
+
+/** As `served`, but asking with another token. */
+const as = (served: Served, token: string): Served => ({
+  ...served,
+  head: (line) => served.head(line).replace(served.token, token),
+});
 
 describe('a quiet stream', () => {
   test('shows every 15 seconds that it lives, and not while events do', async () => {
     const served = await serve();
-    await served.call('PUT', '/v1/sessions/a');
+    await withTurn(served);
     const reader = await follow(served);
+    await reader.until('id: 8\n');
 
     await served.clock.advance(14_000);
-    served.runtime.say('a', 'one');
-    await reader.until('id: 1\n');
+    await withTurn(served);
+    await reader.until('id: 15\n');
     await served.clock.advance(14_000);
     expect(reader.text).not.toContain(': \n\n');
     await served.clock.advance(2_000);
-    await reader.until(': \n\n');
-    await served.clock.advance(15_000);
+    const text = await reader.until(': \n\n');
 
-    const beats = (await reader.until(': \n\n')).split(': \n\n').length - 1;
-    expect(beats).toBeGreaterThanOrEqual(1);
+    expect(text.indexOf(': \n\n')).toBeGreaterThan(text.indexOf('id: 15\n'));
   });
 
   test('has one timer, however many there are, and none when they are gone', async () => {
     const served = await serve();
-    await served.call('PUT', '/v1/sessions/a');
+    await withTurn(served);
 
     const readers = await Promise.all(Array.from({ length: 50 }, () => follow(served)));
-    expect(served.clock.pending).toBe(1);
+    const during = served.clock.pending;
     for (const reader of readers) reader.socket.destroy();
-    while (served.runtime.tailsOf('a') > 0) await new Promise((resolve) => setImmediate(resolve));
+    await noTails(served);
     await served.clock.advance(2_000);
 
-    expect(served.clock.pending).toBe(0);
+    expect([during, served.clock.pending]).toEqual([1, 0]);
   });
 });
 
@@ -53,84 +60,83 @@ describe('readers that come back', () => {
 
   test('all at once, all get all of it', async () => {
     const served = await serve();
-    served.runtime.words = Array.from({ length: 500 }, (_, at) => `w${at} `);
+    served.speech.words = Array.from({ length: 400 }, (_, at) => `w${at} `);
     await withTurn(served);
 
     const texts = await Promise.all(
-      Array.from({ length: 300 }, () => served.call('GET', `${EVENTS}?until=idle`, { headers: SSE })),
+      Array.from({ length: 200 }, () => served.call('GET', `${EVENTS}?until=idle`, { headers: SSE })),
     );
 
-    for (const { text } of texts) expect(framesOf(text)).toHaveLength(503);
+    for (const { text } of texts) expect(framesOf(text)).toHaveLength(405);
   });
 });
 
 describe('a reader that never reads', () => {
   /** Fills everything between the server and a reader that has stopped reading. */
-  async function stuffed(served: Served): Promise<Wire> {
-    served.runtime.words = Array.from({ length: 30 }, () => 'x'.repeat(500_000));
+  async function stuffed(served: Served): Promise<{ reader: Wire; last: number }> {
+    served.speech.words = Array.from({ length: 400 }, () => 'x'.repeat(40_000));
     await withTurn(served);
+    const { headSeq: last } = await served.runtime.session('a', served.host);
     const reader = await follow(served);
     reader.socket.pause();
-    return reader;
+    return { reader, last };
   }
 
   test('is dropped after 30 seconds, and can resume where it was', async () => {
     const served = await serve();
-    const reader = await stuffed(served);
+    const { reader, last } = await stuffed(served);
 
-    for (let seconds = 0; seconds < 32; seconds++) await served.clock.advance(1_000);
-    while (served.runtime.tailsOf('a') > 0) await new Promise((resolve) => setImmediate(resolve));
+    while (served.runtime.stats().tails > 0) await served.clock.advance(1_000);
     reader.socket.resume();
     const text = await reader.rest();
-    const complete = text.slice(0, text.lastIndexOf('\n\n') + 2);
-    const last = seqsOf(complete).at(-1) ?? 0;
+    const seen = seqsOf(text.slice(0, text.lastIndexOf('\n\n') + 2)).at(-1) ?? 0;
+    const answer = await served.call('GET', `${EVENTS}?until=idle&after=${seen}`, { headers: SSE });
 
-    expect(last).toBeLessThan(33);
-    const answer = await served.call('GET', `${EVENTS}?until=idle&after=${last}`, { headers: SSE });
-    expect(seqsOf(answer.text)).toEqual(Array.from({ length: 33 - last }, (_, at) => last + 1 + at));
+    expect(seen).toBeLessThan(last);
+    expect(seqsOf(answer.text)).toEqual(upTo(last).slice(seen));
   });
 
-  test('costs the server one batch, and disturbs no other reader', async () => {
+  test('disturbs no other reader', async () => {
     const served = await serve();
-    await stuffed(served);
+    const { last } = await stuffed(served);
 
     const other = await served.call('GET', `${EVENTS}?until=idle`, { headers: SSE });
 
-    expect(seqsOf(other.text)).toHaveLength(33);
+    expect(seqsOf(other.text)).toEqual(upTo(last));
   });
 
   test('that reads again in time goes on as if nothing had been', async () => {
     const served = await serve();
-    const reader = await stuffed(served);
+    const { reader, last } = await stuffed(served);
 
     for (let seconds = 0; seconds < 20; seconds++) await served.clock.advance(1_000);
     reader.socket.resume();
-    const text = await reader.until('id: 33\n');
+    const text = await reader.until(`id: ${last}\n`);
 
     const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
-    expect(ids).toEqual(Array.from({ length: 33 }, (_, at) => at + 1));
+    expect(ids).toEqual(upTo(last));
   });
 });
 
 describe('too many streams', () => {
   test('of one token are refused; another token, and the next after one has left, are not', async () => {
     const served = await serve({ limits: { streamsPerLoopbackCredentialMax: 2 } });
-    await served.call('PUT', '/v1/sessions/a');
+    await withTurn(served);
     const first = await follow(served);
     await follow(served);
 
     const refused = await served.call('GET', EVENTS, { headers: SSE });
-    const turn = await served.call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' }, headers: SSE });
-    const sent = served.runtime.calls.filter(({ name }) => name === 'send');
-    const token = served.runtime.token();
+    const turn = await served.call('POST', '/v1/sessions/b/turns', { body: { input: 'hi' }, headers: SSE });
+    const sent = await served.call('GET', '/v1/sessions/b');
+    const { secret: token } = await served.newToken();
     const other = await served.call('GET', `${EVENTS}?until=idle`, { headers: SSE, token });
     first.socket.destroy();
-    while (served.runtime.tailsOf('a') > 1) await new Promise((resolve) => setImmediate(resolve));
+    while (served.runtime.stats().tails > 1) await new Promise((resolve) => setImmediate(resolve));
     const next = await served.call('GET', `${EVENTS}?until=idle`, { headers: SSE });
 
     expect([refused.status, refused.json['code']]).toEqual([429, 'input.rate_limited']);
     expect(refused.headers.get('retry-after')).toBe('1');
-    expect([turn.status, sent]).toEqual([429, []]);
+    expect([turn.status, sent.status]).toEqual([429, 404]);
     expect([other.status, next.status]).toEqual([200, 200]);
   });
 });
@@ -138,49 +144,71 @@ describe('too many streams', () => {
 describe('a token that is revoked', () => {
   test('ends its streams at once, between two events, and no other’s', async () => {
     const served = await serve();
-    await served.call('PUT', '/v1/sessions/a');
+    await withTurn(served);
     const other = await follow(served);
-    const token = served.runtime.token();
-    const mine = await follow({ ...served, head: (line) => served.head(line).replace(served.token, token) });
+    const { id, secret } = await served.newToken();
+    const mine = await follow(as(served, secret));
 
-    served.runtime.revoke(token);
+    const revoked = await served.call('DELETE', `/v1/tokens/${id}`);
     const text = await mine.until('0\r\n\r\n');
-    const again = await served.call('GET', EVENTS, { headers: SSE, token });
-    served.runtime.say('a', 'still here');
+    const again = await served.call('GET', EVENTS, { headers: SSE, token: secret });
+    await withTurn(served);
 
+    expect(revoked.status).toBe(204);
     expect(text.endsWith('0\r\n\r\n')).toBe(true);
     expect(again.status).toBe(401);
-    expect(await other.until('still here')).toContain('id: 1\n');
+    expect(await other.until('id: 15\n')).toContain('id: 9\n');
   });
 
   test('ends also a stream whose reader is stuck', async () => {
     const served = await serve();
-    served.runtime.words = Array.from({ length: 30 }, () => 'x'.repeat(500_000));
+    served.speech.words = Array.from({ length: 400 }, () => 'x'.repeat(40_000));
     await withTurn(served);
-    const token = served.runtime.token();
-    const mine = await follow({ ...served, head: (line) => served.head(line).replace(served.token, token) });
+    const { id, secret } = await served.newToken();
+    const mine = await follow(as(served, secret));
     mine.socket.pause();
     await served.clock.advance(1_000);
 
-    served.runtime.revoke(token);
+    await served.runtime.removeToken(id, served.host);
     mine.socket.resume();
     const text = await mine.rest();
 
-    expect(text).not.toContain('id: 33\n');
+    expect(text).not.toContain('event: turn.ended');
+  });
+
+  test('while its message still comes in gets no stream out of it', async () => {
+    const served = await serve();
+    const { id, secret } = await served.newToken();
+    const mine = await served.wire();
+    const head = as(served, secret).head('POST /v1/sessions/a/turns');
+    mine.write(
+      `${head}Accept: text/event-stream\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n`,
+    );
+    await mine.until('100 Continue');
+
+    await served.runtime.removeToken(id, served.host);
+    mine.write('{"input":"hi"}');
+    const text = await mine.until('0\r\n\r\n');
+
+    expect(seqsOf(text)).toEqual([Number.NaN]);
   });
 });
 
 describe('a server that leaves', () => {
   test('ends its streams between two events and frees its port; callers under way get their answer', async () => {
-    const served = await serve();
-    await served.call('PUT', '/v1/sessions/a');
-    const reader = await follow(served);
     const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
     const { promise: turns, resolve: finish } = Promise.withResolvers<never[]>();
-    served.runtime.turns = () => {
-      reach();
-      return turns;
-    };
+    const served = await serve(
+      {},
+      withCalls({
+        turns() {
+          reach();
+          return turns;
+        },
+      }),
+    );
+    await withTurn(served);
+    const reader = await follow(served);
     const underWay = served.call('GET', '/v1/sessions/a/turns');
     await reached;
 
@@ -196,14 +224,16 @@ describe('a server that leaves', () => {
   });
 
   test('waits no longer than it was told for callers that get no answer', async () => {
-    const served = await serve();
-    await served.call('PUT', '/v1/sessions/a');
-    const reached = new Promise<void>((resolve) => {
-      served.runtime.turns = () => {
-        resolve();
-        return new Promise(() => {});
-      };
-    });
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+    const served = await serve(
+      {},
+      withCalls({
+        turns() {
+          reach();
+          return new Promise(() => {});
+        },
+      }),
+    );
     const underWay = served.call('GET', '/v1/sessions/a/turns');
     underWay.catch(() => undefined);
     await reached;

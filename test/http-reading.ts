@@ -23,9 +23,22 @@ export function framesOf(text: string): Frame[] {
 
 export const seqsOf = (text: string): number[] => framesOf(text).map(({ id }) => Number(id));
 
-/** A session with one finished turn: 6 events. */
-export async function withTurn(served: Served): Promise<void> {
+/** One more finished turn. With three words the first makes 8 events, each after it 7. */
+export async function withTurn({ call }: Served): Promise<void> {
+  await call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' }, headers: { Prefer: 'wait=30' } });
+}
+
+/** A turn that goes on until the call that is answered. */
+export async function withHeldTurn(served: Served): Promise<() => void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  served.speech.until = promise;
   await served.call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' } });
+  return resolve;
+}
+
+/** Resolves when no reader follows any log. */
+export async function noTails({ runtime }: Served): Promise<void> {
+  while (runtime.stats().tails > 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 export async function follow({ wire, head }: Served, path = EVENTS, headers = ''): Promise<Wire> {

@@ -1,6 +1,6 @@
 // What a caller of the HTTP face gets for well-formed requests, and for those that miss.
 import { describe, expect, test } from 'vitest';
-import { serve } from './http-support.ts';
+import { serve, withCalls } from './http-support.ts';
 
 describe('sessions', () => {
   test('putting a session makes it, and putting it again gives the same one', async () => {
@@ -8,9 +8,11 @@ describe('sessions', () => {
 
     const made = await call('PUT', '/v1/sessions/alice', { body: { title: 'Alice' } });
     const again = await call('PUT', '/v1/sessions/alice');
+    const other = await call('PUT', '/v1/sessions/alice', { body: { agent: 'other' } });
 
     expect([made.status, made.headers.get('location')]).toEqual([201, '/v1/sessions/alice']);
     expect([again.status, again.json]).toEqual([200, made.json]);
+    expect([other.status, other.json['code']]).toEqual([409, 'session.mismatch']);
   });
 
   test('reading a session that is not there makes none', async () => {
@@ -27,28 +29,64 @@ describe('sessions', () => {
     expect(list.json).toEqual({ sessions: [], nextCursor: null });
   });
 
-  test('the list passes every filter on, and refuses a state or a limit that is none', async () => {
-    const { call, runtime } = await serve();
+  test.each(['state=closed', 'agent=other', 'owner=zoe', 'label=red', 'q=Caf%C3%A9', 'q=cafe'])(
+    'the list by %s has what fits, and nothing else',
+    async (filter) => {
+      const { call } = await serve();
+      const body = { agent: 'other', owner: 'zoe', labels: ['red'], title: 'The Café' };
+      await call('PUT', '/v1/sessions/one', { body });
+      await call('DELETE', '/v1/sessions/one');
+      await call('PUT', '/v1/sessions/two');
 
-    await call('GET', '/v1/sessions?state=idle&agent=a&owner=o&parent=p&label=l&q=x%20y&limit=200&cursor=c');
-    const badState = await call('GET', '/v1/sessions?state=asleep');
-    const badLimit = await call('GET', '/v1/sessions?limit=201');
+      const list = await call('GET', `/v1/sessions?${filter}`);
 
-    const asked = { state: 'idle', agent: 'a', owner: 'o', parent: 'p', label: 'l', q: 'x y' };
-    expect(runtime.calls).toEqual([{ name: 'sessions', call: { ...asked, limit: 200, cursor: 'c' } }]);
-    expect([badState.json['code'], badLimit.json['code']]).toEqual(['input.invalid', 'input.invalid']);
-    expect(badLimit.json['detail']).toContain('1 to 200');
+      expect(list.json['sessions']).toMatchObject([{ key: 'one' }]);
+    },
+  );
+
+  test('the list goes on page by page, and refuses a state, a limit or a cursor that is none', async () => {
+    const { call } = await serve();
+    for (const key of ['a', 'b', 'c']) await call('PUT', `/v1/sessions/${key}`);
+
+    const first = await call('GET', '/v1/sessions?limit=2');
+    const cursor = String(first.json['nextCursor']);
+    const second = await call('GET', `/v1/sessions?limit=2&cursor=${encodeURIComponent(cursor)}`);
+    const wrong = ['state=asleep', 'limit=201', 'limit=0', 'limit=x', 'cursor=x'];
+    const refused = await Promise.all(wrong.map((query) => call('GET', `/v1/sessions?${query}`)));
+
+    const keys = [first, second].flatMap(({ json }) =>
+      (json['sessions'] as { key: string }[]).map(({ key }) => key),
+    );
+    expect(keys.toSorted()).toEqual(['a', 'b', 'c']);
+    expect(second.json['nextCursor']).toBeNull();
+    expect(refused.map(({ status }) => status)).toEqual(wrong.map(() => 400));
+    expect(refused[1]?.json['detail']).toContain('1 to 200');
   });
 
-  test('closing keeps the session, erasing leaves nothing to show', async () => {
+  test('title, labels, metadata and budget change, and null empties the title', async () => {
     const { call } = await serve();
-    await call('PUT', '/v1/sessions/alice');
+    await call('PUT', '/v1/sessions/a', { body: { title: 'Old' } });
+    const body = { title: null, labels: ['x'], metadata: { y: 1 }, budget: { turns: 3 } };
+
+    const changed = await call('PATCH', '/v1/sessions/a', { body });
+
+    expect(changed.json).toMatchObject(body);
+  });
+
+  test('closing keeps the session, erasing leaves nothing to show and frees its key', async () => {
+    const { call } = await serve();
+    const made = await call('PUT', '/v1/sessions/alice');
 
     const closed = await call('DELETE', '/v1/sessions/alice');
+    const message = await call('POST', '/v1/sessions/alice/turns', { body: { input: 'hi' } });
     const erased = await call('DELETE', '/v1/sessions/alice?erase=true');
+    const anew = await call('PUT', '/v1/sessions/alice');
 
     expect([closed.status, closed.json['state']]).toEqual([200, 'closed']);
+    expect([message.status, message.json['code']]).toEqual([409, 'session.closed']);
     expect([erased.status, erased.text]).toEqual([204, '']);
+    expect(anew.status).toBe(201);
+    expect(anew.json['id']).not.toBe(made.json['id']);
   });
 
   test('calls whose fields are all optional work without a body', async () => {
@@ -57,143 +95,97 @@ describe('sessions', () => {
 
     const evicted = await call('POST', '/v1/sessions/alice/evict');
     const cancelled = await call('POST', '/v1/sessions/alice/cancel');
-    const turn = await call('POST', '/v1/sessions/alice/turns/t1/cancel');
 
-    expect([evicted.json, cancelled.json]).toEqual([{ evicted: false }, { cancelled: [] }]);
-    expect(turn.json).toEqual({ outcome: 'cancelled', changed: true });
+    expect([evicted.status, evicted.json]).toEqual([200, { evicted: expect.any(Boolean) }]);
+    expect(cancelled.json).toEqual({ cancelled: [] });
   });
 
-  test('an export comes as lines, and an import takes lines of any chunking', async () => {
-    const { call, runtime } = await serve();
-    await call('POST', '/v1/sessions/alice/turns', { body: { input: 'hi' } });
+  test('a session answers to another key as well, once it has one', async () => {
+    const { call } = await serve();
+    const made = await call('PUT', '/v1/sessions/a');
 
-    const lines = (await call('GET', '/v1/sessions/alice/export')).text;
-    const taken = await call('POST', '/v1/sessions/bob/import', {
-      body: lines,
-      headers: { 'Content-Type': 'application/x-ndjson' },
-    });
+    const added = await call('PUT', '/v1/sessions/a/aliases/b%2Fc');
+    const read = await call('GET', '/v1/sessions/b%2Fc');
 
-    expect(lines.trimEnd().split('\n')).toHaveLength(6);
-    expect(taken.status).toBe(201);
-    expect(runtime.calls.find(({ name }) => name === 'import')?.call).toEqual(lines.trimEnd().split('\n'));
+    expect([added.status, read.json['id']]).toEqual([204, made.json['id']]);
+  });
+
+  test('a fork, a transcript and a tree show what was said', async () => {
+    const { call } = await serve();
+    await call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' }, headers: { Prefer: 'wait=30' } });
+
+    const forked = await call('POST', '/v1/sessions/a/fork', { body: { key: 'b' } });
+    const transcript = await call('GET', '/v1/sessions/b/transcript');
+    const tree = await call('GET', '/v1/sessions/a/tree');
+
+    expect([forked.status, forked.headers.get('location')]).toEqual([201, '/v1/sessions/b']);
+    expect(transcript.json['messages']).toMatchObject([{ role: 'user' }, { role: 'assistant' }]);
+    expect(tree.json).toMatchObject({ session: { key: 'a' }, children: [] });
   });
 });
 
 describe('turns', () => {
-  test('a message is answered with its receipt as soon as it is taken', async () => {
-    const { call, runtime } = await serve();
+  const turns = '/v1/sessions/alice/turns';
 
-    const answer = await call('POST', '/v1/sessions/alice/turns', {
-      body: { input: 'hi', policy: 'collect', metadata: { from: 'test' } },
-      headers: { 'Idempotency-Key': 'k 1' },
-    });
+  test('a message is answered with its receipt as soon as it is taken, and the same one with the same', async () => {
+    const { call } = await serve();
+    const body = { input: 'hi', policy: 'collect', metadata: { from: 'test' } };
+    const headers = { 'Idempotency-Key': 'k 1' };
 
-    expect(answer.status).toBe(202);
-    expect(answer.json).toMatchObject({ seq: 0, disposition: 'started' });
-    expect(runtime.calls.at(-1)?.call).toEqual({
-      input: 'hi',
-      policy: 'collect',
-      metadata: { from: 'test' },
-      idempotencyKey: 'k 1',
-    });
+    const first = await call('POST', turns, { body, headers });
+    const again = await call('POST', turns, { body, headers });
+    const other = await call('POST', turns, { body: { ...body, input: 'ho' }, headers });
+
+    expect(first.status).toBe(202);
+    expect(first.json).toMatchObject({ seq: 0, disposition: 'started' });
+    expect([again.status, again.json]).toEqual([202, { ...first.json, disposition: 'replayed' }]);
+    expect([other.status, other.json['code']]).toEqual([422, 'idempotency.conflict']);
   });
 
-  test('a caller who prefers to wait gets the finished turn, or the receipt when the time was too short', async () => {
-    const { call, runtime } = await serve();
+  test('a caller who prefers to wait gets the finished turn', async () => {
+    const { call } = await serve();
 
-    const done = await call('POST', '/v1/sessions/a/turns', {
+    const done = await call('POST', turns, {
       body: { input: 'hi' },
       headers: { Prefer: 'respond-async, wait=5' },
     });
-    runtime.hangs = true;
-    const early = await call('POST', '/v1/sessions/b/turns', {
-      body: { input: 'hi' },
-      headers: { Prefer: 'wait=1' },
-    });
 
-    expect([done.status, done.json['outcome']]).toEqual([200, 'completed']);
+    expect([done.status, done.json['outcome'], done.json['text']]).toEqual([
+      200,
+      'completed',
+      'You said: hello',
+    ]);
     expect(done.headers.get('preference-applied')).toBe('wait=5');
-    expect([early.status, early.json['disposition']]).toEqual([202, 'started']);
   });
 
-  test('turns are listed and read by id', async () => {
-    const { call } = await serve();
-    const { turn } = (await call('POST', '/v1/sessions/a/turns', { body: { input: 'hi' } })).json;
+  test('a caller who waits no longer gets the receipt, and the turn goes on', async () => {
+    const { call, speech } = await serve();
+    speech.until = new Promise(() => {});
 
-    const list = await call('GET', '/v1/sessions/a/turns?limit=10');
-    const one = await call('GET', `/v1/sessions/a/turns/${String(turn)}`);
-    const none = await call('GET', '/v1/sessions/a/turns/other');
+    const early = await call('POST', turns, { body: { input: 'hi' }, headers: { Prefer: 'wait=0' } });
+    const turn = await call('GET', `${turns}/${String(early.json['turn'])}`);
+
+    expect([early.status, early.json['disposition']]).toEqual([202, 'started']);
+    expect(turn.json['state']).not.toBe('done');
+  });
+
+  test('turns are listed and read by id, and cancelled once', async () => {
+    const { call, speech } = await serve();
+    speech.until = new Promise(() => {});
+    const { turn } = (await call('POST', turns, { body: { input: 'hi' } })).json;
+    const path = `${turns}/${String(turn)}`;
+
+    const list = await call('GET', `${turns}?limit=10`);
+    const cancelled = await call('POST', `${path}/cancel`, { body: { reason: 'enough' } });
+    const again = await call('POST', `${path}/cancel`);
+    const one = await call('GET', path);
+    const none = await call('GET', `${turns}/other`);
 
     expect(list.json).toMatchObject({ turns: [{ id: turn }] });
-    expect(one.json).toMatchObject({ id: turn, state: 'done' });
+    expect(cancelled.json).toEqual({ outcome: 'cancelled', changed: true });
+    expect(again.json).toEqual({ outcome: 'cancelled', changed: false });
+    expect(one.json).toMatchObject({ id: turn, state: 'done', outcome: 'cancelled' });
     expect([none.status, none.json['code']]).toEqual([404, 'turn.not_found']);
-  });
-});
-
-describe('artifacts', () => {
-  const get = '/v1/sessions/a/artifacts/a1';
-
-  test('a large artifact comes whole, piece by piece', async () => {
-    const { call, runtime } = await serve();
-
-    const whole = await call('GET', get);
-
-    expect(whole.headers.get('content-length')).toBe('2000000');
-    expect(whole.text).toBe(runtime.artifactBytes.toString());
-    expect(whole.headers.get('accept-ranges')).toBe('bytes');
-  });
-
-  test.each([
-    ['bytes=0-9', '0123456789', 'bytes 0-9/2000000'],
-    ['bytes=1999995-', '56789', 'bytes 1999995-1999999/2000000'],
-    ['bytes=-3', '789', 'bytes 1999997-1999999/2000000'],
-    ['bytes=1999998-5000000', '89', 'bytes 1999998-1999999/2000000'],
-  ])('the range %s gives just those bytes', async (range, text, contentRange) => {
-    const { call } = await serve();
-
-    const part = await call('GET', get, { headers: { Range: range } });
-
-    expect([part.status, part.text, part.headers.get('content-range')]).toEqual([206, text, contentRange]);
-  });
-
-  test('a range outside the artifact is refused, and one that makes no sense is not applied', async () => {
-    const { call } = await serve();
-
-    const outside = await call('GET', get, { headers: { Range: 'bytes=2000000-' } });
-    const senseless = await call('GET', get, { headers: { Range: 'lines=1-2' } });
-    const stale = await call('GET', get, { headers: { Range: 'bytes=0-9', 'If-Range': '"other"' } });
-
-    expect([outside.status, outside.json['code']]).toEqual([416, 'artifact.range']);
-    expect([senseless.status, stale.status]).toEqual([200, 200]);
-  });
-
-  test.each([
-    ['text/html', 'text/plain; charset=utf-8', 'inline'],
-    ['image/svg+xml', 'application/octet-stream', 'attachment'],
-    ['application/xhtml+xml', 'application/octet-stream', 'attachment'],
-    ['text/html\r\nX-Evil: 1', 'text/plain; charset=utf-8', 'inline'],
-    ['image/png', 'image/png', 'attachment'],
-  ])('an artifact that calls itself %j is never shown as a page', async (claimed, type, disposition) => {
-    const { call, runtime } = await serve();
-    runtime.artifactBytes = Buffer.from('<script>alert(1)</script>');
-    runtime.artifactType = claimed;
-
-    const { headers } = await call('GET', get);
-
-    expect(headers.get('content-type')).toBe(type);
-    expect(headers.get('content-disposition')).toBe(`${disposition}; filename*=UTF-8''page.html`);
-    expect(headers.get('x-content-type-options')).toBe('nosniff');
-    expect(headers.get('content-security-policy')).toBe("default-src 'none'; sandbox");
-    expect(headers.get('x-evil')).toBeNull();
-  });
-
-  test('an artifact that is empty is an empty answer', async () => {
-    const { call, runtime } = await serve();
-    runtime.artifactBytes = Buffer.alloc(0);
-
-    const answer = await call('GET', get);
-
-    expect([answer.status, answer.text]).toEqual([200, '']);
   });
 });
 
@@ -249,20 +241,18 @@ describe('what is not there', () => {
 
     const get = await call('GET', '/v1/sessions/a');
     const head = await call('HEAD', '/v1/sessions/a');
-    const artifact = await call('HEAD', '/v1/sessions/a/artifacts/a1');
     const events = await call('HEAD', '/v1/sessions/a/events', { headers: { Accept: 'text/event-stream' } });
 
     expect([head.status, head.text]).toEqual([200, '']);
     expect(head.headers.get('content-length')).toBe(get.headers.get('content-length'));
-    expect([artifact.status, artifact.headers.get('content-length')]).toEqual([200, '2000000']);
     expect([events.status, events.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
   });
 });
 
 describe('a defect', () => {
   test('is answered without its cause, which goes to the log under the same id', async () => {
-    const { call, runtime, log } = await serve();
-    runtime.turns = () => Promise.reject(new Error('the password is swordfish'));
+    const turns = () => Promise.reject(new Error('the password is swordfish'));
+    const { call, log } = await serve({}, withCalls({ turns }));
 
     const answer = await call('GET', '/v1/sessions/a/turns');
 
@@ -277,7 +267,7 @@ describe('a defect', () => {
 
 describe('the access log', () => {
   test('has one line for each request: who, which route, how it ended, how much; never a key or a secret', async () => {
-    const { call, log, token } = await serve();
+    const { call, log, token, tokenId } = await serve();
 
     await call('POST', '/v1/sessions/secret-key/turns?q=secret-query', { body: { input: 'secret-input' } });
     await call('GET', '/v1/sessions/secret-key', { token: 'soj_secret-wrong' });
@@ -285,7 +275,7 @@ describe('the access log', () => {
     const lines = log.filter(({ event }) => event === 'http.request').map(({ fields }) => fields);
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatchObject({
-      token: 't1',
+      token: tokenId,
       method: 'POST',
       route: '/v1/sessions/{key}/turns',
       status: 202,

@@ -210,8 +210,11 @@ class Chat {
   /** Ctrl-D on a terminal; the end of the pipe otherwise (T5). */
   #end(): void {
     if (this.#screen.terminal) return this.#leaveWith(this.#code);
-    this.#leaving = 'when answered';
-    this.#work = this.#work.then(() => this.#leaveIfAnswered());
+    // Lines that were typed before are sent first.
+    this.#work = this.#work.then(() => {
+      this.#leaving = 'when answered';
+      this.#leaveIfAnswered();
+    });
   }
 
   #leaveIfAnswered(): void {
