@@ -95,9 +95,10 @@ describe('the import chain', () => {
     expect(found).toHaveLength(2);
   });
 
-  test('an example that reaches into src is found', () => {
+  test('an example that reaches into src is found, one that starts the command is not', () => {
     const found = say('zone', {
       'examples/01-echo.ts': "import '../src/index.ts'; import 'sojourn';",
+      'examples/02-start.ts': "spawn(process.execPath, [new URL('../src/cli/main.ts', import.meta.url)]);",
     });
 
     expect(found).toHaveLength(1);

@@ -24,6 +24,8 @@ const DOMAIN = [
 interface Row {
   values: readonly string[];
   types?: readonly string[];
+  /** May be started as a thread or a process of its own. */
+  starts?: readonly string[];
   /** Said after "may not import": what to do instead. */
   instead?: string;
 }
@@ -133,6 +135,7 @@ function checkImport(path: string, from: Place, item: Import): string | undefine
 
   const names = [to.zone, to.part, from.part.startsWith(`${to.part}/`) ? 'own contract' : ''];
   if (names.some((name) => row.values.includes(name))) return undefined;
+  if (item.kind === 'url' && names.some((name) => row.starts?.includes(name))) return undefined;
   if (names.some((name) => row.types?.includes(name))) {
     if (item.kind === 'type') return undefined;
     return `${from.part} may import ${to.part} by \`import type\` only (${item.specifier})`;
