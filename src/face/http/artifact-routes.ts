@@ -65,6 +65,7 @@ function rangeOf(x: Exchange, id: string, total: number): { start: number; end: 
   const end = from === '' || to === '' ? total : Math.min(total, Number(to) + 1);
   if (from !== '' && to !== '' && Number(to) < start) return null;
   if (start < end) return { start, end };
+  x.hint('Content-Range', `bytes */${total}`);
   throw new SojournError('artifact.range', `The artifact has ${total} bytes`);
 }
 

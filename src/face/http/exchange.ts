@@ -46,7 +46,7 @@ export class Exchange {
   #params: Readonly<Record<string, string>> = {};
   #query: URLSearchParams | undefined;
   #origin: string | null = null;
-  #allow: string | undefined;
+  readonly #hints: Header[] = [];
   #bodyTaken = false;
   #left: AbortController | undefined;
   /** The client waits for a go-ahead before it sends the body. */
@@ -93,9 +93,9 @@ export class Exchange {
     this.#origin = origin;
   }
 
-  /** The methods a refused one could have been. */
-  allowMethods(allow: string): void {
-    this.#allow = allow;
+  /** A header for the problem that follows: what would have been right. */
+  hint(name: string, value: string): void {
+    this.#hints.push([name, value]);
   }
 
   bind(route: string, params: Readonly<Record<string, string>>): void {
@@ -215,11 +215,10 @@ export class Exchange {
       return;
     }
     const problem = problemOf(known, this.requestId);
-    const headers: Header[] = [];
+    const headers = [...this.#hints];
     if (problem.next === 'retry') {
       headers.push(['Retry-After', String(Math.ceil((problem.retryAfterMs ?? 1_000) / 1_000))]);
     }
-    if (this.#allow !== undefined) headers.push(['Allow', this.#allow]);
     if (problem.status === 401) headers.push(['WWW-Authenticate', 'Bearer realm="sojourn"']);
     this.text(problem.status, 'application/problem+json', JSON.stringify(problem), headers);
   }

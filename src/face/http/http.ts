@@ -182,7 +182,7 @@ class HttpServer implements OpenFace {
       x.empty(204, preflightHeaders(this.#routes.methods(url).join(', ')));
       return;
     }
-    const { route, params } = this.#routes.match(method, url, (allow) => x.allowMethods(allow));
+    const { route, params } = this.#routes.match(method, url, (allow) => x.hint('Allow', allow));
     x.bind(route.path, params);
     if (route.access !== 'open') {
       const secret = bearerOf(request.headers.authorization);
