@@ -13,6 +13,8 @@ import type { Agent, AgentEvent, AgentTurn } from '../agent.ts';
 import { COMMANDS, saidAtOnce, spoken, wordsOf, type Script } from './command.ts';
 import { MT_BENCH } from './mt-bench.ts';
 
+export { MT_BENCH, type MtBenchConversation } from './mt-bench.ts';
+
 export interface ScriptedOptions {
   /**
    * Pause between two words of a recorded answer. 0 says everything at once.
