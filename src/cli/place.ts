@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { connect, type Client, type ConnectOptions } from '../client/client.ts';
+import { SojournError } from '../kernel/errors.ts';
 import type { World } from './world.ts';
 
 /** Options that every command has. */
@@ -27,6 +28,14 @@ export const addressFile = (folder: string): string => resolve(folder, 'address'
 export function serverUrl(world: World, options: PlaceOptions): string {
   const given = options.url ?? (world.env.SOJOURN_URL || undefined);
   return given ?? lineOf(addressFile(dataFolder(world, options))) ?? `http://127.0.0.1:${DEFAULT_PORT}`;
+}
+
+/** Where a server would listen. */
+export function serverPort(world: World): number {
+  const text = world.env.PORT ?? '';
+  if (text === '') return DEFAULT_PORT;
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new SojournError('config.invalid', `PORT is ${JSON.stringify(text)}; it must be from 0 to 65535`);
 }
 
 export function serverToken(world: World, options: PlaceOptions): string | undefined {

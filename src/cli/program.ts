@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
 import { addBackup } from './backup.ts';
 import { addChat } from './chat.ts';
+import { addDoctor } from './doctor.ts';
 import { EXIT, EXIT_HELP, exitCodeOf, Quit, type ExitCode } from './exit.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
@@ -53,6 +54,7 @@ function programOf(world: World): Command {
   addTokens(program, world);
   addOverview(program, world);
   addBackup(program, world);
+  addDoctor(program, world);
   return program;
 }
 

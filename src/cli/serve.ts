@@ -11,7 +11,7 @@ import { chooseAgents } from './agent-choice.ts';
 import { announce } from './banner.ts';
 import { Config, configFile } from './config.ts';
 import { EXIT, Quit } from './exit.ts';
-import { addressFile, dataFolder, DEFAULT_PORT } from './place.ts';
+import { addressFile, dataFolder, DEFAULT_PORT, serverPort } from './place.ts';
 import { Screen } from './screen.ts';
 import { openServing, type Serving, type ServingOptions } from './serving.ts';
 import type { StartOptions } from './start.ts';
@@ -105,19 +105,13 @@ function httpOptions(world: World, options: StartOptions): HttpOptions {
   const { allowHost, allowOrigin, behindProxy, trustedProxy } = options;
   const host = options.host ?? (world.env.HOST || undefined);
   return {
-    port: options.port ?? portOf(world.env.PORT),
+    port: options.port ?? serverPort(world),
     ...(host === undefined ? {} : { host }),
     ...(allowHost === undefined ? {} : { allowHosts: allowHost }),
     ...(allowOrigin === undefined ? {} : { allowOrigins: allowOrigin }),
     ...(behindProxy ? { behindProxy } : {}),
     ...(trustedProxy === undefined ? {} : { trustedProxies: trustedProxy }),
   };
-}
-
-function portOf(text: string | undefined): number {
-  if (text === undefined || text === '') return DEFAULT_PORT;
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new SojournError('config.invalid', `PORT is ${JSON.stringify(text)}; it must be from 0 to 65535`);
 }
 
 function readText(file: string): string {

@@ -1,0 +1,148 @@
+// Doctor: what is wrong with a data folder or a setup, and how to mend it. It changes nothing.
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { ERRORS, SojournError } from '../kernel/errors.ts';
+import { EXIT, Quit } from './exit.ts';
+import { client, dataFolder, serverPort, serverUrl, tokenFile, type PlaceOptions } from './place.ts';
+import { Screen, visible, type Style } from './screen.ts';
+import type { World } from './world.ts';
+
+export interface Finding {
+  level: 'error' | 'warning' | 'info';
+  what: string;
+  fix?: string;
+}
+
+export function addDoctor(program: Command, world: World): void {
+  program
+    .command('doctor [folder]')
+    .description('say what is wrong with a data folder or this setup, and how to mend it')
+    .action(async (folder: string | undefined, _options: object, command: Command) => {
+      const place = command.optsWithGlobals<PlaceOptions>();
+      const screen = new Screen(world, place.json === true);
+      const options = folder === undefined ? place : { ...place, data: resolve(world.cwd, folder) };
+      const findings = await examine(world, options);
+      const errors = findings.filter((finding) => finding.level === 'error').length;
+      if (screen.json) screen.value({ healthy: errors === 0, findings });
+      else for (const finding of findings) show(screen, finding);
+      if (errors > 0) throw new Quit(EXIT.failure);
+    });
+}
+
+const MARKS: Record<Finding['level'], { mark: string; style: Style }> = {
+  info: { mark: 'ok     ', style: 'green' },
+  warning: { mark: 'warning', style: 'yellow' },
+  error: { mark: 'error  ', style: 'red' },
+};
+
+function show(screen: Screen, finding: Finding): void {
+  const { mark, style } = MARKS[finding.level];
+  screen.line(`${screen.style(style, mark)}  ${visible(finding.what)}`);
+  if (finding.fix !== undefined && finding.level !== 'info') screen.line(`         ${finding.fix}`);
+}
+
+async function examine(world: World, place: PlaceOptions): Promise<Finding[]> {
+  const folder = dataFolder(world, place);
+  return [
+    nodeVersion(process.versions.node),
+    ...tokenFindings(folder),
+    ...(await folderFindings(folder, place.data !== undefined)),
+    await configFinding(world),
+    await agentFinding(world),
+    await serverFinding(world, place),
+  ];
+}
+
+function nodeVersion(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 24 || (major === 24 && minor >= 15)) return { level: 'info', what: `Node ${version}` };
+  return { level: 'error', what: `Node ${version} is too old`, fix: 'Install Node 24.15 or newer.' };
+}
+
+function tokenFindings(folder: string): Finding[] {
+  const file = tokenFile(folder);
+  if (!existsSync(folder)) return [];
+  const stat = lstatSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    const fix = 'The next start makes one; or set SOJOURN_TOKEN.';
+    return [{ level: 'warning', what: `There is no token in ${file}`, fix }];
+  }
+  const mode = stat.mode & 0o777;
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    const what = `Others on this machine can read ${file} (mode ${mode.toString(8)})`;
+    return [
+      { level: 'error', what, fix: `Run: chmod 600 ${file}, and make a new token if they may have read it.` },
+    ];
+  }
+  if (!readFileSync(file, 'utf8').trim().startsWith('soj_')) {
+    const fix = `Move ${file} away; the next start makes a new one.`;
+    return [{ level: 'error', what: `${file} holds no token`, fix }];
+  }
+  return [{ level: 'info', what: `The token in ${file} is for its owner's eyes only` }];
+}
+
+async function folderFindings(folder: string, named: boolean): Promise<readonly Finding[]> {
+  if (!existsSync(folder) && !named) {
+    return [{ level: 'info', what: `There is no data folder ${folder} yet; the first start makes it` }];
+  }
+  const { inspect } = await import('../store/sqlite/doctor.ts');
+  const { findings } = await inspect(folder);
+  return findings.filter((finding) => !finding.what.startsWith(`${tokenFile(folder)} `)); // Examined above.
+}
+
+async function configFinding(world: World): Promise<Finding> {
+  const { Config, configFile } = await import('./config.ts');
+  const file = configFile(world.cwd);
+  if (file === undefined)
+    return { level: 'info', what: 'There is no sojourn.config.ts here, and none is needed' };
+  try {
+    const { agents } = await new Config(file).load();
+    return { level: 'info', what: `${file} names ${Object.keys(agents).join(', ')}` };
+  } catch (error) {
+    return findingOf(error);
+  }
+}
+
+async function agentFinding(world: World): Promise<Finding> {
+  const { chooseAgents } = await import('./agent-choice.ts');
+  try {
+    const { description, warning } = await chooseAgents(world.env, undefined);
+    if (warning === undefined)
+      return { level: 'info', what: `Without a config, the agent is ${description}` };
+    return { level: 'warning', what: warning, fix: ERRORS['agent.package_missing'].fix };
+  } catch (error) {
+    return findingOf(error);
+  }
+}
+
+/** A server that answers must know our token; where none answers, its port must be free. */
+async function serverFinding(world: World, place: PlaceOptions): Promise<Finding> {
+  const url = serverUrl(world, place);
+  try {
+    await client(world, place, { retryMsMax: 0 }).agents();
+    return { level: 'info', what: `A server answers at ${url}, and knows the token` };
+  } catch (error) {
+    if (!SojournError.is(error, 'server.unreachable')) return findingOf(error);
+  }
+  const port = serverPort(world);
+  if (port === 0 || (await isFree(port))) {
+    return { level: 'info', what: `No server answers at ${url}; port ${port} is free for one` };
+  }
+  const what = `Something else listens on port ${port}`;
+  return { level: 'warning', what, fix: 'Stop it, or start with another --port (0 picks a free one).' };
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}
+
+function findingOf(error: unknown): Finding {
+  if (!(error instanceof SojournError)) throw error;
+  return { level: 'error', what: `${error.code}: ${error.detail}`, fix: ERRORS[error.code].fix };
+}
