@@ -1,7 +1,7 @@
 // Store: where truth is kept. What any backend must do; `testing/store-conformance.ts` says it in tests.
 //
 //   S1. `append` is one transaction and is fenced: it applies only where the session's epoch still is the one given.
-//       When its promise resolves the events are on disk; before that no read shows them.
+//       When its promise resolves the events are on disk; no read ever shows one that is not.
 //   S2. `seq` is given by the store, from 1, without gaps, in the order the jobs of a session were handed over.
 //   S3. Poison: after one failed append of a (session, epoch) every later one of the same pair is refused
 //       (`log.poisoned`) until a claim moves the epoch, so a gapless log never misses its middle.
@@ -224,7 +224,7 @@ export interface SessionFilter {
   maker?: string;
   parent?: string;
   label?: string;
-  /** Matches key, title and summary; case and accents do not matter. */
+  /** Every blank-separated part begins a word of key, title or summary; case and accents do not matter. Blank: all. */
   q?: string;
   /** 1 to 200. */
   limit: number;

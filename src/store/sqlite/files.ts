@@ -17,7 +17,8 @@ import { artifactsFolder, damaged, syncFolder } from './folder.ts';
 const SLICE_BYTES = 1_024 * 1_024;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-const UNFINISHED = /^put-\d+\.tmp$/;
+/** What a crash in the middle of a put leaves. */
+export const UNFINISHED = /^put-\d+\.tmp$/;
 
 export class ArtifactFiles implements ArtifactStore {
   readonly #folder: string;

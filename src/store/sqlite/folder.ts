@@ -7,7 +7,16 @@
 //   F3. Nothing but SQLite opens a database file while it is in use: closing any handle of it would free SQLite's locks.
 //   F4. Only the owner of the files can read them; looser modes are mended and reported.
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -25,10 +34,18 @@ const OWNER_ONLY = 0o077;
 const HEADER = 'SQLite format 3\0';
 const HEADER_BYTES = 100;
 
+/** Of NFS, SMB (three), FUSE, 9P and Ceph, as `statfs` tells them on Linux. */
+const NETWORK_DISKS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x00c36400]);
+
+export function isNetworkDisk(folder: string): boolean {
+  return process.platform === 'linux' && NETWORK_DISKS.has(statfsSync(folder).type);
+}
+
 /** Makes it where it is missing, and mends modes (F4). */
 export function prepareFolder(folder: string, logger: Logger): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   mendMode(folder, 0o700, logger);
+  if (isNetworkDisk(folder)) logger.warn('store.network_disk', { folder, fix: 'Use a local disk.' });
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isFile()) mendMode(path, 0o600, logger);

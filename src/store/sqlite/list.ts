@@ -4,32 +4,24 @@
 //       the rest in the order of the index that fits the filter best.
 //   L2. A cursor is the place behind the last session shown. A session that moves goes to the front, so it may be seen
 //       twice; one that stays is never skipped.
-//   L3. A search that few sessions match is answered from the word index and sorted; one that many match walks the
-//       list and tests each session. Neither ever sorts the many.
 import { SojournError } from '../../kernel/errors.ts';
 import type { SessionFilter, SessionNum, SessionRow } from '../store.ts';
-import type { Connection, Value } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { SELECT_SESSION, sessionRow, type StoredSession } from './rows.ts';
-import { matches, matchExpression, queryParts, wordsOf } from './words.ts';
+import { searchSpots, type Condition, type Spot, type Walk } from './search.ts';
+import { matches, queryParts, wordsOf } from './words.ts';
 
 export interface Page {
   sessions: readonly SessionRow[];
   nextCursor: string | null;
 }
 
-interface Spot {
-  at: number;
-  num: SessionNum;
-}
-
-/** Above so many hits of a search, the list is walked instead. */
-const HITS_MAX = 4_000;
 const LIMIT_MAX = 200;
 
 export function listPage(connection: Connection, filter: SessionFilter): Page {
   const limit = Math.min(Math.max(Math.trunc(filter.limit), 1), LIMIT_MAX);
   const before = filter.cursor === undefined ? undefined : parseCursor(filter.cursor);
-  const parts = filter.q === undefined ? undefined : queryParts(filter.q);
+  const parts = filter.q === undefined || filter.q.trim() === '' ? undefined : queryParts(filter.q);
   if (parts?.length === 0) return { sessions: [], nextCursor: null };
   return connection.snapshot(() => {
     const spots = [
@@ -43,11 +35,6 @@ export function listPage(connection: Connection, filter: SessionFilter): Page {
     const last = spots[limit - 1];
     return { sessions, nextCursor: spots.length > limit && last !== undefined ? cursorOf(last) : null };
   });
-}
-
-interface Condition {
-  sql: string;
-  values: readonly Value[];
 }
 
 const FIELDS = ['state', 'agent', 'owner', 'maker', 'parent'] as const;
@@ -64,27 +51,30 @@ function conditionsOf(filter: SessionFilter, before: Spot | undefined, at: strin
   return conditions;
 }
 
-const where = (conditions: readonly Condition[]): string => conditions.map(({ sql }) => sql).join(' AND ');
-const valuesOf = (conditions: readonly Condition[]): Value[] => conditions.flatMap(({ values }) => values);
+function all(conditions: readonly Condition[]): Condition {
+  return {
+    sql: conditions.map(({ sql }) => sql).join(' AND '),
+    values: conditions.flatMap(({ values }) => values),
+  };
+}
+
+function hasLabel({ label }: SessionFilter): Condition[] {
+  if (label === undefined) return [];
+  return [{ sql: 'EXISTS (SELECT 1 FROM json_each(s.labels) WHERE value = ?)', values: [label] }];
+}
 
 function unsettledSpots(
   connection: Connection,
   filter: SessionFilter,
   before: Spot | undefined,
   parts: readonly string[] | undefined,
-): Spot[] {
-  const conditions = conditionsOf(filter, before, 's.lastActiveAt');
-  if (filter.label !== undefined) {
-    conditions.push({
-      sql: 'EXISTS (SELECT 1 FROM json_each(s.labels) WHERE value = ?)',
-      values: [filter.label],
-    });
-  }
+): readonly Spot[] {
+  const where = all([...conditionsOf(filter, before, 's.lastActiveAt'), ...hasLabel(filter)]);
   const text = parts === undefined ? '' : ', s.key, s.title, s.summary';
   const rows = connection.rows<Spot & { key: string; title: string | null; summary: string | null }>(
     `SELECT s.num, s.lastActiveAt AS at ${text} FROM sessions s INDEXED BY unsettled
-     WHERE s.listedAt IS NULL AND ${where(conditions)}`,
-    ...valuesOf(conditions),
+     WHERE s.listedAt IS NULL AND ${where.sql}`,
+    ...where.values,
   );
   return parts === undefined ? rows : rows.filter((row) => matches(wordsOf(row), parts));
 }
@@ -98,59 +88,32 @@ function indexOf(filter: SessionFilter): string {
   return filter.state === undefined ? 'listAll' : 'listState';
 }
 
+function walkOf(filter: SessionFilter, before: Spot | undefined): Walk {
+  const settled: Condition = { sql: 's.listedAt IS NOT NULL', values: [] };
+  const conditions = [settled, ...conditionsOf(filter, before, 's.listedAt')];
+  const alone = all([...conditions, ...hasLabel(filter)]);
+  if (filter.label === undefined) {
+    const from = `sessions s INDEXED BY ${indexOf(filter)}`;
+    return { from, where: all(conditions), order: 's.listedAt DESC, s.num DESC', alone };
+  }
+  conditions.push({ sql: 'l.project = ? AND l.label = ?', values: [filter.project, filter.label] });
+  if (before !== undefined) conditions.push({ sql: 'l.listedAt <= ?', values: [before.at] });
+  const from = 'labels l CROSS JOIN sessions s ON s.num = l.session';
+  return { from, where: all(conditions), order: 'l.listedAt DESC, l.session DESC', alone };
+}
+
 function settledSpots(
   connection: Connection,
   filter: SessionFilter,
   before: Spot | undefined,
   parts: readonly string[] | undefined,
   limit: number,
-): Spot[] {
-  const conditions = conditionsOf(filter, before, 's.listedAt');
-  let from = `sessions s INDEXED BY ${indexOf(filter)}`;
-  let order = 's.listedAt DESC, s.num DESC';
-  if (filter.label !== undefined) {
-    from = 'labels l CROSS JOIN sessions s ON s.num = l.session';
-    order = 'l.listedAt DESC, l.session DESC';
-    conditions.push({ sql: 'l.project = ? AND l.label = ?', values: [filter.project, filter.label] });
-    if (before !== undefined) conditions.push({ sql: 'l.listedAt <= ?', values: [before.at] });
-  }
-  if (parts !== undefined) {
-    const match = matchExpression(parts);
-    const hits = connection.number(
-      'SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)',
-      match,
-      HITS_MAX + 1,
-    );
-    if (hits <= HITS_MAX)
-      return hitSpots(connection, filter, conditionsOf(filter, before, 's.listedAt'), match, limit);
-    from += ' CROSS JOIN search_content c ON c.id = s.num';
-    for (const part of parts) conditions.push({ sql: "instr(' ' || c.c0, ?)", values: [` ${part}`] });
-  }
+): readonly Spot[] {
+  const walk = walkOf(filter, before);
+  if (parts !== undefined) return searchSpots(connection, walk, parts, limit);
   return connection.rows<Spot>(
-    `SELECT s.num, s.listedAt AS at FROM ${from} WHERE s.listedAt IS NOT NULL AND ${where(conditions)}
-     ORDER BY ${order} LIMIT ?`,
-    ...valuesOf(conditions),
-    limit,
-  );
-}
-
-/** L3, few hits. */
-function hitSpots(
-  connection: Connection,
-  filter: SessionFilter,
-  conditions: readonly Condition[],
-  match: string,
-  limit: number,
-): Spot[] {
-  const label =
-    filter.label === undefined ? '' : 'AND EXISTS (SELECT 1 FROM json_each(s.labels) WHERE value = ?)';
-  return connection.rows<Spot>(
-    `SELECT s.num, s.listedAt AS at FROM search f CROSS JOIN sessions s ON s.num = f.rowid
-     WHERE f.search MATCH ? AND s.listedAt IS NOT NULL AND ${where(conditions)} ${label}
-     ORDER BY s.listedAt DESC, s.num DESC LIMIT ?`,
-    match,
-    ...valuesOf(conditions),
-    ...(filter.label === undefined ? [] : [filter.label]),
+    `SELECT s.num, s.listedAt AS at FROM ${walk.from} WHERE ${walk.where.sql} ORDER BY ${walk.order} LIMIT ?`,
+    ...walk.where.values,
     limit,
   );
 }

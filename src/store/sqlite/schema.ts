@@ -54,7 +54,7 @@ CREATE TABLE labels (
 
 -- Words come folded and parted by blanks (words.ts), so that the tokenizer only splits.
 CREATE VIRTUAL TABLE search USING fts5(
-  words, prefix = '1 2 3', tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'"
+  words, detail = none, tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'"
 );
 INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
 

@@ -11,6 +11,8 @@ import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { ballastFile, hasBallast } from './folder.ts';
 
+/** Below it new sessions are refused, unless it is set otherwise. */
+export const FREE_BYTES_MIN = 512 * 1_024 * 1_024;
 const LOOKED_MS = 1_000;
 const SLICE_BYTES = 1_024 * 1_024;
 

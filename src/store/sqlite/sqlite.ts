@@ -27,7 +27,7 @@ import { checkDatabase, databaseFile, lockFolder, prepareFolder } from './folder
 import { childrenOf, listPage, unfinishedOf, type Page } from './list.ts';
 import { PointReads } from './point-reads.ts';
 import { ReaderThread } from './reader-thread.ts';
-import { Space, type SpaceBounds } from './space.ts';
+import { FREE_BYTES_MIN, Space, type SpaceBounds } from './space.ts';
 
 export interface SqliteLimits extends QueueBounds, SpaceBounds {
   /** One artifact, in bytes; past it `artifact.too_large`. */
@@ -40,7 +40,7 @@ const DEFAULTS: Readonly<SqliteLimits> = Object.freeze({
   groupJobsMax: 1_024,
   groupUnitsMax: 4 * MiB,
   waitingMax: 65_536,
-  freeBytesMin: 512 * MiB,
+  freeBytesMin: FREE_BYTES_MIN,
   ballastBytes: 16 * MiB,
   artifactBytesMax: DEFAULT_LIMITS.artifactBytesMax,
 });

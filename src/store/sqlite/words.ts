@@ -3,7 +3,6 @@
 //   W1. Case and accents are gone; anything that is neither letter, digit nor symbol parts words; letters of scripts
 //       written without blanks stand alone, so that any run of them can be found.
 //   W2. Each blank-separated part of a query must occur: its words in a row, the last as the beginning of a word.
-//   W3. A query is quoted word by word: nothing in it is ever syntax.
 
 const LONE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/gu;
@@ -27,13 +26,8 @@ export function queryParts(q: string): readonly string[] {
   return parts.filter((part) => part !== '').slice(0, PARTS_MAX);
 }
 
-/** The same as `matchExpression`, for text that is not in the index. */
+/** Whether folded words hold every part. */
 export function matches(words: string, parts: readonly string[]): boolean {
   const padded = ` ${words}`;
   return parts.length > 0 && parts.every((part) => padded.includes(` ${part}`));
-}
-
-/** For `MATCH` (W3): folded words hold no quote. */
-export function matchExpression(parts: readonly string[]): string {
-  return parts.map((part) => `"${part}" *`).join(' AND ');
 }

@@ -169,9 +169,10 @@ function searching({ test, expect }: Tests, open: OpenStore): void {
       }
       for (const text of ['東京', '天気', '京都の', 'rai', '🎉'])
         expect([text, await q(text)]).toEqual([text, ['b']]);
-      for (const text of ['nbox', 'user:43', 'inbox rain', '', '  ', '"', '京東']) {
+      for (const text of ['nbox', 'user:43', 'inbox rain', '"', '京東']) {
         expect([text, await q(text)]).toEqual([text, []]);
       }
+      expect(await q('  ')).toEqual(['b', 'user:42/inbox']);
     }),
   );
 

@@ -1,0 +1,240 @@
+// Doctor: looks at a data folder and says what is wrong with it and how to mend it. It changes nothing, and works while
+// another process uses the folder.
+//
+//   D1. Only SQLite opens the database (F3 of folder.ts); everything is read from one state of it.
+//   D2. Every event's checksum is verified, every log counted through to its head, every artifact looked for.
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Seq, SessionNum } from '../store.ts';
+import { unpack, type ChunkRow } from './chunk.ts';
+import { Connection } from './connection.ts';
+import { projectFolder, UNFINISHED } from './files.ts';
+import { artifactsFolder, databaseFile, isNetworkDisk } from './folder.ts';
+import { SCHEMA_VERSION } from './schema.ts';
+import { freeBytes, FREE_BYTES_MIN } from './space.ts';
+
+export interface Finding {
+  level: 'error' | 'warning' | 'info';
+  what: string;
+  fix: string;
+}
+
+export interface Inspection {
+  /** There is no finding of level `error`. */
+  ok: boolean;
+  findings: readonly Finding[];
+}
+
+/** Of one kind; the rest is counted. */
+const FINDINGS_MAX = 20;
+const LOG_BYTES_MANY = 256 * 1_024 * 1_024;
+const RESTORE = 'Restore the folder from a backup.';
+
+export async function inspect(folder: string): Promise<Inspection> {
+  const findings = [...folderFindings(folder)];
+  if (existsSync(folder)) findings.push(...databaseFindings(folder));
+  return { ok: findings.every(({ level }) => level !== 'error'), findings };
+}
+
+function* folderFindings(folder: string): Iterable<Finding> {
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isDirectory() !== true) {
+    yield {
+      level: 'error',
+      what: `There is no data folder ${folder}`,
+      fix: 'Start the server once, or name another.',
+    };
+    return;
+  }
+  yield* modeFindings(folder);
+  const free = freeBytes(folder);
+  if (free < FREE_BYTES_MIN) {
+    const what = `Only ${Math.floor(free / 1_048_576)} MiB are free on the disk of ${folder}`;
+    yield { level: 'warning', what, fix: 'Free space: below 512 MiB new sessions are refused.' };
+  }
+  if (isNetworkDisk(folder)) {
+    const what = `${folder} seems to be on a network or user-space file system`;
+    yield { level: 'warning', what, fix: 'Move it to a local disk: others may lie about what is written.' };
+  }
+  const log = lstatSync(`${databaseFile(folder)}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (log > LOG_BYTES_MANY) {
+    const what = `The write-ahead log has ${Math.floor(log / 1_048_576)} MiB`;
+    yield {
+      level: 'warning',
+      what,
+      fix: 'End what has been reading the database for long, such as a backup.',
+    };
+  }
+  const left = [join(folder, 'sojourn.db.new'), ...unfinishedPuts(folder)].filter((path) => existsSync(path));
+  for (const path of left) {
+    yield { level: 'info', what: `${path} was left unfinished`, fix: 'Nothing: the next start removes it.' };
+  }
+}
+
+function unfinishedPuts(folder: string): string[] {
+  const artifacts = artifactsFolder(folder);
+  const names = existsSync(artifacts) ? readdirSync(artifacts) : [];
+  return names.filter((name) => UNFINISHED.test(name)).map((name) => join(artifacts, name));
+}
+
+function* modeFindings(folder: string): Iterable<Finding> {
+  if (process.platform === 'win32') return;
+  for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))]) {
+    const stat = lstatSync(path);
+    if (stat.isSymbolicLink() && path.startsWith(databaseFile(folder))) {
+      yield { level: 'error', what: `${path} is a link`, fix: 'Put the file itself there.' };
+    } else if (!stat.isSymbolicLink() && (stat.mode & 0o077) !== 0) {
+      const what = `${path} can be read by others (mode ${(stat.mode & 0o777).toString(8)})`;
+      yield { level: 'warning', what, fix: `chmod go-rwx '${path}', or start the server: it does so.` };
+    }
+  }
+}
+
+function databaseFindings(folder: string): Finding[] {
+  const file = databaseFile(folder);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    const what = `There is no database ${file}`;
+    if (existsSync(`${file}-wal`)) return [{ level: 'error', what: `${what}, but its log`, fix: RESTORE }];
+    return [{ level: 'info', what, fix: 'Nothing: the next start makes it.' }];
+  }
+  if (stat.size === 0) return [{ level: 'error', what: `${file} is empty`, fix: RESTORE }];
+  const findings: Finding[] = [];
+  let connection: Connection | undefined;
+  try {
+    connection = new Connection(file, 'read');
+    const open = connection;
+    open.snapshot(() => {
+      for (const finding of contentFindings(open, folder, stat.size)) findings.push(finding);
+    });
+  } catch (error) {
+    const what = `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    findings.push({ level: 'error', what, fix: RESTORE });
+  } finally {
+    connection?.close();
+  }
+  return findings;
+}
+
+function* contentFindings(connection: Connection, folder: string, bytes: number): Iterable<Finding> {
+  const version = connection.number('PRAGMA user_version');
+  if (version > SCHEMA_VERSION) {
+    const what = `The database has schema version ${version}, and this program knows up to ${SCHEMA_VERSION}`;
+    yield { level: 'error', what, fix: 'Use the newer version that wrote it.' };
+    return;
+  }
+  if (version < SCHEMA_VERSION) {
+    const what = `The database has schema version ${version} of ${SCHEMA_VERSION}`;
+    yield { level: 'info', what, fix: 'Nothing: the next start migrates it.' };
+    return;
+  }
+  const problems = connection.rows<{ integrity_check: string }>(`PRAGMA integrity_check(${FINDINGS_MAX})`);
+  for (const { integrity_check: what } of problems) {
+    if (what !== 'ok') yield { level: 'error', what: `sojourn.db: ${what}`, fix: RESTORE };
+  }
+  yield* atMost(logFindings(connection));
+  yield* atMost(markedFindings(connection));
+  yield* atMost(artifactFindings(connection, folder));
+  const sessions = connection.number('SELECT count(*) FROM sessions');
+  yield {
+    level: 'info',
+    what: `${sessions} sessions in ${Math.ceil(bytes / 1_048_576)} MiB`,
+    fix: 'Nothing.',
+  };
+}
+
+function* atMost(findings: Iterable<Finding>): Iterable<Finding> {
+  let count = 0;
+  for (const finding of findings) {
+    count += 1;
+    if (count <= FINDINGS_MAX) yield finding;
+  }
+  if (count > FINDINGS_MAX) {
+    yield {
+      level: 'error',
+      what: `${count - FINDINGS_MAX} more of this kind`,
+      fix: 'Mend the first ones and look again.',
+    };
+  }
+}
+
+type Walked = ChunkRow & { session: SessionNum };
+
+/** D2, the logs. */
+function* logFindings(connection: Connection): Iterable<Finding> {
+  const heads = connection.rows<{ session: SessionNum; seq: Seq }>(
+    'SELECT session, seq FROM heads ORDER BY session',
+  );
+  const headOf = new Map(heads.map(({ session, seq }) => [session, seq]));
+  const chunks = connection
+    .sql('SELECT session, seq, count, at, turn, meta, bodies, crc FROM chunks ORDER BY session, seq')
+    .iterate() as Iterable<unknown> as Iterable<Walked>;
+  const endOf = new Map<SessionNum, Seq>();
+  const reported = new Set<SessionNum>();
+  for (const chunk of chunks) {
+    const { session, seq, count } = chunk;
+    const next = (endOf.get(session) ?? 0) + 1;
+    endOf.set(session, seq + count - 1);
+    if (reported.has(session) || (seq === next && isWhole(session, chunk))) continue;
+    reported.add(session);
+    yield damagedLog(connection, session, `is damaged at event ${seq === next ? seq : next}`);
+  }
+  for (const [session, seq] of headOf) {
+    const end = endOf.get(session) ?? 0;
+    if (end !== seq && !reported.has(session)) {
+      yield damagedLog(connection, session, `ends at event ${end} instead of ${seq}`);
+    }
+  }
+}
+
+function isWhole(session: SessionNum, chunk: ChunkRow): boolean {
+  try {
+    return unpack(session, chunk)?.length === chunk.count;
+  } catch {
+    return false;
+  }
+}
+
+function damagedLog(connection: Connection, session: SessionNum, what: string): Finding {
+  return {
+    level: 'error',
+    what: `The log of ${nameOf(connection, session)} ${what}`,
+    fix: 'Restore a backup beside it and import the session from there; or erase it. Others are unaffected.',
+  };
+}
+
+function nameOf(connection: Connection, session: SessionNum): string {
+  const row = connection.row<{ project: string; key: string }>(
+    'SELECT project, key FROM sessions WHERE num = ?',
+    session,
+  );
+  return row === undefined
+    ? `session number ${session}`
+    : `session ${JSON.stringify(row.key)} of ${row.project}`;
+}
+
+/** Those that a read or a claim has set aside. */
+function* markedFindings(connection: Connection): Iterable<Finding> {
+  const marked = connection.rows<{ session: SessionNum }>('SELECT session FROM heads WHERE damaged <> 0');
+  for (const { session } of marked) {
+    yield {
+      level: 'error',
+      what: `${nameOf(connection, session)} is set aside as damaged`,
+      fix: 'Restore a backup beside it and import the session from there; or erase it.',
+    };
+  }
+}
+
+/** D2, the artifacts. */
+function* artifactFindings(connection: Connection, folder: string): Iterable<Finding> {
+  const rows = connection
+    .sql('SELECT DISTINCT project, digest, bytes FROM artifacts')
+    .iterate() as Iterable<unknown> as Iterable<{ project: string; digest: string; bytes: number }>;
+  for (const { project, digest, bytes } of rows) {
+    const path = join(artifactsFolder(folder), projectFolder(project), digest.slice(0, 2), digest.slice(2));
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile() === true && stat.size === bytes) continue;
+    const what = stat === undefined ? 'is missing' : `has ${stat.size} bytes instead of ${bytes}`;
+    yield { level: 'error', what: `Artifact ${path} ${what}`, fix: 'Copy it from a backup.' };
+  }
+}
