@@ -37,6 +37,8 @@ export interface FollowCall extends WithSignal {
 }
 
 export interface EventPage {
+  /** The session's id: with a seq, what a cursor is made of. */
+  session: string;
   events: readonly Event[];
   headSeq: number;
 }
@@ -186,6 +188,11 @@ export class RemoteSession {
 
   fork(call: ForkCall, options: WithSignal = {}): Promise<SessionView> {
     return this.#json({ method: 'POST', path: '/fork', body: call, ...options });
+  }
+
+  /** Another key for the same session. */
+  async addAlias(alias: string, options: WithSignal = {}): Promise<void> {
+    await this.#json({ method: 'PUT', path: `/aliases/${encodedKey(alias)}`, ...options });
   }
 
   async transcript(options: WithSignal = {}): Promise<readonly TranscriptMessage[]> {
