@@ -6,21 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 import { http, type HttpOptions } from '../src/face/http/http.ts';
-import {
-  createRuntime,
-  defineAgent,
-  hostCaller,
-  inProcessBus,
-  sqliteStore,
-  type Caller,
-  type Logger,
-  type Runtime,
-  type RuntimeCalls,
-} from '../src/index.ts';
+import { functionAgent } from '../src/agent/function/function.ts';
+import { inProcessBus } from '../src/bus/in-process/in-process.ts';
 import { systemClock } from '../src/kernel/clock.ts';
-import { silentLogger } from '../src/kernel/logger.ts';
+import { silentLogger, type Logger } from '../src/kernel/logger.ts';
+import { hostCaller } from '../src/runtime/access.ts';
+import { createRuntime } from '../src/runtime/create.ts';
+import type { Runtime, RuntimeCalls } from '../src/runtime/runtime.ts';
+import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-import { SCOPES } from '../src/wire/access.ts';
+import { SCOPES, type Caller } from '../src/wire/access.ts';
 import type { TokenCall } from '../src/wire/calls.ts';
 
 export interface LogLine {
@@ -102,7 +97,7 @@ afterAll(async () => {
   if (open !== undefined) rmSync(open.folder, { recursive: true });
 });
 
-const speaker = defineAgent(async function* speak(turn) {
+const speaker = functionAgent(async function* speak(turn) {
   const { words, until } = speech;
   yield* words;
   if (until === undefined) return;
