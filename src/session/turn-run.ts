@@ -160,12 +160,11 @@ export class TurnRun {
   #resume(): void {
     const { clock, turn } = this.#options;
     if (this.#runningSince !== undefined) return;
-    this.#deadline = clock.after(this.leftMs(), () => {
-      turn.stopFor({
-        outcome: this.#options.deadlineOutcome,
-        reason: `it ran longer than ${this.#options.deadlineMs} ms`,
-      });
-    });
+    const expire = (): void => {
+      const reason = `it ran longer than ${this.#options.deadlineMs} ms`;
+      turn.stopFor({ outcome: this.#options.deadlineOutcome, reason });
+    };
+    this.#deadline = clock.after(this.leftMs(), expire, 'keeps-alive'); // A process does not end under a turn.
     this.#runningSince = clock.monotonic();
   }
 
@@ -178,7 +177,8 @@ export class TurnRun {
 
   #end(thrown: unknown): RunEnd {
     const { turn, log } = this.#options;
-    if (log.broken)
+    // A turn that was abandoned goes on after the restart: it has no outcome yet.
+    if (log.broken || turn.isLost)
       return { kind: 'lost', error: thrown ?? new SojournError('log.poisoned', 'The log broke') };
     if (turn.stop !== undefined) return { kind: 'stopped', stop: turn.stop, gaveUp: this.#gaveUp };
     if (this.#suspended) return { kind: 'suspended', gaveUp: this.#gaveUp };
