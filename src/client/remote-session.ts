@@ -2,6 +2,8 @@
 //
 //   R1. Every message carries an Idempotency-Key, so that sending it again after a lost answer cannot double it.
 //   R2. A stream survives lost connections and restarts of the server, and never yields a (session, seq) twice.
+//   R3. A stream is a send, and then the log from where its receipt says: the same path whether or not anything was lost,
+//       and one in which a missing event is noticed. It costs one round trip more than streaming the answer to the POST.
 import type { AnswerCall, CancelResult, ForkCall, OpenCall, TurnCall, UpdateCall } from '../wire/calls.ts';
 import type { Event } from '../wire/event.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
