@@ -4,10 +4,11 @@
 // `--live-max` for the measurement of memory. Like the floors it writes no line for each request.
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
 import { http } from '../src/face/http/http.ts';
-import { createRuntime, defineAgent, sqliteStore } from '../src/index.ts';
+import { createRuntime, defineAgent } from '../src/index.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
+import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import { textOf } from '../src/wire/message.ts';
 import { echo } from './echo.ts';
 

@@ -18,19 +18,16 @@ export type {
   Question,
   SpawnOptions,
 } from './agent/agent.ts';
-export { inProcessBus } from './bus/in-process/in-process.ts';
-export type { Clock, Millis } from './kernel/clock.ts';
+export type { Clock } from './kernel/clock.ts';
 export { type ErrorCode, SojournError } from './kernel/errors.ts';
 export { type Limits, DEFAULT_LIMITS } from './kernel/limits.ts';
 export type { Logger } from './kernel/logger.ts';
 export { hostCaller } from './runtime/access.ts';
 export { createRuntime, type RuntimeOptions } from './runtime/create.ts';
-export type { Evicted, HostSession, SojournHooks } from './runtime/hooks.ts';
-export type { Runtime, RuntimeCalls, Tail } from './runtime/runtime.ts';
-export { sqliteStore } from './store/sqlite/sqlite.ts';
+export type { Runtime } from './runtime/runtime.ts';
+export type { SojournHooks } from './runtime/hooks.ts';
 export type { Store } from './store/store.ts';
 export type { Caller, Scope } from './wire/access.ts';
-export type { Event } from './wire/event.ts';
 export type { Input, Message, Part } from './wire/message.ts';
 export type { Budget, SessionView, Usage } from './wire/session.ts';
 export type { Outcome, Policy, Receipt, TurnView } from './wire/turn.ts';

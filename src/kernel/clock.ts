@@ -2,7 +2,7 @@
 //
 //   C1. Ages and deadlines use `monotonic`; `now` is for display and for what must survive a restart.
 //   C2. A delay above 2^31-1 ms does not fire at once (setTimeout would): the system clock re-arms.
-//   C3. No timer keeps the process alive.
+//   C3. A timer keeps the process alive only where whoever sets it says so.
 
 /** Milliseconds. Names that end in `Ms` hold the same unit. */
 export type Millis = number;
@@ -18,7 +18,7 @@ export interface Clock {
   /** Time since an arbitrary start. Never goes back. */
   monotonic(): Millis;
   /** Calls `run` once, no earlier than `delay` from now; `delay` below 0 counts as 0. */
-  after(delay: Millis, run: () => void): Timer;
+  after(delay: Millis, run: () => void, keepsAlive?: 'keeps-alive'): Timer;
 }
 
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -26,13 +26,13 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delay, run) {
+  after(delay, run, keepsAlive) {
     const dueMs = performance.now() + delay;
     let handle: NodeJS.Timeout;
     const arm = (): void => {
       const leftMs = Math.max(0, dueMs - performance.now());
       handle = setTimeout(() => (leftMs > TIMEOUT_MS_MAX ? arm() : run()), Math.min(leftMs, TIMEOUT_MS_MAX));
-      handle.unref?.();
+      if (keepsAlive === undefined) handle.unref?.();
     };
     arm();
     return { cancel: () => clearTimeout(handle) };

@@ -1,8 +1,8 @@
 // In-process: the bus of a single process. Delivers at once, on the publisher's stack.
-import type { Logger } from '../../kernel/logger.ts';
+import { type Logger, silentLogger } from '../../kernel/logger.ts';
 import type { Bus } from '../bus.ts';
 
-export function inProcessBus(logger: Logger): Bus {
+export function inProcessBus(logger: Logger = silentLogger): Bus {
   const topics = new Map<string, Set<(message: unknown) => void>>();
   return {
     publish(topic, message) {

@@ -3,10 +3,10 @@
 //   The event loop never waits for the disk: one thread writes (commit-queue.ts, group.ts), short reads run here on a
 //   connection of their own, long ones on another thread. Who wants to know what is stored where reads schema.ts.
 import { statSync } from 'node:fs';
-import type { Clock, Millis } from '../../kernel/clock.ts';
+import { type Clock, type Millis, systemClock } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../../kernel/limits.ts';
-import type { Logger } from '../../kernel/logger.ts';
+import { type Logger, silentLogger } from '../../kernel/logger.ts';
 import type {
   Append,
   Appended,
@@ -48,8 +48,10 @@ const DEFAULTS: Readonly<SqliteLimits> = Object.freeze({
 export interface SqliteOptions {
   /** The data folder. Made where it is missing; no other process may use it meanwhile. */
   folder: string;
-  clock: Clock;
-  logger: Logger;
+  /** @default the system's */
+  clock?: Clock;
+  /** @default silent */
+  logger?: Logger;
   limits?: Partial<SqliteLimits>;
   /**
    * What an acknowledged write survives. `process-crash` does not wait for the disk: a power loss may take the last
@@ -62,7 +64,7 @@ export interface SqliteOptions {
 
 /** Throws `store.in_use`, `store.damaged`, `store.schema`, `config.invalid`. */
 export async function sqliteStore(options: SqliteOptions): Promise<Store> {
-  const { folder, clock, logger, durability = 'power-loss' } = options;
+  const { folder, clock = systemClock, logger = silentLogger, durability = 'power-loss' } = options;
   const limits: SqliteLimits = { ...DEFAULTS, ...options.limits };
   checkVersion(process.versions.sqlite);
   prepareFolder(folder, logger);
