@@ -21,11 +21,9 @@ const start = async (): Promise<Runtime> =>
 
 const before = await start();
 const { turn } = await before.send('ada', { input: 'I want my money back' });
-for (let asked = false; !asked;) {
-  const tail = await before.tail('ada');
-  asked = (await tail.next()).some((event) => event.kind === 'request.opened');
-  tail.close();
-}
+const tail = await before.tail('ada');
+for (let asked = false; !asked;) asked = (await tail.next()).some((event) => event.kind === 'request.opened');
+tail.close();
 await before.shutdown();
 
 const after = await start();
