@@ -64,7 +64,8 @@ export class Mailbox {
     this.#assertRoom(0);
     if (message.policy === 'collect') {
       const last = this.#waiting.at(-1);
-      if (last?.spec.kind === message.kind && last.spec.author === message.author)
+      // What is being cancelled still stands in the line, and would take the message with it.
+      if (last?.stop === undefined && last?.spec.kind === message.kind && last.spec.author === message.author)
         return { kind: 'collect', turn: last };
     }
     if (message.policy === 'interrupt' || message.policy === 'rollback') {
