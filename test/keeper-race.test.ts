@@ -39,7 +39,15 @@ const ACTS: Record<string, [weight: number, act: Act]> = {
   ],
   stay: [2, (world, key) => world.stay(key)],
   leave: [3, (world, _, n) => world.leave(n)],
-  mark: [6, (world, key, n) => world.mark(KEYS.filter((other, i) => other === key || (n >> i) % 2 === 1))],
+  mark: [
+    6,
+    async (world, key, n) => {
+      const keys = KEYS.filter((other, i) => other === key || (n >> i) % 2 === 1);
+      if (n % 3 === 0) return world.mark(keys);
+      await settle();
+      world.markWhenSettled(keys);
+    },
+  ],
   evict: [3, (world, key) => world.watch(world.keeper.evict(key, 'memory'))],
   close: [3, (world, key) => world.watch(world.keeper.close(key))],
   retire: [2, (world, key) => world.watch(world.keeper.retire(key, 'deadline'))],

@@ -190,11 +190,19 @@ export class World {
     const marked: Key[] = [];
     const count = this.keeper.mark((key) => keys.includes(key) && marked.push(key) > 0, 'config');
     check(count === marked.length, `mark answered ${count} for ${marked.length}`);
-    const making = this.things.filter(({ stage, signal }) => stage === 'making' && !signal.aborted);
-    for (const { key } of making) {
-      check(!keys.includes(key) || marked.includes(key), `mark missed ${key}, which is being made`);
-    }
     for (const key of marked) this.#marked.set(key, tick);
+  }
+
+  /** Only when everything has settled: a making that was given up hears of it a moment later. */
+  markWhenSettled(keys: readonly Key[]): void {
+    const making = this.things.filter(({ stage, signal }) => stage === 'making' && !signal.aborted);
+    this.mark(keys);
+    for (const { key } of making) {
+      check(
+        !keys.includes(key) || this.#marked.get(key) === this.#tick,
+        `mark missed ${key}, which is being made`,
+      );
+    }
   }
 
   shutdown(graceMs: number): Promise<void> {
