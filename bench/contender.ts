@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Target } from './load/turn.ts';
-import type { ProbeReply } from './probe.ts';
+import type { ProbeReply, Question } from './probe.ts';
 
 export interface Contender {
   name: string;
@@ -78,14 +78,14 @@ export class RunningServer {
     return new RunningServer(contender, target, child, printed);
   }
 
-  /** Forgets the stalls so far. */
-  async resetStall(): Promise<void> {
+  /** What `since` tells begins here. */
+  async reset(): Promise<void> {
     await this.#ask('reset');
   }
 
-  /** The longest the event loop was held up since the last reset. */
-  async stallMs(): Promise<number> {
-    return (await this.#ask('stall')).stallMs;
+  /** Since the last reset: the longest the event loop was held up, and the CPU time of all threads. */
+  since(): Promise<Pick<ProbeReply, 'stallMs' | 'cpuMs'>> {
+    return this.#ask('since');
   }
 
   /** After a full collection. */
@@ -103,7 +103,7 @@ export class RunningServer {
     clearTimeout(timer);
   }
 
-  async #ask(question: string): Promise<ProbeReply> {
+  async #ask(question: Question): Promise<ProbeReply> {
     if (!this.#child.connected) throw new Error(`${this.contender.name} is gone:\n${this.#printed.join('')}`);
     const reply = once(this.#child, 'message');
     this.#child.send(question);

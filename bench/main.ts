@@ -4,7 +4,7 @@
 // the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
 // Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { keeperBench } from './apart/keeper.ts';
@@ -78,7 +78,9 @@ async function main(): Promise<void> {
 async function measure(options: Options, folder: string, load: Load): Promise<Results> {
   const { wanted, quick, contenders } = options;
   const base = quick ? QUICK_SIZES : FULL_SIZES;
-  const sizes = { ...base, rounds: options.rounds ?? base.rounds };
+  const rounds = options.rounds ?? base.rounds;
+  const sizes = { ...base, rounds, pacedRounds: Math.ceil(rounds / 3) };
+  const [loadBefore = 0] = loadavg();
   const visits: Visit[] = [];
   let commits = [commitTime(`${folder}/commit`)];
   if (['w1', 'w2', 'w3'].some((name) => wanted.has(name))) {
@@ -105,6 +107,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
       node: process.versions.node,
       platform: `${process.platform} ${process.arch}`,
     },
+    loadBefore,
     quick,
     rounds: sizes.rounds,
     commitMs: commitMs(commits, 'commitMs'),
@@ -132,11 +135,11 @@ async function apart({ wanted, quick, listed }: Options, folder: string, load: L
   return lines;
 }
 
-function progress({ round, workload, contender, figures, stallMs }: Visit): void {
+function progress({ round, workload, contender, figures, stallMs, cpuUsPerTurn }: Visit): void {
   const rate = `${fixed(figures.turnsPerSecond)} turns/s`;
   const times = `first ${fixed(figures.firstMs.p50)} ms, p50 ${fixed(figures.totalMs.p50)} ms, p99 ${fixed(figures.totalMs.p99)} ms`;
   console.error(
-    `round ${round + 1}  ${workload.padEnd(8)}  ${contender.padEnd(20)}  ${rate.padStart(14)}  ${times}, stall ${fixed(stallMs)} ms`,
+    `round ${round + 1}  ${workload.padEnd(8)}  ${contender.padEnd(20)}  ${rate.padStart(14)}  ${times}, stall ${fixed(stallMs)} ms, CPU ${fixed(cpuUsPerTurn)} us`,
   );
 }
 

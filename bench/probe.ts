@@ -1,12 +1,15 @@
 // Probe: loaded into every server with `--import`, so that the floors stay as plain as they would be.
 //
-// It answers two questions over IPC: how long the event loop was held up at worst since the last `reset`, and how much
-// memory is in use after a collection. It ends the server when the bench goes away.
+// It answers two questions over IPC: what happened since the last `reset` (the longest the event loop was held up, the
+// CPU time of all threads), and how much memory is in use after a collection. It ends the server when the bench goes away.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 
+export type Question = 'reset' | 'since' | 'memory';
+
 export interface ProbeReply {
   stallMs: number;
+  cpuMs: number;
   heapBytes: number;
   rssBytes: number;
 }
@@ -14,8 +17,9 @@ export interface ProbeReply {
 const RESOLUTION_MS = 1;
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 delay.enable();
+let cpu = process.cpuUsage();
 
-async function answer(question: 'reset' | 'stall' | 'memory'): Promise<ProbeReply> {
+async function answer(question: Question): Promise<ProbeReply> {
   if (question === 'memory') {
     for (let round = 0; round < 4; round += 1) {
       globalThis.gc?.();
@@ -25,11 +29,15 @@ async function answer(question: 'reset' | 'stall' | 'memory'): Promise<ProbeRepl
   const { heapUsed, external, rss } = process.memoryUsage();
   // The histogram counts from one wake-up to the next: the wait it asked for is no stall.
   const stallMs = Math.max(0, delay.max / 1e6 - RESOLUTION_MS);
-  if (question === 'reset') delay.reset();
-  return { stallMs, heapBytes: heapUsed + external, rssBytes: rss };
+  const used = process.cpuUsage(cpu);
+  if (question === 'reset') {
+    delay.reset();
+    cpu = process.cpuUsage();
+  }
+  return { stallMs, cpuMs: (used.user + used.system) / 1_000, heapBytes: heapUsed + external, rssBytes: rss };
 }
 
-process.on('message', (question: 'reset' | 'stall' | 'memory') => {
+process.on('message', (question: Question) => {
   answer(question)
     .then((reply) => process.send?.(reply))
     // Nothing can be told when the channel is gone; the process ends with it.

@@ -6,6 +6,7 @@ import {
   firstP50,
   goalsOf,
   perSecond,
+  serverCpuUs,
   stallMs,
   typical,
   type Results,
@@ -16,6 +17,7 @@ export function report(results: Results): string {
   return [
     `# Measured`,
     `Node ${machine.node}, ${machine.platform}, ${machine.cpus} cores (${machine.model}), ${results.at.slice(0, 10)}${results.quick ? ', a quick run' : ''}. Medians of ${results.rounds} rounds; ratios are taken within a round. Here one commit takes **${fixed(results.commitMs)} ms** and a bare \`fdatasync\` of 4 KiB ${fixed(results.fdatasyncMs)} ms.`,
+    results.loadBefore > results.machine.cpus / 2 ? busy(results) : '',
     section('Goals', goalsTable(results)),
     section('Distances', distancesTable(results)),
     section('Turns', turnsTable(results)),
@@ -26,6 +28,9 @@ export function report(results: Results): string {
     .join('\n\n')
     .concat('\n');
 }
+
+const busy = ({ loadBefore }: Results): string =>
+  `**The machine was busy when this began** (load ${fixed(loadBefore)}): these figures say little.`;
 
 const section = (title: string, rows: string): string => (rows === '' ? '' : `## ${title}\n\n${rows}`);
 
@@ -82,7 +87,8 @@ function turnsTable(results: Results): string {
       'W3 extra p50 ms',
       'W5 stall ms',
       'events/turn',
-      'load us/turn',
+      'server CPU us/turn',
+      'load CPU us/turn',
     ],
     present.map((contender) => [
       contender.name,
@@ -95,6 +101,7 @@ function turnsTable(results: Results): string {
       fixed(coldExtraMs(results, contender)),
       fixed(stallMs(results, contender)),
       fixed(typical(results, contender, 'w2', (figures) => figures.eventsPerTurn)),
+      fixed(serverCpuUs(results, contender)),
       fixed(typical(results, contender, 'w2', (figures) => figures.cpuUsPerTurn)),
     ]),
   );

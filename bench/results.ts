@@ -22,6 +22,8 @@ export interface Line {
 export interface Results {
   at: string;
   machine: { cpus: number; model: string; node: string; platform: string };
+  /** Processes that ran or wanted to, a minute's average, before the bench added its own. */
+  loadBefore: number;
   quick: boolean;
   rounds: number;
   commitMs: number;
@@ -88,6 +90,11 @@ export function stallMs(results: Results, contender: Contender): number {
     worst.set(visit.round, Math.max(worst.get(visit.round) ?? 0, visit.stallMs));
   }
   return median([...worst.values()]);
+}
+
+/** In W2: what a turn takes of the processor, whatever else the machine does. */
+export function serverCpuUs(results: Results, contender: Contender): number {
+  return median(visitsOf(results, contender, 'w2').map((visit) => visit.cpuUsPerTurn));
 }
 
 export const perSecond = (figures: TurnsFigures): number => figures.turnsPerSecond;

@@ -19,6 +19,8 @@ export interface Visit {
   workload: WorkloadName;
   figures: TurnsFigures;
   stallMs: number;
+  /** Of the server, all its threads. */
+  cpuUsPerTurn: number;
 }
 
 export interface Sizes {
@@ -33,23 +35,23 @@ export interface Sizes {
 }
 
 export const FULL_SIZES: Sizes = {
-  rounds: 5,
-  pacedRounds: 2,
+  rounds: 3,
+  pacedRounds: 1,
   sessions: 1_000,
   warmSessions: 200,
   turnsEach: 10,
   pacedTurnsEach: 10,
-  firstTurns: 100,
+  firstTurns: 60,
 };
 
 export const QUICK_SIZES: Sizes = {
-  rounds: 2,
+  rounds: 1,
   pacedRounds: 1,
-  sessions: 300,
+  sessions: 200,
   warmSessions: 100,
-  turnsEach: 4,
-  pacedTurnsEach: 2,
-  firstTurns: 30,
+  turnsEach: 5,
+  pacedTurnsEach: 1,
+  firstTurns: 20,
 };
 
 const CONCURRENCY = 32;
@@ -137,20 +139,16 @@ interface Turns {
 function visiting(options: RoundsOptions, round: number, seats: readonly Seat[]) {
   return async (workload: WorkloadName, turns: Turns): Promise<void> => {
     for (const { contender, server } of seats) {
-      await server.resetStall();
+      await server.reset();
       const figures = await options.load.turns({
         target: server.target,
         gapMs: 0,
         concurrency: CONCURRENCY,
         ...turns,
       });
-      options.onVisit({
-        round,
-        contender: contender.name,
-        workload,
-        figures,
-        stallMs: await server.stallMs(),
-      });
+      const { stallMs, cpuMs } = await server.since();
+      const cpuUsPerTurn = (cpuMs / figures.turns) * 1_000;
+      options.onVisit({ round, contender: contender.name, workload, figures, stallMs, cpuUsPerTurn });
     }
   };
 }

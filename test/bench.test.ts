@@ -111,11 +111,12 @@ test('ratios are taken within a round, so a slow round of the machine moves noth
       eventsPerTurn: 21,
       cpuUsPerTurn: 1,
     };
-    return { round, contender: contender.name, workload: 'w2', figures, stallMs: 1 };
+    return { round, contender: contender.name, workload: 'w2', figures, stallMs: 1, cpuUsPerTurn: 1 };
   };
   const results: Results = {
     at: '',
     machine: { cpus: 2, model: '', node: '', platform: '' },
+    loadBefore: 0,
     quick: false,
     rounds: 3,
     commitMs: 0.1,
