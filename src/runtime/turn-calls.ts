@@ -307,6 +307,7 @@ export class TurnCalls {
         resolve(ended);
       };
       signal?.addEventListener('abort', give, { once: true });
+      if (signal?.aborted === true) give();
       over.then(
         () => done(true),
         (error: unknown) => {
