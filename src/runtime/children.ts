@@ -10,36 +10,27 @@ import type { Child, ChildResult, SpawnOptions } from '../agent/agent.ts';
 import { bodyOf } from '../log/event.ts';
 import type { Stay } from '../keeper/keeper.ts';
 import type { SessionRow } from '../store/store.ts';
-import type { InputPart, Part } from '../wire/message.ts';
+import type { Part } from '../wire/message.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
-import type { Message } from '../session/intake.ts';
 import type { Session } from '../session/session.ts';
 import type { Turn } from '../session/turn.ts';
 import { checkKey } from './access.ts';
+import { prepareMessage } from './message.ts';
 import type { SessionRouter } from './router.ts';
 
 /** A result is remembered as long as the parent's log: it is what a later attempt finds. */
 const FOREVER = Number.MAX_SAFE_INTEGER;
 
-export interface ChildrenOptions {
-  host: SessionHost;
-  router(): SessionRouter;
-  /** Checks and prepares a message as for any caller. */
-  prepare(
-    session: Session,
-    input: string | readonly InputPart[],
-    options: { budget?: SpawnOptions['budget']; once: string },
-  ): Promise<Message>;
-}
+type ChildrenHost = SessionHost & { readonly router: SessionRouter };
 
 export class SubAgentSessions {
-  readonly #options: ChildrenOptions;
+  readonly #host: ChildrenHost;
   /** Who waits for a result, by child session and turn. */
   readonly #waiters = new Map<string, Set<(result: ChildResult) => void>>();
 
-  constructor(options: ChildrenOptions) {
-    this.#options = options;
+  constructor(host: ChildrenHost) {
+    this.#host = host;
   }
 
   async spawn(
@@ -49,12 +40,12 @@ export class SubAgentSessions {
     input: string | readonly Part[],
     options: SpawnOptions & { key: string },
   ): Promise<Child> {
-    const { host } = this.#options;
+    const host = this.#host;
     if (host.agent(agent) === undefined)
       throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
     const key = checkKey(`child:${turn.id}:${options.key}`);
     await this.#checkBounds(parent);
-    const { session, made } = await this.#options.router().findOrMake(parent.row.project, key, () => ({
+    const { session, made } = await this.#host.router.findOrMake(parent.row.project, key, () => ({
       agent,
       owner: parent.row.owner,
       maker: parent.row.maker,
@@ -79,7 +70,7 @@ export class SubAgentSessions {
     input: string | readonly Part[],
     options: SpawnOptions & { key: string },
   ): Promise<Child> {
-    const { host } = this.#options;
+    const host = this.#host;
     if (!made && child.core.row.parent !== parent.row.id)
       throw new SojournError('session.exists', `A session ${key} exists`);
     const stay = host.registry.stay(parent.row.id);
@@ -89,7 +80,12 @@ export class SubAgentSessions {
           ? input
           : input.filter((part) => part.type === 'text' || part.type === 'file');
       const budget = options.budget === undefined ? {} : { budget: options.budget };
-      const message = await this.#options.prepare(child, parts, { ...budget, once: 'spawn' });
+      const message = await prepareMessage(
+        host,
+        child,
+        { input: parts, kind: 'child', ...budget },
+        { author: null, once: { key: 'spawn', hash: '' } }, // D1
+      );
       const receipt = await child.send(message); // D2
       await parent.append(
         [
@@ -115,7 +111,7 @@ export class SubAgentSessions {
 
   /** D3. */
   async deliver(child: SessionCore, turnId: string): Promise<void> {
-    const { host } = this.#options;
+    const host = this.#host;
     const num = child.log.num;
     const row = num === undefined ? null : await host.store.turn(num, turnId);
     if (num === undefined || row?.endSeq == null || child.row.parent === null) return;
@@ -131,7 +127,7 @@ export class SubAgentSessions {
       ...rest,
       sessionCompleted: completed,
     };
-    const parent = await this.#options.router().findById(child.row.parent);
+    const parent = await this.#host.router.findById(child.row.parent);
     const body = {
       session: child.row.id,
       turn: turnId,
@@ -158,18 +154,18 @@ export class SubAgentSessions {
 
   /** Stops what runs in children of this turn, or in all of the session's, and waits until it has unwound. */
   async cancel(parent: SessionCore, turn: string | null, reason: string): Promise<void> {
-    const rows = await this.#options.host.store.children(parent.row.id);
+    const rows = await this.#host.store.children(parent.row.id);
     const chosen = rows.filter((row) => working(row) && (turn === null || spawnTurn(row) === turn));
     await Promise.all(
       chosen.map(async (row) => {
-        const child = await this.#options.router().findById(row.id);
+        const child = await this.#host.router.findById(row.id);
         await child?.using(() => child.cancelAll(reason));
       }),
     );
   }
 
   async #checkBounds(parent: SessionCore): Promise<void> {
-    const { host } = this.#options;
+    const host = this.#host;
     const { childDepthMax, childrenMax } = host.limits;
     let depth = 1;
     for (let above = parent.row.parent; above !== null; depth += 1) {
@@ -188,7 +184,7 @@ export class SubAgentSessions {
   }
 
   async #result(parent: SessionCore, turn: Turn, child: string, childTurn: string): Promise<ChildResult> {
-    const { store, clock } = this.#options.host;
+    const { store, clock } = this.#host;
     const place = `${child}:${childTurn}`;
     const { signal } = turn.state.kind === 'running' ? turn.state.abort : { signal: AbortSignal.abort() };
     signal.throwIfAborted();

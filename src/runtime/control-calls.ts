@@ -4,17 +4,17 @@ import { timeText } from '../log/event.ts';
 import type { Caller, TokenView } from '../wire/access.ts';
 import type { AgentView, DirtyCall, StatsView, TokenCall } from '../wire/calls.ts';
 import { requireScope } from './access.ts';
-import type { RuntimeParts } from './parts.ts';
+import type { RuntimeHost } from './host.ts';
 
 const PROJECT_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
 
 export class ControlCalls {
-  readonly #parts: RuntimeParts;
+  readonly #host: RuntimeHost;
   readonly #startedMs: number;
 
-  constructor(parts: RuntimeParts) {
-    this.#parts = parts;
-    this.#startedMs = parts.host.clock.monotonic();
+  constructor(host: RuntimeHost) {
+    this.#host = host;
+    this.#startedMs = host.clock.monotonic();
   }
 
   async dirty(call: DirtyCall, caller: Caller): Promise<{ marked: number }> {
@@ -24,9 +24,9 @@ export class ControlCalls {
     // The host itself may mark everything; a token means its own project.
     const within = project ?? (caller.token === null ? undefined : caller.project);
     const id =
-      key === undefined ? undefined : (await this.#parts.host.store.byKey(within ?? caller.project, key))?.id;
+      key === undefined ? undefined : (await this.#host.store.byKey(within ?? caller.project, key))?.id;
     if (key !== undefined && id === undefined) return { marked: 0 };
-    const marked = this.#parts.host.registry.mark(
+    const marked = this.#host.registry.mark(
       (session, context) =>
         (within === undefined || context.project === within) &&
         (agent === undefined || context.agent === agent) &&
@@ -38,8 +38,8 @@ export class ControlCalls {
 
   agents(caller: Caller): readonly AgentView[] {
     requireScope(caller, 'read');
-    const first = this.#parts.defaultAgent();
-    return [...this.#parts.agents()].map(([name, agent]) => ({
+    const first = this.#host.defaultAgent;
+    return [...this.#host.agents].map(([name, agent]) => ({
       name,
       default: name === first,
       capabilities: { ...agent.capabilities },
@@ -48,7 +48,8 @@ export class ControlCalls {
 
   stats(caller: Caller): StatsView {
     requireScope(caller, 'read');
-    const { host, router, counts } = this.#parts;
+    const host = this.#host;
+    const { router, counts } = host;
     const kept = host.registry.stats();
     const now = { running: 0, queued: 0, waiting: 0 };
     for (const session of router.sessions) {
@@ -77,7 +78,7 @@ export class ControlCalls {
 
   async projects(caller: Caller): Promise<readonly { name: string; createdAt: string }[]> {
     requireScope(caller, 'admin');
-    const rows = await this.#parts.host.store.projects();
+    const rows = await this.#host.store.projects();
     return rows.map((row) => ({ name: row.name, createdAt: timeText(row.createdAt) }));
   }
 
@@ -89,8 +90,8 @@ export class ControlCalls {
         '/name must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
       );
     }
-    const at = this.#parts.host.clock.now();
-    await this.#parts.host.store.addProject(name, at);
+    const at = this.#host.clock.now();
+    await this.#host.store.addProject(name, at);
     return { name, createdAt: timeText(at) };
   }
 
@@ -98,23 +99,23 @@ export class ControlCalls {
     requireScope(caller, 'admin');
     if (name === caller.project)
       throw new SojournError('project.in_use', `Project ${name} is the one this call acts in`);
-    if (!(await this.#parts.host.store.removeProject(name)))
+    if (!(await this.#host.store.removeProject(name)))
       throw new SojournError('project.not_found', `There is no project ${name.slice(0, 64)}`);
-    this.#parts.tokens.removedWith(name);
+    this.#host.tokens.removedWith(name);
   }
 
   async tokens(caller: Caller): Promise<readonly TokenView[]> {
     requireScope(caller, 'admin');
-    return this.#parts.tokens.list(caller.project);
+    return this.#host.tokens.list(caller.project);
   }
 
   async addToken(call: TokenCall, caller: Caller): Promise<TokenView & { secret: string }> {
     requireScope(caller, 'admin');
-    return this.#parts.tokens.add(caller.project, call);
+    return this.#host.tokens.add(caller.project, call);
   }
 
   async removeToken(id: string, caller: Caller): Promise<void> {
     requireScope(caller, 'admin');
-    await this.#parts.tokens.remove(caller.project, id);
+    await this.#host.tokens.remove(caller.project, id);
   }
 }

@@ -21,7 +21,8 @@ import type { ForkCall } from '../wire/calls.ts';
 import type { Event } from '../wire/event.ts';
 import type { SessionView } from '../wire/session.ts';
 import { checkKey, requireScope } from './access.ts';
-import { rowOf, type RuntimeParts, viewOf } from './parts.ts';
+import { rowOf, viewOf } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
 
 const FORMAT = 1;
 /** One append of an import: many small transactions would show a half session, one large one would not fit in memory. */
@@ -41,23 +42,23 @@ interface Copy {
 }
 
 export class Portability {
-  readonly #parts: RuntimeParts;
+  readonly #host: RuntimeHost;
 
-  constructor(parts: RuntimeParts) {
-    this.#parts = parts;
+  constructor(host: RuntimeHost) {
+    this.#host = host;
   }
 
   /** E1. */
   async export(key: string, caller: Caller): Promise<AsyncIterable<string>> {
-    const row = await rowOf(this.#parts, caller, key);
-    const artifacts = await this.#parts.host.store.artifacts(row.num);
+    const row = await rowOf(this.#host, caller, key);
+    const artifacts = await this.#host.store.artifacts(row.num);
     return this.#lines(row, artifacts);
   }
 
   /** E2. */
   async import(key: string, lines: AsyncIterable<string>, caller: Caller): Promise<SessionView> {
     requireScope(caller, 'send');
-    this.#parts.admit();
+    this.#host.admit();
     checkKey(key);
     const copy = await this.#read(lines, caller.project);
     return this.#make(key, copy, caller);
@@ -66,10 +67,10 @@ export class Portability {
   /** E3. */
   async fork(key: string, call: ForkCall, caller: Caller): Promise<SessionView> {
     requireScope(caller, 'send');
-    this.#parts.admit();
+    this.#host.admit();
     checkKey(call.key);
-    const row = await rowOf(this.#parts, caller, key);
-    if (this.#parts.agents().get(row.agent)?.capabilities.forks === false) {
+    const row = await rowOf(this.#host, caller, key);
+    if (this.#host.agents.get(row.agent)?.capabilities.forks === false) {
       throw new SojournError(
         'agent.cannot_fork',
         `Agent ${row.agent} of session ${key} keeps a memory that cannot be copied`,
@@ -79,14 +80,14 @@ export class Portability {
     for await (const page of this.#pages(row)) events.push(...page);
     const kept = forked(events, row, call);
     const { agent, channel, title, summary, labels } = row;
-    const { metadata, budget } = viewOf(this.#parts, row);
-    const artifacts = [...(await this.#parts.host.store.artifacts(row.num))];
+    const { metadata, budget } = viewOf(this.#host, row);
+    const artifacts = [...(await this.#host.store.artifacts(row.num))];
     const head = { id: row.id, agent, channel, title, summary, labels, metadata, budget };
     return this.#make(call.key, { head, events: kept, artifacts }, caller, row.owner);
   }
 
   async *#lines(row: SessionRow, artifacts: readonly ArtifactRow[]): AsyncGenerator<string> {
-    const view = viewOf(this.#parts, row);
+    const view = viewOf(this.#host, row);
     const { id, agent, channel, title, summary, labels, metadata, budget } = view;
     const head: Head = {
       sojourn: FORMAT,
@@ -99,7 +100,7 @@ export class Portability {
       yield page.map((event) => `${eventText(event)}\n`).join('');
     }
     for (const artifact of artifacts) {
-      const bytes = await this.#parts.host.store.files.read(row.project, artifact.digest);
+      const bytes = await this.#host.store.files.read(row.project, artifact.digest);
       const { digest, mediaType, name } = artifact;
       yield `${JSON.stringify({ artifact: digest, mediaType, name, data: Buffer.from(bytes).toString('base64') })}\n`;
     }
@@ -108,9 +109,9 @@ export class Portability {
 
   /** Up to the head there was at the beginning. */
   async *#pages(row: SessionRow): AsyncGenerator<readonly StoredEvent[]> {
-    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = this.#parts.host.limits;
+    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = this.#host.limits;
     for (let after = 0; after < row.headSeq;) {
-      const page = await this.#parts.host.store.read(row.num, after, { eventsMax, bytesMax });
+      const page = await this.#host.store.read(row.num, after, { eventsMax, bytesMax });
       const events = page.filter((event) => event.seq <= row.headSeq);
       if (events.length === 0) return;
       after = events.at(-1)?.seq ?? after;
@@ -148,18 +149,19 @@ export class Portability {
     const bytes = Buffer.from(data, 'base64');
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (digest !== artifact) throw broken(number, 'has another digest than it says');
-    await this.#parts.host.store.files.put(project, bytes);
+    await this.#host.store.files.put(project, bytes);
     return {
       digest,
       bytes: bytes.byteLength,
       mediaType,
       name: typeof name === 'string' ? name : null,
-      at: this.#parts.host.clock.now(),
+      at: this.#host.clock.now(),
     };
   }
 
   async #make(key: string, copy: Copy, caller: Caller, owner = caller.owner): Promise<SessionView> {
-    const { host, router } = this.#parts;
+    const host = this.#host;
+    const { router } = host;
     const { agent, channel, title, summary, labels, metadata, budget } = copy.head;
     const session: NewSession = {
       id: host.ids.id(),
@@ -191,7 +193,7 @@ export class Portability {
     }));
     if (made.kind !== 'appended') throw new SojournError('session.exists', `A session ${key} exists`);
     await router.findById(session.id); // E4
-    return viewOf(this.#parts, await rowOf(this.#parts, caller, key));
+    return viewOf(this.#host, await rowOf(this.#host, caller, key));
   }
 }
 

@@ -10,26 +10,22 @@ import { LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRouter } from './router.ts';
 
-export function sessionRegistry(
-  host: SessionHost,
-  router: () => SessionRouter,
-  hooks: SojournHooks,
-): Registry {
+export function sessionRegistry(host: SessionHost, router: SessionRouter, hooks: SojournHooks): Registry {
   const sessionOf = (id: string): Session => {
-    const session = router().peek(id);
+    const session = router.peek(id);
     if (session === undefined) throw new SojournError('keeper.gone', `Session ${id} is not in memory`);
     return session;
   };
   return new Keeper<string, LiveSession, LiveContext>({
     make: (making, previous) => wake(host, sessionOf(making.key), making, previous),
-    flush: async (id, live, reason) => router().peek(id)?.flush(live, reason),
+    flush: async (id, live, reason) => router.peek(id)?.flush(live, reason),
     dispose: async (id, live, reason) => {
       await live.close(reason);
-      router().peek(id)?.left(live);
+      router.peek(id)?.left(live);
     },
     notify: async ({ key: id, context, reason, generation, idleMs }) => {
-      const session = router().peek(id);
-      if (session !== undefined) router().settle(session);
+      const session = router.peek(id);
+      if (session !== undefined) router.settle(session);
       await hooks.onSessionEvict?.({
         id,
         key: context.key,
@@ -43,7 +39,7 @@ export function sessionRegistry(
     onRemade: ({ key: id, reason, generation, error }) => {
       const failed =
         error === undefined ? {} : { error: error instanceof Error ? error.message : 'it failed' };
-      const session = router().peek(id);
+      const session = router.peek(id);
       session?.core
         .append([{ kind: 'session.remade', turn: null, body: { reason, generation, ...failed } }], {
           row: {},

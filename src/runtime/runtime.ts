@@ -6,7 +6,6 @@
 //       agents, go on after the next start. Idempotent.
 import type { Agent } from '../agent/agent.ts';
 import type { Session } from '../session/session.ts';
-import type { StoredEvent } from '../store/store.ts';
 import type { Caller, TokenView } from '../wire/access.ts';
 import type {
   AgentView,
@@ -27,128 +26,21 @@ import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
 import { hostCaller } from './access.ts';
+import type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
 import { ControlCalls } from './control-calls.ts';
-import { type RuntimeParts, untilIdle } from './parts.ts';
+import { untilIdle } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
 import { Portability } from './portability.ts';
 import { SessionCalls } from './session-calls.ts';
 import { TurnCalls } from './turn-calls.ts';
 
-/** Follows a log. Ends by itself when what it was asked for is over. */
-export interface Tail {
-  /** The session it follows and its head when the tail began. */
-  readonly session: string;
-  readonly headSeq: number;
-  /** The next events, at least one, in order, without gap or repeat; empty when the tail has ended. */
-  next(): Promise<readonly StoredEvent[]>;
-  /** Idempotent; a waiting `next` resolves empty. */
-  close(): void;
-}
-
-/** An artifact's bytes or a range of them. */
-export interface ArtifactSlice {
-  bytes: Uint8Array;
-  start: number;
-  total: number;
-  mediaType: string;
-  name: string | null;
-}
-
-/** In every call the caller comes last and defaults to the host itself: project `default`, all scopes. */
-export interface RuntimeCalls {
-  open(key: string, call?: OpenCall, caller?: Caller): Promise<{ created: boolean; session: SessionView }>;
-  session(key: string, caller?: Caller): Promise<SessionView>;
-  sessions(
-    query?: SessionQuery,
-    caller?: Caller,
-  ): Promise<{ sessions: readonly SessionView[]; nextCursor: string | null }>;
-  update(key: string, call: UpdateCall, caller?: Caller): Promise<SessionView>;
-  /** Cancels, waits, puts away, for good. With `erase` (scope admin) the log goes too and null is answered. */
-  close(
-    key: string,
-    options?: { reason?: string; erase?: boolean },
-    caller?: Caller,
-  ): Promise<SessionView | null>;
-  /** `session.busy` while a turn runs. False: it was not live. */
-  evict(key: string, caller?: Caller): Promise<boolean>;
-  fork(key: string, call: ForkCall, caller?: Caller): Promise<SessionView>;
-  /** JSON lines. */
-  export(key: string, caller?: Caller): Promise<AsyncIterable<string>>;
-  import(key: string, lines: AsyncIterable<string>, caller?: Caller): Promise<SessionView>;
-  transcript(key: string, caller?: Caller): Promise<readonly TranscriptMessage[]>;
-  tree(key: string, caller?: Caller): Promise<TreeNode>;
-  addAlias(key: string, alias: string, caller?: Caller): Promise<void>;
-
-  send(key: string, call: TurnCall, options?: SendOptions, caller?: Caller): Promise<Receipt>;
-  turns(
-    key: string,
-    options?: { limit?: number; before?: number },
-    caller?: Caller,
-  ): Promise<readonly TurnView[]>;
-  turn(key: string, turn: string, caller?: Caller): Promise<TurnView>;
-  /** The finished turn, or null when `waitMs` was not enough. */
-  finished(
-    key: string,
-    turn: string,
-    options: { waitMs: number; signal?: AbortSignal },
-    caller?: Caller,
-  ): Promise<TurnView | null>;
-  cancelTurn(key: string, turn: string, reason?: string, caller?: Caller): Promise<CancelResult>;
-  /** The running turn and all that wait. */
-  cancel(key: string, reason?: string, caller?: Caller): Promise<{ cancelled: readonly string[] }>;
-
-  events(
-    key: string,
-    options: { after: number; limit?: number },
-    caller?: Caller,
-  ): Promise<{ session: string; events: readonly StoredEvent[]; headSeq: number }>;
-  tail(key: string, call?: TailCall, caller?: Caller): Promise<Tail>;
-  artifacts(
-    key: string,
-    caller?: Caller,
-  ): Promise<readonly { id: string; bytes: number; mediaType: string; name: string | null; at: string }[]>;
-  artifact(
-    key: string,
-    id: string,
-    range?: { start: number; end?: number },
-    caller?: Caller,
-  ): Promise<ArtifactSlice>;
-
-  requests(caller?: Caller): Promise<readonly RequestView[]>;
-  answer(key: string, request: string, call: AnswerCall, caller?: Caller): Promise<{ decision: string }>;
-
-  dirty(call: DirtyCall, caller?: Caller): Promise<{ marked: number }>;
-  agents(caller?: Caller): readonly AgentView[];
-  stats(caller?: Caller): StatsView;
-
-  projects(caller?: Caller): Promise<readonly { name: string; createdAt: string }[]>;
-  addProject(name: string, caller?: Caller): Promise<{ name: string; createdAt: string }>;
-  removeProject(name: string, caller?: Caller): Promise<void>;
-  tokens(caller?: Caller): Promise<readonly TokenView[]>;
-  /** `secret` is shown this once. */
-  addToken(call: TokenCall, caller?: Caller): Promise<TokenView & { secret: string }>;
-  removeToken(id: string, caller?: Caller): Promise<void>;
-  /** Null: unknown, revoked or expired. A store that cannot answer throws; it never counts as "no". */
-  authenticate(secret: string): Promise<Caller | null>;
-  /** Calls `ended` once when the token behind `caller` is revoked or expires; returns the call that stops watching. */
-  watchToken(caller: Caller, ended: () => void): () => void;
-
-  /** `starting`, `ready`, `draining` or `failed`. */
-  readonly health: 'starting' | 'ready' | 'draining' | 'failed';
-  /** Refuse new work, wait up to `graceMs` for turns, abort the rest, put away all, flush, close. Idempotent. */
-  shutdown(graceMs?: number): Promise<void>;
-}
-
-interface Switches {
-  replaceAgents(agents: Readonly<Record<string, Agent>>, first?: string): void;
-  drain(): void;
-}
+export type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
 
 const GRACE_MS = 10_000;
 const RECOVERED_AT_ONCE = 100;
 
 export class Runtime implements RuntimeCalls {
-  readonly #parts: RuntimeParts;
-  readonly #switches: Switches;
+  readonly #host: RuntimeHost;
   readonly #sessions: SessionCalls;
   readonly #turns: TurnCalls;
   readonly #control: ControlCalls;
@@ -157,14 +49,13 @@ export class Runtime implements RuntimeCalls {
   #shutdown: Promise<void> | undefined;
 
   /** Use `createRuntime`. */
-  constructor(parts: RuntimeParts, switches: Switches) {
-    this.#parts = parts;
-    this.#switches = switches;
-    this.#sessions = new SessionCalls(parts);
-    this.#turns = new TurnCalls(parts, this.#sessions);
-    this.#control = new ControlCalls(parts);
-    this.#portability = new Portability(parts);
-    void parts.host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
+  constructor(host: RuntimeHost) {
+    this.#host = host;
+    this.#sessions = new SessionCalls(host);
+    this.#turns = new TurnCalls(host, this.#sessions);
+    this.#control = new ControlCalls(host);
+    this.#portability = new Portability(host);
+    void host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
   }
 
   get health(): RuntimeCalls['health'] {
@@ -335,11 +226,11 @@ export class Runtime implements RuntimeCalls {
   }
 
   authenticate(secret: string): Promise<Caller | null> {
-    return this.#parts.tokens.authenticate(secret);
+    return this.#host.tokens.authenticate(secret);
   }
 
   watchToken(caller: Caller, ended: () => void): () => void {
-    return this.#parts.tokens.watch(caller, ended);
+    return this.#host.tokens.watch(caller, ended);
   }
 
   /** Resolves when nothing of the session runs or waits. Aborting the wait changes nothing for the session. */
@@ -349,13 +240,13 @@ export class Runtime implements RuntimeCalls {
     caller = hostCaller(),
   ): Promise<void> {
     const { id } = await this.session(key, caller);
-    await untilIdle(this.#parts, id, options.signal);
+    await untilIdle(this.#host, id, options.signal);
   }
 
   async hasActiveTurn(key: string, caller = hostCaller()): Promise<boolean> {
     const { id } = await this.session(key, caller);
     return (
-      this.#parts.router
+      this.#host.router
         .peek(id)
         ?.turns()
         .some((turn) => turn.state.kind !== 'done') ?? false
@@ -364,7 +255,7 @@ export class Runtime implements RuntimeCalls {
 
   /** A turn of kind `user` runs, waits, or waits for a person, anywhere in the project. What background work asks first. */
   hasActiveUserTurn(project: string): boolean {
-    for (const session of this.#parts.router.sessions) {
+    for (const session of this.#host.router.sessions) {
       if (session.core.row.project !== project) continue;
       if (session.turns().some((turn) => turn.spec.kind === 'user')) return true;
     }
@@ -373,12 +264,12 @@ export class Runtime implements RuntimeCalls {
 
   /** Other definitions under the same or other names. Mark sessions dirty to have them remade with these. */
   replaceAgents(agents: Readonly<Record<string, Agent>>, defaultAgent?: string): void {
-    this.#switches.replaceAgents(agents, defaultAgent);
+    this.#host.replaceAgents(agents, defaultAgent);
   }
 
   /** Takes up what a crash left; `createRuntime` calls it. */
   async recover(): Promise<void> {
-    const { store, clock, logger } = this.#parts.host;
+    const { store, clock, logger } = this.#host;
     const projects = await store.projects();
     if (!projects.some((project) => project.name === 'default'))
       await store.addProject('default', clock.now());
@@ -392,7 +283,7 @@ export class Runtime implements RuntimeCalls {
       await Promise.all(
         rows.map(async (row) => {
           try {
-            await this.#parts.router.findById(row.id);
+            await this.#host.router.findById(row.id);
           } catch (error) {
             logger.error('recovery.failed', { session: row.id, error });
           }
@@ -410,8 +301,9 @@ export class Runtime implements RuntimeCalls {
 
   /** F3. */
   async #drain(graceMs: number): Promise<void> {
-    const { router, host, idle } = this.#parts;
-    this.#switches.drain();
+    const host = this.#host;
+    const { router, idle } = host;
+    host.drain();
     if (this.#health !== 'failed') this.#health = 'draining';
     const running = (): Session[] =>
       [...router.sessions].filter((session) => session.core.current?.state.kind === 'running');

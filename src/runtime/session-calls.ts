@@ -9,7 +9,8 @@ import type { OpenCall, SessionQuery, UpdateCall } from '../wire/calls.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import { noUsage, type SessionView, type TreeNode } from '../wire/session.ts';
 import { checkKey, mayTouch, requireScope, visible } from './access.ts';
-import { notFound, rowOf, type RuntimeParts, viewOf, withSession } from './parts.ts';
+import { notFound, rowOf, viewOf, withSession } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
 import type { Making } from './router.ts';
 
 const LIST_LIMIT = 50;
@@ -17,10 +18,10 @@ const LIST_LIMIT_MAX = 200;
 const TREE_NODES_MAX = 1_000;
 
 export class SessionCalls {
-  readonly #parts: RuntimeParts;
+  readonly #host: RuntimeHost;
 
-  constructor(parts: RuntimeParts) {
-    this.#parts = parts;
+  constructor(host: RuntimeHost) {
+    this.#host = host;
   }
 
   async open(
@@ -31,10 +32,10 @@ export class SessionCalls {
     requireScope(caller, 'send');
     const { session, made } = await this.findOrMake(key, call, caller);
     return session.using(async () => {
-      if (made) this.#parts.admit();
+      if (made) this.#host.admit();
       await session.create();
       if (!made) checkSame(session.core.row, call);
-      return { created: made, session: viewOf(this.#parts, session.core.row) };
+      return { created: made, session: viewOf(this.#host, session.core.row) };
     });
   }
 
@@ -45,9 +46,9 @@ export class SessionCalls {
     caller: Caller,
   ): Promise<{ session: Session; made: boolean }> {
     const owner = ownerFor(call.owner, caller);
-    const agent = call.agent ?? this.#parts.defaultAgent();
-    const found = await this.#parts.router.findOrMake(caller.project, checkKey(key), (): Making => {
-      if (!this.#parts.agents().has(agent))
+    const agent = call.agent ?? this.#host.defaultAgent;
+    const found = await this.#host.router.findOrMake(caller.project, checkKey(key), (): Making => {
+      if (!this.#host.agents.has(agent))
         throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
       return {
         agent,
@@ -67,7 +68,7 @@ export class SessionCalls {
   }
 
   async get(key: string, caller: Caller): Promise<SessionView> {
-    return viewOf(this.#parts, await rowOf(this.#parts, caller, key));
+    return viewOf(this.#host, await rowOf(this.#host, caller, key));
   }
 
   async list(
@@ -87,10 +88,10 @@ export class SessionCalls {
       limit: Math.min(limit, LIST_LIMIT_MAX),
       ...(owner === undefined ? {} : { owner }),
       ...seen,
-      ...(parent === undefined ? {} : { parent: (await rowOf(this.#parts, caller, parent)).id }),
+      ...(parent === undefined ? {} : { parent: (await rowOf(this.#host, caller, parent)).id }),
     };
-    const page = await this.#parts.host.store.list(filter);
-    const sessions = page.sessions.map((row) => viewOf(this.#parts, row));
+    const page = await this.#host.store.list(filter);
+    const sessions = page.sessions.map((row) => viewOf(this.#host, row));
     const plain = Object.keys(query).every((name) => name === 'limit');
     return {
       sessions: plain ? await this.#withHosts(sessions, filter) : sessions,
@@ -99,14 +100,14 @@ export class SessionCalls {
   }
 
   async update(key: string, call: UpdateCall, caller: Caller): Promise<SessionView> {
-    return withSession(this.#parts, caller, 'send', key, async (session) => {
+    return withSession(this.#host, caller, 'send', key, async (session) => {
       const patch: SessionPatch = {};
       if (call.title !== undefined) patch.title = call.title;
       if (call.labels !== undefined) patch.labels = [...new Set(call.labels)];
       if (call.metadata !== undefined) patch.metadata = JSON.stringify(call.metadata);
       if (call.budget !== undefined) patch.budget = JSON.stringify(call.budget);
       await session.update(patch);
-      return viewOf(this.#parts, session.core.row);
+      return viewOf(this.#host, session.core.row);
     });
   }
 
@@ -116,9 +117,9 @@ export class SessionCalls {
     caller: Caller,
   ): Promise<SessionView | null> {
     if (options.erase === true) requireScope(caller, 'admin');
-    return withSession(this.#parts, caller, 'send', key, async (session) => {
+    return withSession(this.#host, caller, 'send', key, async (session) => {
       await session.close(options.reason ?? 'asked');
-      if (options.erase !== true) return viewOf(this.#parts, session.core.row);
+      if (options.erase !== true) return viewOf(this.#host, session.core.row);
       await this.#erase(session);
       return null;
     });
@@ -126,12 +127,12 @@ export class SessionCalls {
 
   async evict(key: string, caller: Caller): Promise<boolean> {
     requireScope(caller, 'operate');
-    return withSession(this.#parts, caller, 'operate', key, (session) => session.evict('idle'));
+    return withSession(this.#host, caller, 'operate', key, (session) => session.evict('idle'));
   }
 
   async transcript(key: string, caller: Caller): Promise<readonly TranscriptMessage[]> {
-    const row = await rowOf(this.#parts, caller, key);
-    const { store, limits } = this.#parts.host;
+    const row = await rowOf(this.#host, caller, key);
+    const { store, limits } = this.#host;
     const transcript = new Transcript();
     for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
       page = await store.read(row.num, transcript.lastSeq, {
@@ -145,22 +146,22 @@ export class SessionCalls {
   }
 
   async tree(key: string, caller: Caller): Promise<TreeNode> {
-    const row = await rowOf(this.#parts, caller, key);
+    const row = await rowOf(this.#host, caller, key);
     return this.#node(row, { left: TREE_NODES_MAX });
   }
 
   async addAlias(key: string, alias: string, caller: Caller): Promise<void> {
     checkKey(alias);
-    await withSession(this.#parts, caller, 'send', key, async (session) => {
-      await this.#parts.host.store.addAlias(session.core.row.num, alias);
+    await withSession(this.#host, caller, 'send', key, async (session) => {
+      await this.#host.store.addAlias(session.core.row.num, alias);
     });
   }
 
   /** Depth first; past the bound children are left out. */
   async #node(row: SessionRow, bound: { left: number }): Promise<TreeNode> {
-    const session = viewOf(this.#parts, row);
+    const session = viewOf(this.#host, row);
     const children: TreeNode[] = [];
-    for (const child of await this.#parts.host.store.children(row.id)) {
+    for (const child of await this.#host.store.children(row.id)) {
       if (bound.left <= 0) break;
       bound.left -= 1;
       children.push(await this.#node(child, bound));
@@ -178,15 +179,15 @@ export class SessionCalls {
   }
 
   async #erase(session: Session): Promise<void> {
-    const { store } = this.#parts.host;
+    const { store } = this.#host;
     const { orphans } = await store.erase(session.core.row.num);
-    this.#parts.router.giveUp(session, notFound(session.core.row.key));
+    this.#host.router.giveUp(session, notFound(session.core.row.key));
     for (const digest of orphans) await store.files.remove(session.core.row.project, digest);
   }
 
   /** A host's own sessions among ours, newest activity first; ours win where keys are equal. */
   async #withHosts(ours: readonly SessionView[], filter: SessionFilter): Promise<readonly SessionView[]> {
-    const ask = this.#parts.hooks.listSessions;
+    const ask = this.#host.hooks.listSessions;
     if (ask === undefined) return ours;
     try {
       const known = new Set(ours.map((session) => session.key));
@@ -198,7 +199,7 @@ export class SessionCalls {
         (a, b) => Date.parse(b.lastActiveAt) - Date.parse(a.lastActiveAt) || (a.key < b.key ? -1 : 1),
       );
     } catch (error) {
-      this.#parts.logger.warn('hooks.list_sessions_failed', { error });
+      this.#host.logger.warn('hooks.list_sessions_failed', { error });
       return ours;
     }
   }

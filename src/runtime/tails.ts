@@ -5,7 +5,7 @@
 //   W3. A reader that leaves changes nothing for the session.
 import type { StoredEvent } from '../store/store.ts';
 import { LogTail, type LogTailOptions } from '../log/tail.ts';
-import type { Tail } from './runtime.ts';
+import type { Tail } from './calls.ts';
 
 export interface TailEnds {
   turn?: string;

@@ -2,17 +2,16 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
-import type { Message } from '../session/intake.ts';
-import type { Session } from '../session/session.ts';
 import type { StoredEvent } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type { AnswerCall, CancelResult, SendOptions, TailCall, TurnCall } from '../wire/calls.ts';
-import type { InputPart } from '../wire/message.ts';
 import type { RequestView } from '../wire/session.ts';
 import { POLICIES, type Receipt, TURN_KINDS, type TurnView } from '../wire/turn.ts';
 import { mayTouch, requireScope } from './access.ts';
-import { rowOf, type RuntimeParts, untilIdle, withSession } from './parts.ts';
-import type { ArtifactSlice, Tail } from './runtime.ts';
+import { rowOf, untilIdle, withSession } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
+import { prepareMessage } from './message.ts';
+import type { ArtifactSlice, Tail } from './calls.ts';
 import { checkSame, type SessionCalls } from './session-calls.ts';
 import { SessionTail } from './tails.ts';
 import { requestView, turnView } from './views.ts';
@@ -23,11 +22,11 @@ const REQUESTS_MAX = 1_000;
 const ONCE_KEY_CHARS_MAX = 255;
 
 export class TurnCalls {
-  readonly #parts: RuntimeParts;
+  readonly #host: RuntimeHost;
   readonly #sessions: SessionCalls;
 
-  constructor(parts: RuntimeParts, sessions: SessionCalls) {
-    this.#parts = parts;
+  constructor(host: RuntimeHost, sessions: SessionCalls) {
+    this.#host = host;
     this.#sessions = sessions;
   }
 
@@ -42,13 +41,16 @@ export class TurnCalls {
     };
     const { session, made } = await this.#sessions.findOrMake(key, opening, caller);
     return session.using(async () => {
-      this.#parts.admit();
+      this.#host.admit();
       if (!made) checkSame(session.core.row, { ...(agent === undefined ? {} : { agent }) });
       const once =
         options.idempotencyKey === undefined
           ? {}
           : { once: { key: `call:${options.idempotencyKey}`, hash: hashOf(call) } };
-      const message = await this.prepare(session, call, { author: caller.owner ?? caller.token, ...once });
+      const message = await prepareMessage(this.#host, session, call, {
+        author: caller.owner ?? caller.token,
+        ...once,
+      });
       try {
         return await session.send(message);
       } catch (error) {
@@ -58,55 +60,23 @@ export class TurnCalls {
     });
   }
 
-  /** Gives the message its id and moves what is large out of it. */
-  async prepare(
-    session: Session,
-    call: TurnCall,
-    from: { author: string | null; once?: { key: string; hash: string } },
-  ): Promise<Message> {
-    const { ids, clock, limits } = this.#parts.host;
-    const parts: readonly InputPart[] =
-      typeof call.input === 'string' ? [{ type: 'text', text: call.input }] : call.input;
-    const id = ids.id();
-    const { value, artifacts } = await session.core.overflow.input(parts);
-    const named: Message['named'] = {};
-    if (call.deadlineMs !== undefined) named.deadlineMs = call.deadlineMs;
-    if (call.budget !== undefined) named.budget = call.budget;
-    return {
-      input: { id, parts: value },
-      whole: { id, parts },
-      artifacts,
-      policy: call.policy ?? 'queue',
-      kind: call.kind ?? 'user',
-      author: from.author,
-      channel: call.channel ?? null,
-      metadata: call.metadata ?? {},
-      budget: call.budget ?? {},
-      deadlineMs: call.deadlineMs ?? limits.turnMs,
-      canAsk: call.canAsk ?? true,
-      acceptedAt: clock.now(),
-      named,
-      ...(from.once === undefined ? {} : { once: from.once }),
-    };
-  }
-
   async turns(
     key: string,
     options: { limit?: number; before?: number },
     caller: Caller,
   ): Promise<readonly TurnView[]> {
-    const row = await rowOf(this.#parts, caller, key);
+    const row = await rowOf(this.#host, caller, key);
     const limit = Math.min(options.limit ?? TURNS_LIMIT, TURNS_LIMIT_MAX);
     const before = options.before === undefined ? {} : { before: options.before };
-    const rows = await this.#parts.host.store.turns(row.num, { limit, ...before });
-    return Promise.all(rows.map((turn) => turnView(this.#parts.host.store, turn)));
+    const rows = await this.#host.store.turns(row.num, { limit, ...before });
+    return Promise.all(rows.map((turn) => turnView(this.#host.store, turn)));
   }
 
   async turn(key: string, id: string, caller: Caller): Promise<TurnView> {
-    const session = await rowOf(this.#parts, caller, key);
-    const row = await this.#parts.host.store.turn(session.num, id);
+    const session = await rowOf(this.#host, caller, key);
+    const row = await this.#host.store.turn(session.num, id);
     if (row === null) throw noTurn(key, id);
-    return turnView(this.#parts.host.store, row);
+    return turnView(this.#host.store, row);
   }
 
   async finished(
@@ -115,7 +85,7 @@ export class TurnCalls {
     options: { waitMs: number; signal?: AbortSignal },
     caller: Caller,
   ): Promise<TurnView | null> {
-    return withSession(this.#parts, caller, 'read', key, async (session) => {
+    return withSession(this.#host, caller, 'read', key, async (session) => {
       const turn = session.turn(id);
       if (turn !== undefined && !(await this.#within(turn.over, options))) return null;
       const view = await this.turn(key, id, caller);
@@ -124,17 +94,17 @@ export class TurnCalls {
   }
 
   async cancelTurn(key: string, id: string, reason: string, caller: Caller): Promise<CancelResult> {
-    return withSession(this.#parts, caller, 'send', key, async (session) => {
+    return withSession(this.#host, caller, 'send', key, async (session) => {
       const turn = session.turn(id);
       if (turn !== undefined) return session.cancel(turn, reason);
-      const row = await this.#parts.host.store.turn(session.core.row.num, id);
+      const row = await this.#host.store.turn(session.core.row.num, id);
       if (row === null) throw noTurn(key, id);
       return { outcome: row.outcome ?? 'completed', changed: false };
     });
   }
 
   async cancel(key: string, reason: string, caller: Caller): Promise<{ cancelled: readonly string[] }> {
-    return withSession(this.#parts, caller, 'send', key, async (session) => ({
+    return withSession(this.#host, caller, 'send', key, async (session) => ({
       cancelled: await session.cancelAll(reason),
     }));
   }
@@ -144,11 +114,11 @@ export class TurnCalls {
     options: { after: number; limit?: number },
     caller: Caller,
   ): Promise<{ session: string; events: readonly StoredEvent[]; headSeq: number }> {
-    const row = await rowOf(this.#parts, caller, key);
+    const row = await rowOf(this.#host, caller, key);
     checkCursor(options.after, row.headSeq);
-    const { pageEventsMax, pageBytesMax } = this.#parts.host.limits;
+    const { pageEventsMax, pageBytesMax } = this.#host.limits;
     const eventsMax = Math.min(options.limit ?? pageEventsMax, pageEventsMax);
-    const events = await this.#parts.host.store.read(row.num, options.after, {
+    const events = await this.#host.store.read(row.num, options.after, {
       eventsMax,
       bytesMax: pageBytesMax,
     });
@@ -156,7 +126,7 @@ export class TurnCalls {
   }
 
   async tail(key: string, call: TailCall, caller: Caller): Promise<Tail> {
-    const row = await rowOf(this.#parts, caller, key);
+    const row = await rowOf(this.#host, caller, key);
     if (call.session !== undefined && call.session !== row.id) {
       throw new SojournError(
         'cursor.foreign',
@@ -165,9 +135,9 @@ export class TurnCalls {
     }
     const after = call.after ?? 0;
     checkCursor(after, row.headSeq);
-    const { store, bus, limits } = this.#parts.host;
+    const { store, bus, limits } = this.#host;
     const { tailEventsMax: eventsMax, pageEventsMax, pageBytesMax } = limits;
-    const { counts } = this.#parts;
+    const { counts } = this.#host;
     counts.tails += 1;
     return new SessionTail(
       row.id,
@@ -177,7 +147,7 @@ export class TurnCalls {
         session: row.num,
         after,
         headSeq: row.headSeq,
-        recent: this.#parts.router.peek(row.id)?.core.recent ?? [],
+        recent: this.#host.router.peek(row.id)?.core.recent ?? [],
         eventsMax,
         pageEventsMax,
         pageBytesMax,
@@ -194,8 +164,8 @@ export class TurnCalls {
     key: string,
     caller: Caller,
   ): Promise<readonly { id: string; bytes: number; mediaType: string; name: string | null; at: string }[]> {
-    const row = await rowOf(this.#parts, caller, key);
-    const rows = await this.#parts.host.store.artifacts(row.num);
+    const row = await rowOf(this.#host, caller, key);
+    const rows = await this.#host.store.artifacts(row.num);
     return rows.map(({ digest, bytes, mediaType, name, at }) => ({
       id: digest,
       bytes,
@@ -211,8 +181,8 @@ export class TurnCalls {
     range: { start: number; end?: number } | undefined,
     caller: Caller,
   ): Promise<ArtifactSlice> {
-    const row = await rowOf(this.#parts, caller, key);
-    const artifact = await this.#parts.host.store.artifact(row.num, id);
+    const row = await rowOf(this.#host, caller, key);
+    const artifact = await this.#host.store.artifact(row.num, id);
     if (artifact === null)
       throw new SojournError('artifact.not_found', `Session ${row.key} has no artifact ${id.slice(0, 64)}`);
     const start = range?.start ?? 0;
@@ -225,14 +195,14 @@ export class TurnCalls {
     }
     const bytes =
       range === undefined
-        ? await this.#parts.host.store.files.read(row.project, id)
-        : await this.#parts.host.store.files.read(row.project, id, start, end);
+        ? await this.#host.store.files.read(row.project, id)
+        : await this.#host.store.files.read(row.project, id, start, end);
     return { bytes, start, total: artifact.bytes, mediaType: artifact.mediaType, name: artifact.name };
   }
 
   async requests(caller: Caller): Promise<readonly RequestView[]> {
     requireScope(caller, 'read');
-    const { store } = this.#parts.host;
+    const { store } = this.#host;
     const open = await store.openRequests(caller.project, REQUESTS_MAX);
     const seen = open.filter(({ session }) => mayTouch(caller, session));
     const views = await Promise.all(seen.map(({ request, session }) => requestView(store, request, session)));
@@ -245,9 +215,9 @@ export class TurnCalls {
     call: AnswerCall,
     caller: Caller,
   ): Promise<{ decision: string }> {
-    return withSession(this.#parts, caller, 'approve', key, async (session) => {
+    return withSession(this.#host, caller, 'approve', key, async (session) => {
       if (!session.core.questions.isOpen(request)) {
-        const row = await this.#parts.host.store.request(session.core.row.num, request);
+        const row = await this.#host.store.request(session.core.row.num, request);
         if (row === null)
           throw new SojournError(
             'request.not_found',
@@ -261,7 +231,7 @@ export class TurnCalls {
   }
 
   #check(call: TurnCall, options: SendOptions): void {
-    const { turnMsMax } = this.#parts.host.limits;
+    const { turnMsMax } = this.#host.limits;
     const wrong = (pointer: string, what: string): never => {
       throw new SojournError('input.invalid', `${pointer} ${what}`);
     };
@@ -283,15 +253,15 @@ export class TurnCalls {
   }
 
   #count(error: unknown): void {
-    const { refused } = this.#parts.counts;
+    const { refused } = this.#host.counts;
     if (SojournError.is(error, 'session.busy')) refused.busy += 1;
     if (SojournError.is(error, 'capacity')) refused.capacity += 1;
     if (SojournError.is(error, 'mailbox.full')) refused.full += 1;
   }
 
   async #idleHead(id: string, signal: AbortSignal): Promise<number> {
-    await untilIdle(this.#parts, id, signal);
-    const row = await this.#parts.host.store.byId(id);
+    await untilIdle(this.#host, id, signal);
+    const row = await this.#host.store.byId(id);
     return row?.headSeq ?? 0;
   }
 
@@ -300,7 +270,7 @@ export class TurnCalls {
     return new Promise((resolve, reject) => {
       const { signal } = options;
       const give = (): void => done(false);
-      const timer = this.#parts.host.clock.after(options.waitMs, give);
+      const timer = this.#host.clock.after(options.waitMs, give);
       const done = (ended: boolean): void => {
         timer.cancel();
         signal?.removeEventListener('abort', give);

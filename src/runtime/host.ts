@@ -1,0 +1,176 @@
+// Runtime host: the one place where the parts of a runtime know each other, and what sessions see of it.
+//
+//   B4. The agents are replaced as a whole: nobody sees half of a new configuration.
+//   B5. Draining is for good.
+import type { Clock } from '../kernel/clock.ts';
+import { SojournError } from '../kernel/errors.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Logger } from '../kernel/logger.ts';
+import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
+import type { Bus } from '../bus/bus.ts';
+import { Overflow } from '../context/overflow.ts';
+import { Flow } from '../log/flow.ts';
+import type { SessionCore } from '../session/core.ts';
+import type { Registry, SessionHost } from '../session/host.ts';
+import type { Turn } from '../session/turn.ts';
+import type { Store } from '../store/store.ts';
+import type { Part } from '../wire/message.ts';
+import type { Outcome } from '../wire/turn.ts';
+import { SubAgentSessions } from './children.ts';
+import type { SojournHooks } from './hooks.ts';
+import { IdleWaiters } from './idle.ts';
+import { sessionRegistry } from './registry.ts';
+import { SessionRouter } from './router.ts';
+import { Tokens } from './tokens.ts';
+
+export interface HostParts {
+  store: Store;
+  bus: Bus;
+  clock: Clock;
+  ids: Ids;
+  limits: Limits;
+  logger: Logger;
+  hooks: SojournHooks;
+  coalesceDeltas: boolean;
+}
+
+export interface Counts {
+  refused: { busy: number; capacity: number; full: number };
+  turns: Record<Outcome, number>;
+  tails: number;
+}
+
+interface NamedAgents {
+  byName: ReadonlyMap<string, Agent>;
+  first: string;
+}
+
+export class RuntimeHost implements SessionHost {
+  readonly store: Store;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly hooks: SojournHooks;
+  readonly coalesceDeltas: boolean;
+  readonly flow: Flow;
+  readonly router: SessionRouter;
+  readonly registry: Registry;
+  readonly children: SubAgentSessions;
+  readonly idle = new IdleWaiters();
+  readonly tokens: Tokens;
+  readonly counts: Counts = {
+    refused: { busy: 0, capacity: 0, full: 0 },
+    turns: { completed: 0, failed: 0, cancelled: 0, interrupted: 0, expired: 0, budget: 0 },
+    tails: 0,
+  };
+  #agents: NamedAgents;
+  #draining = false;
+
+  /** Throws `config.invalid` when there is no agent, or the default is none of them. */
+  constructor(parts: HostParts, agents: Readonly<Record<string, Agent>>, defaultAgent?: string) {
+    this.store = parts.store;
+    this.bus = parts.bus;
+    this.clock = parts.clock;
+    this.ids = parts.ids;
+    this.limits = parts.limits;
+    this.logger = parts.logger;
+    this.hooks = parts.hooks;
+    this.coalesceDeltas = parts.coalesceDeltas;
+    this.flow = new Flow(parts.limits.inFlightBytesAllMax);
+    this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
+    this.router = new SessionRouter(this);
+    this.registry = sessionRegistry(this, this.router, parts.hooks);
+    this.children = new SubAgentSessions(this);
+    this.#agents = namedAgents(agents, defaultAgent);
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** In the order they were registered. */
+  get agents(): ReadonlyMap<string, Agent> {
+    return this.#agents.byName;
+  }
+
+  get defaultAgent(): string {
+    return this.#agents.first;
+  }
+
+  agent(name: string): Agent | undefined {
+    return this.#agents.byName.get(name);
+  }
+
+  /** B4. */
+  replaceAgents(agents: Readonly<Record<string, Agent>>, defaultAgent?: string): void {
+    this.#agents = namedAgents(agents, defaultAgent);
+  }
+
+  /** Throws `runtime.draining` once shutting down has begun. */
+  admit(): void {
+    if (!this.#draining) return;
+    throw new SojournError('runtime.draining', 'The runtime is shutting down', { retryAfterMs: 1_000 });
+  }
+
+  /** B5. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  overflow(project: string): Overflow {
+    const { store, limits, clock } = this;
+    return new Overflow({
+      files: store.files,
+      project,
+      inlineBytesMax: limits.inlineBytesMax,
+      now: () => clock.now(),
+    });
+  }
+
+  spawn(
+    parent: SessionCore,
+    turn: Turn,
+    agent: string,
+    input: string | readonly Part[],
+    options: SpawnOptions & { key: string },
+  ): Promise<Child> {
+    return this.children.spawn(parent, turn, agent, input, options);
+  }
+
+  cancelChildren(parent: SessionCore, turn: string | null, reason: string): Promise<void> {
+    return this.children.cancel(parent, turn, reason);
+  }
+
+  deliver(child: SessionCore, turn: string): Promise<void> {
+    return this.children.deliver(child, turn);
+  }
+
+  changed(core: SessionCore): void {
+    this.idle.changed(core.row.id);
+    const session = this.router.peek(core.row.id);
+    if (session !== undefined) this.router.settle(session);
+  }
+
+  giveUp(core: SessionCore, error: unknown): void {
+    const session = this.router.peek(core.row.id);
+    if (session?.core === core) this.router.giveUp(session, error);
+    this.idle.changed(core.row.id);
+  }
+
+  ended(outcome: Outcome): void {
+    this.counts.turns[outcome] += 1;
+  }
+}
+
+function namedAgents(given: Readonly<Record<string, Agent>>, first: string | undefined): NamedAgents {
+  const byName = new Map(Object.entries(given));
+  const chosen = first ?? Object.keys(given)[0];
+  if (chosen === undefined || !byName.has(chosen)) {
+    const names = [...byName.keys()].join(', ') || 'no agents';
+    throw new SojournError('config.invalid', `The default agent ${chosen ?? '(none)'} is not among ${names}`);
+  }
+  return { byName, first: chosen };
+}
