@@ -32,7 +32,8 @@ export interface Walk {
 const TESTED_MIN = 1_000;
 /** In the sample; a word above it is not worth looking up. */
 const RARE_SHARE = 0.05;
-const HITS_MAX = 8_000;
+/** About where looking them all up costs as much as walking on to the end of a page. */
+const HITS_MAX = 4_000;
 
 export function searchSpots(
   connection: Connection,
@@ -49,18 +50,19 @@ export function searchSpots(
   );
   const found = tested.filter(({ words }) => matches(words, parts));
   if (found.length >= limit || tested.length < testedMax) return found.slice(0, limit);
-  const expression = rareWords(
+  const rare = rareWords(
     parts,
     tested.map(({ words }) => words),
   );
-  const isNarrow = expression !== '' && countHits(connection, expression) <= HITS_MAX;
-  return isNarrow
-    ? hitSpots(connection, walk, expression, parts, limit)
-    : walkOn(connection, walk, parts, limit);
+  const isNarrow = rare.length > 0 && countHits(connection, rare.join(' AND ')) <= HITS_MAX;
+  if (!isNarrow) return walkOn(connection, walk, parts, limit);
+  // Where every part is one rare word, the index has tested all there is to test.
+  const isTested = rare.length === parts.length && parts.every((part) => !part.includes(' '));
+  return hitSpots(connection, walk, rare.join(' AND '), isTested ? [] : parts, limit);
 }
 
 /** For `MATCH`: the words of the query that few of the sample have. Folded words hold no quote, so nothing is syntax. */
-function rareWords(parts: readonly string[], sample: readonly string[]): string {
+function rareWords(parts: readonly string[], sample: readonly string[]): readonly string[] {
   const rare: string[] = [];
   const padded = sample.map((words) => ` ${words} `);
   for (const part of parts) {
@@ -72,7 +74,7 @@ function rareWords(parts: readonly string[], sample: readonly string[]): string 
       if (share <= RARE_SHARE) rare.push(`"${word}"${isLast ? ' *' : ''}`);
     }
   }
-  return rare.join(' AND ');
+  return rare;
 }
 
 function countHits(connection: Connection, expression: string): number {
@@ -83,7 +85,7 @@ function countHits(connection: Connection, expression: string): number {
   );
 }
 
-const tests = (parts: readonly string[]): string => parts.map(() => `instr(' ' || c.c0, ?)`).join(' AND ');
+const tests = (parts: readonly string[]): string => parts.map(() => `AND instr(' ' || c.c0, ?)`).join(' ');
 const needles = (parts: readonly string[]): Value[] => parts.map((part) => ` ${part}`);
 
 function hitSpots(
@@ -93,10 +95,10 @@ function hitSpots(
   parts: readonly string[],
   limit: number,
 ): readonly Spot[] {
+  const words = parts.length === 0 ? '' : 'CROSS JOIN search_content c ON c.id = f.rowid';
   return connection.rows<Spot>(
-    `SELECT s.num, s.listedAt AS at FROM search f CROSS JOIN search_content c ON c.id = f.rowid
-     CROSS JOIN sessions s ON s.num = f.rowid
-     WHERE f.search MATCH ? AND ${tests(parts)} AND ${walk.alone.sql} ORDER BY s.listedAt DESC, s.num DESC LIMIT ?`,
+    `SELECT s.num, s.listedAt AS at FROM search f ${words} CROSS JOIN sessions s ON s.num = f.rowid
+     WHERE f.search MATCH ? ${tests(parts)} AND ${walk.alone.sql} ORDER BY s.listedAt DESC, s.num DESC LIMIT ?`,
     expression,
     ...needles(parts),
     ...walk.alone.values,
@@ -112,7 +114,7 @@ function walkOn(
 ): readonly Spot[] {
   return connection.rows<Spot>(
     `SELECT s.num, s.listedAt AS at FROM ${walk.from} CROSS JOIN search_content c ON c.id = s.num
-     WHERE ${walk.where.sql} AND ${tests(parts)} ORDER BY ${walk.order} LIMIT ?`,
+     WHERE ${walk.where.sql} ${tests(parts)} ORDER BY ${walk.order} LIMIT ?`,
     ...walk.where.values,
     ...needles(parts),
     limit,

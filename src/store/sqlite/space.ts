@@ -70,7 +70,7 @@ export class Space {
 
   #makeBallast(): void {
     if (this.#closed || this.#bounds.ballastBytes === 0) return;
-    this.#making ??= writeBallast(ballastFile(this.#folder), this.#bounds.ballastBytes, () => this.#closed)
+    this.#making ??= writeBallast(ballastFile(this.#folder), this.#bounds.ballastBytes)
       .catch((error: unknown) => this.#logger.warn('store.ballast_failed', { error }))
       .finally(() => (this.#making = undefined));
   }
@@ -86,12 +86,12 @@ export function freeBytes(folder: string): number {
   return bavail * bsize;
 }
 
-/** Bytes that no file system can store in less space than their number. */
-async function writeBallast(path: string, bytes: number, isOver: () => boolean): Promise<void> {
+/** Bytes that no file system can store in less space than their number. Half a ballast is none. */
+async function writeBallast(path: string, bytes: number): Promise<void> {
   const file = await open(path, 'w', 0o600);
   let written = 0;
   try {
-    for (; written < bytes && !isOver(); written += SLICE_BYTES) {
+    for (; written < bytes; written += SLICE_BYTES) {
       const slice = createHash('shake256', { outputLength: Math.min(SLICE_BYTES, bytes - written) });
       await file.write(slice.update(`${path} ${written}`).digest());
     }
