@@ -110,7 +110,7 @@ describe('making', () => {
 
   test('a making that ignores its signal holds its key up for closeMsMax, not for ever', async () => {
     const door = gate<Item>();
-    const { keeper, clock, news } = shelf({ openMsMax: 100, closeMsMax: 50 }, { make: door.wait });
+    const { keeper, clock, news, logged } = shelf({ openMsMax: 100, closeMsMax: 50 }, { make: door.wait });
     const first = keeper.use('a', {}).catch(() => 'hung');
     await clock.advance(100);
     await first;
@@ -120,6 +120,7 @@ describe('making', () => {
     expect(door.calls()).toBe(1);
     await clock.advance(1);
     expect(door.calls()).toBe(2);
+    expect(logged).toEqual(['keeper.make_hung']);
 
     door.open(item('a', 1)); // Later still: the first result comes while the second is being made.
     door.open(item('a', 2));

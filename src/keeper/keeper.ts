@@ -182,7 +182,7 @@ export class Keeper<Key extends string, Thing, Context> {
       await told;
       return true;
     }
-    if ((entry && isLiving(entry.state)) || !this.#reaper.has(key)) return false;
+    if ((entry && isLiving(entry.state)) || !this.#reaper.has(key)) return false; // K2
     await this.#reaper.settled(key);
     return true;
   }
@@ -324,7 +324,7 @@ export class Keeper<Key extends string, Thing, Context> {
       return;
     }
     if (state.kind === 'reserved') this.#usher.vacate(entry);
-    if (state.kind === 'held' && state.holds.none) this.#usher.rest(entry, state.one);
+    if (state.kind === 'held' && state.holds.none) this.#usher.rest(entry, state.one); // K2
     if (!('waiters' in state) || state.waiters.size > 0) return;
     if (state.kind === 'waiting') this.#usher.vacate(entry);
     if (state.kind === 'making' && state.holds.none) {

@@ -87,22 +87,23 @@ export class Reaper<Key extends string, Thing, Context> {
     return this.#leave(key, put, () => this.#notify(gone));
   }
 
-  /** A making that was given up: its result, when it comes, is disposed of. Nobody ever had it, so nobody is told. */
+  /** A making that was given up: its result, when it comes, is disposed of (R3). Nobody ever had it, so nobody is told. */
   awaitLate(made: Promise<Thing>, gone: Gone<Key, Context>): Leaving {
     const disposed = made.then(
       (thing) => this.#dispose(thing, gone),
       () => {}, // It failed, so there is nothing to dispose of.
     );
-    return this.#leave(
-      gone.key,
-      () => within(this.#clock, this.#msMax, disposed),
-      () => Promise.resolve(),
-    );
+    const wait = async (): Promise<void> => {
+      if (await within(this.#clock, this.#msMax, disposed)) return;
+      const { key, reason, generation } = gone;
+      this.#logger.warn('keeper.make_hung', { key, reason, generation, msMax: this.#msMax });
+    };
+    return this.#leave(gone.key, wait, () => Promise.resolve());
   }
 
   #leave(key: Key, put: () => Promise<unknown>, tell: () => Promise<void>): Leaving {
     const gone = Promise.resolve() // R4
-      .then(put)
+      .then(put) // R1
       .then(() => {
         const others = this.#leaving.get(key);
         others?.delete(leaving);
