@@ -62,9 +62,7 @@ export class Overflow {
     return Promise.all(
       messages.map(async (message) => {
         const parts = await Promise.all(
-          message.parts.map((part) =>
-            part.type === 'text' || part.type === 'file' ? this.#restored(part) : part,
-          ),
+          message.parts.map(async (part): Promise<Part> => (isSaid(part) ? this.#restored(part) : part)),
         );
         return { ...message, parts };
       }),
@@ -152,8 +150,12 @@ export class Overflow {
   }
 }
 
+function isSaid(part: Part): part is TextPart | FilePart {
+  return part.type === 'text' || part.type === 'file';
+}
+
 function isOffloaded(part: Part): boolean {
-  return (part.type === 'text' || part.type === 'file') && part.ref !== undefined;
+  return isSaid(part) && part.ref !== undefined;
 }
 
 /** The beginning, cut between code points. */

@@ -114,7 +114,8 @@ export class SubAgentSessions {
     const host = this.#host;
     const num = child.log.num;
     const row = num === undefined ? null : await host.store.turn(num, turnId);
-    if (num === undefined || row?.endSeq == null || child.row.parent === null) return;
+    if (num === undefined || row?.endSeq === undefined || row.endSeq === null || child.row.parent === null)
+      return;
     const [event] = await host.store.read(num, row.endSeq - 1, { eventsMax: 1, bytesMax: 1 });
     if (event?.kind !== 'turn.ended') return;
     const { outcome, text, error, usage, costUsd, sessionCompleted } = bodyOf(event, 'turn.ended');

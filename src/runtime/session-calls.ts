@@ -187,11 +187,11 @@ export class SessionCalls {
 
   /** A host's own sessions among ours, newest activity first; ours win where keys are equal. */
   async #withHosts(ours: readonly SessionView[], filter: SessionFilter): Promise<readonly SessionView[]> {
-    const ask = this.#host.hooks.listSessions;
-    if (ask === undefined) return ours;
+    const { hooks } = this.#host;
+    if (hooks.listSessions === undefined) return ours;
     try {
       const known = new Set(ours.map((session) => session.key));
-      const theirs = await ask({ project: filter.project, limit: filter.limit });
+      const theirs = await hooks.listSessions({ project: filter.project, limit: filter.limit });
       const rows = theirs
         .filter((session) => !known.has(session.key))
         .map((session) => foreign(session, filter.project));

@@ -36,8 +36,7 @@ export class SessionTail implements Tail {
 
   async next(): Promise<readonly StoredEvent[]> {
     while (!this.#ended) {
-      const events =
-        this.#ends.idle === undefined ? await this.#log.next() : await this.#nextOrIdle(this.#ends.idle);
+      const events = this.#ends.idle === undefined ? await this.#log.next() : await this.#nextOrIdle();
       const last = events.at(-1);
       if (last === undefined) break;
       this.#last = last.seq;
@@ -64,13 +63,13 @@ export class SessionTail implements Tail {
   }
 
   /** W2. */
-  async #nextOrIdle(idle: (signal: AbortSignal) => Promise<number>): Promise<readonly StoredEvent[]> {
+  async #nextOrIdle(): Promise<readonly StoredEvent[]> {
     const waiting = new AbortController();
     this.#abort ??= new AbortController();
     const signal = AbortSignal.any([waiting.signal, this.#abort.signal]);
     this.#reading ??= this.#log.next();
-    const left = idle(signal).catch(() => this.#last); // It was aborted: there is no more to wait for.
-    const first = await Promise.race([this.#reading, left]);
+    const idle = this.#ends.idle?.(signal).catch(() => this.#last); // Aborted: there is no more to wait for.
+    const first = await Promise.race(idle === undefined ? [this.#reading] : [this.#reading, idle]);
     waiting.abort();
     if (typeof first !== 'number') {
       this.#reading = undefined;

@@ -42,7 +42,7 @@ export class TurnCalls {
     const { session, made } = await this.#sessions.findOrMake(key, opening, caller);
     return session.using(async () => {
       this.#host.admit();
-      if (!made) checkSame(session.core.row, { ...(agent === undefined ? {} : { agent }) });
+      if (!made) checkSame(session.core.row, agent === undefined ? {} : { agent });
       const once =
         options.idempotencyKey === undefined
           ? {}
@@ -265,27 +265,24 @@ export class TurnCalls {
     return row?.headSeq ?? 0;
   }
 
-  /** False when it took longer, or the caller left. */
-  #within(over: Promise<unknown>, options: { waitMs: number; signal?: AbortSignal }): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const { signal } = options;
-      const give = (): void => done(false);
-      const timer = this.#host.clock.after(options.waitMs, give);
-      const done = (ended: boolean): void => {
-        timer.cancel();
-        signal?.removeEventListener('abort', give);
-        resolve(ended);
-      };
-      signal?.addEventListener('abort', give, { once: true });
-      if (signal?.aborted === true) give();
-      over.then(
-        () => done(true),
-        (error: unknown) => {
-          done(false);
-          reject(error);
-        },
-      );
-    });
+  /** False when it took longer, the caller left, or nobody here can say any more. */
+  async #within(over: Promise<unknown>, options: { waitMs: number; signal?: AbortSignal }): Promise<boolean> {
+    const { signal, waitMs } = options;
+    const given = Promise.withResolvers<boolean>();
+    const give = (): void => given.resolve(false);
+    const timer = this.#host.clock.after(waitMs, give);
+    signal?.addEventListener('abort', give, { once: true });
+    if (signal?.aborted === true) give();
+    const ended = over.then(
+      () => true,
+      () => false,
+    );
+    try {
+      return await Promise.race([ended, given.promise]);
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener('abort', give);
+    }
   }
 }
 

@@ -72,14 +72,14 @@ export class SessionCore {
       inFlightBytesMax: host.limits.inFlightBytesMax,
       eventBytesMax: host.limits.eventBytesMax,
       onDurable: (events) => this.#durable(events),
-      onBroken: hooks.broken,
+      onBroken: (error) => hooks.broken(error),
     });
     this.questions = new Questions({
       clock: host.clock,
       ids: host.ids,
       requestMs: host.limits.requestMs,
       append: (turn, drafts, also) => this.#appendAsked(turn, drafts, also),
-      wake: hooks.wake,
+      wake: (turn) => hooks.wake(turn),
     });
   }
 

@@ -86,8 +86,8 @@ export class LiveSession {
     if (this.#closed) return;
     this.#closed = true;
     await this.#bounded('instance', async () => this.instance.close(reason));
-    for (let last = this.#opened.pop(); last !== undefined; last = this.#opened.pop()) {
-      await this.#bounded(`resource ${last.name}`, last.close);
+    for (const resource of this.#opened.splice(0).toReversed()) {
+      await this.#bounded(`resource ${resource.name}`, () => resource.close());
     }
   }
 
