@@ -38,7 +38,6 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'session.limit': 'The project makes new sessions faster than it may.',
   'turn.not_found': 'The session has no such turn.',
   'turn.suspended': 'The turn waits for a person and holds no instance; it goes on when it is answered.',
-  'turn.over': 'The turn has its outcome already.',
   'mailbox.full': 'As many inputs wait in this session as may wait.',
   'request.not_found': 'The session has no such request.',
   'request.closed': 'The request has been answered, has expired, or its turn is over.',
@@ -46,7 +45,6 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'agent.cannot_rewind': 'The message asked to undo a turn, and this agent cannot forget one.',
   'agent.cannot_fork': 'The agent keeps its own history and cannot start from a copy.',
   'agent.failed': 'The agent threw while it answered.',
-  'agent.timeout': 'The agent took too long to open.',
   'agent.model_unavailable':
     'The model behind the agent is overloaded, out of reach, or answered with a passing failure.',
   'agent.model_refused': 'The model behind the agent turned the request down.',
