@@ -10,7 +10,7 @@ export interface Limits {
   livePerProjectMax: number;
   /** Live sessions of one owner; the same answer at the bound. */
   livePerOwnerMax: number;
-  /** Sum of the weights agents declare for their instances, in bytes; idle ones leave with reason `memory`. */
+  /** What the conversations of live sessions hold in memory, in bytes; past it idle ones leave with reason `memory`. */
   liveBytesMax: number;
   /** A live session idle for strictly longer is put away. 0 or Infinity: never. */
   idleMsMax: Millis;
@@ -67,7 +67,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   liveMax: 1_000,
   livePerProjectMax: Infinity,
   livePerOwnerMax: Infinity,
-  liveBytesMax: Infinity,
+  liveBytesMax: 512 * MiB,
   idleMsMax: 30 * MINUTE,
   sweepMs: MINUTE,
   openMsMax: 60 * SECOND,

@@ -39,9 +39,15 @@ export class Transcript {
   /** Inputs offered to a running turn, by input id, until they are taken or requeued. */
   readonly #offered = new Map<string, { input: Input; turn: string }>();
   #lastSeq = 0;
+  #chars = 0;
 
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  /** About what it holds in memory. */
+  get bytes(): number {
+    return 2 * this.#chars;
   }
 
   /** Events in order; those seen before are passed over. */
@@ -49,7 +55,9 @@ export class Transcript {
     for (const event of events) {
       if (event.seq <= this.#lastSeq) continue;
       this.#lastSeq = event.seq;
-      if (KINDS.has(event.kind) && event.turn !== null) this.#apply(event, event.turn);
+      if (!KINDS.has(event.kind) || event.turn === null) continue;
+      this.#chars += event.body.length;
+      this.#apply(event, event.turn);
     }
   }
 

@@ -49,6 +49,7 @@ export function sessionRegistry(host: SessionHost, router: SessionRouter, hooks:
         );
     },
     exclusive: (live) => live.agent.exclusive === true,
+    weight: (live) => live.weight,
     project: (context) => context.project,
     owner: (context) => context.owner,
     limits: host.limits,

@@ -4,6 +4,7 @@
 //   F2. Nothing is refused for want of a place after a receipt; nothing is accepted once shutting down has begun.
 //   F3. Shutting down: turns get `graceMs` to end, then their signal; those that waited, and those of `rerun: safe`
 //       agents, go on after the next start. Idempotent.
+import type { Timer } from '../kernel/clock.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Session } from '../session/session.ts';
 import type { Caller, TokenView } from '../wire/access.ts';
@@ -38,6 +39,9 @@ export type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
 
 const GRACE_MS = 10_000;
 const RECOVERED_AT_ONCE = 100;
+/** What has expired is forgotten in passing: so often, and so many at a time. */
+const FORGET_MS = 60 * 60_000;
+const FORGET_MAX = 10_000;
 
 export class Runtime implements RuntimeCalls {
   readonly #host: RuntimeHost;
@@ -47,6 +51,7 @@ export class Runtime implements RuntimeCalls {
   readonly #portability: Portability;
   #health: RuntimeCalls['health'] = 'starting';
   #shutdown: Promise<void> | undefined;
+  #forgetting: Timer | undefined;
 
   /** Use `createRuntime`. */
   constructor(host: RuntimeHost) {
@@ -273,7 +278,7 @@ export class Runtime implements RuntimeCalls {
     const projects = await store.projects();
     if (!projects.some((project) => project.name === 'default'))
       await store.addProject('default', clock.now());
-    await store.forgetExpired(clock.now(), 100_000);
+    await this.#forget();
     let recovered = 0;
     for (let after = 0; ;) {
       const rows = await store.unfinished(after, RECOVERED_AT_ONCE);
@@ -294,6 +299,17 @@ export class Runtime implements RuntimeCalls {
     if (this.#health === 'starting') this.#health = 'ready';
   }
 
+  /** Receipts are remembered for `onceMs`; those before that go. */
+  async #forget(): Promise<void> {
+    const { store, clock, logger } = this.#host;
+    try {
+      await store.forgetExpired(clock.now(), FORGET_MAX);
+    } catch (error) {
+      logger.warn('store.forget_failed', { error });
+    }
+    if (this.#shutdown === undefined) this.#forgetting = clock.after(FORGET_MS, () => void this.#forget()); // Never rejects.
+  }
+
   shutdown(graceMs = GRACE_MS): Promise<void> {
     this.#shutdown ??= this.#drain(graceMs);
     return this.#shutdown;
@@ -303,6 +319,7 @@ export class Runtime implements RuntimeCalls {
   async #drain(graceMs: number): Promise<void> {
     const host = this.#host;
     const { router, idle } = host;
+    this.#forgetting?.cancel();
     host.drain();
     if (this.#health !== 'failed') this.#health = 'draining';
     const running = (): Session[] =>

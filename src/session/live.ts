@@ -21,6 +21,8 @@ export interface LiveParts {
   closeMsMax: Millis;
 }
 
+const OWN_BYTES = 4_096;
+
 interface Resource {
   name: string;
   thing: unknown;
@@ -45,6 +47,11 @@ export class LiveSession {
     this.agent = parts.agent;
     this.instance = parts.instance;
     this.transcript = parts.transcript;
+  }
+
+  /** About what it holds in memory, in bytes: its conversation, and a little for itself. */
+  get weight(): number {
+    return OWN_BYTES + this.transcript.bytes;
   }
 
   /** V1. The caller names the type; one name is one type. */
