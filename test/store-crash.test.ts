@@ -82,7 +82,7 @@ async function audit(store: Store, ledger: Ledger): Promise<number> {
 }
 
 test('nothing that was acknowledged is missing, however often the process is killed', async () => {
-  const KILLS = 24;
+  const KILLS = 16;
   const ledger: Ledger = new Map();
   let acks = 0;
   let lost = 0;

@@ -4,7 +4,6 @@
 //
 // It prints `head NUM SEQ` for each session it finds or makes, `ack NUM FROM TO` for each acknowledged append, and
 // `failed CODE` when an append is refused or the disk fails.
-import { writeSync } from 'node:fs';
 import { systemClock } from '../src/kernel/clock.ts';
 import { SojournError } from '../src/kernel/errors.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
@@ -12,7 +11,8 @@ import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import type { NewSession, Store } from '../src/store/store.ts';
 
 const [folder = '', sessions = '1'] = process.argv.slice(2);
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+/** A pipe is written at once: what was said is with the reader when the process is killed. */
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** Bodies tell their own number, and differ in length. */
 const bodyOf = (seq: number): string => JSON.stringify({ seq, text: 'x'.repeat((seq * 37) % 300) });
 
