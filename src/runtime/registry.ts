@@ -69,18 +69,21 @@ async function wake(
   const { agent } = core;
   const transcript = await conversation(session, agent.capabilities.ownsHistory, previous);
   const snapshot =
-    previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.instance.snapshot();
+    previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.snapshot();
   const { clock, logger, limits } = host;
   const instance = await agent.open({ session: core.facts, signal: making.signal, clock, logger }, snapshot);
-  return new LiveSession({
+  const live = new LiveSession({
     facts: core.facts,
     agent,
     instance,
+    isRestored: snapshot !== undefined,
     transcript,
     clock,
     logger,
     closeMsMax: limits.closeMsMax,
   });
+  session.entered(live);
+  return live;
 }
 
 async function conversation(

@@ -84,8 +84,6 @@ export class SessionRouter {
   /** U3. Must be told whenever a session may have become unneeded. */
   settle(session: Session): void {
     if (session.needed || this.#byId.get(session.id) !== session) return;
-    const { registry } = this.#host;
-    if (registry.peek(session.id) !== null) return;
     this.#remove(session);
     session.core.questions.drop();
   }

@@ -3,9 +3,10 @@
 //   V1. A resource is opened once per name, however many ask; a failed opening is not remembered.
 //   V2. Closing closes the instance first, then its resources, last opened first, each within `closeMsMax`;
 //       one failure stops none of the others.
-//   V3. A closed live session opens nothing.
+//   V3. A closed live session opens nothing, and its instance is asked nothing: what it left is what it gave before.
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis } from '../kernel/clock.ts';
+import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Answer, Instance, SessionFacts } from '../agent/agent.ts';
 import type { Transcript } from '../log/transcript.ts';
@@ -14,6 +15,8 @@ export interface LiveParts {
   facts: SessionFacts;
   agent: Agent;
   instance: Instance;
+  /** It was opened with a snapshot. */
+  isRestored: boolean;
   /** Fed with the session's events while it lives. */
   transcript: Transcript;
   clock: Clock;
@@ -39,6 +42,8 @@ export class LiveSession {
   readonly #parts: LiveParts;
   readonly #opened: Resource[] = [];
   readonly #opening = new Map<string, Promise<unknown>>();
+  /** What the instance gave when it was last asked. */
+  #given: { snapshot: Json | undefined } | undefined;
   #closed = false;
 
   constructor(parts: LiveParts) {
@@ -52,6 +57,22 @@ export class LiveSession {
   /** About what it holds in memory, in bytes: its conversation, and a little for itself. */
   get weight(): number {
     return OWN_BYTES + this.transcript.bytes;
+  }
+
+  /** What its successor is opened with (V3). */
+  async snapshot(): Promise<Json | undefined> {
+    if (this.#closed) return this.#given?.snapshot;
+    const snapshot = await this.instance.snapshot();
+    this.#given = { snapshot };
+    return snapshot;
+  }
+
+  /** What its successor was opened with; asked for where there is none yet. As JSON text: null removes what is stored. */
+  async left(reason: 'remade' | 'other'): Promise<{ snapshot?: string | null }> {
+    const snapshot =
+      reason === 'remade' && this.#given !== undefined ? this.#given.snapshot : await this.snapshot();
+    if (snapshot !== undefined) return { snapshot: JSON.stringify(snapshot) };
+    return this.#parts.isRestored ? { snapshot: null } : {};
   }
 
   /** V1. The caller names the type; one name is one type. */

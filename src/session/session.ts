@@ -7,7 +7,7 @@
 //   I6. Nothing holds a session in memory that neither works, nor is live, nor is being asked something.
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
+import type { Draft } from '../log/session-log.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
@@ -29,6 +29,8 @@ export class Session {
   readonly aliases = new Set<string>();
   /** Callers that are working with it right now (I6). */
   #users = 0;
+  /** Instances in memory, also those on their way out (I6). */
+  readonly #lives = new Set<LiveSession>();
   #closing: Promise<void> | undefined;
 
   /** `fresh` is what the first append makes; without it the row is in the store. */
@@ -181,19 +183,32 @@ export class Session {
     return transcript;
   }
 
-  /** What must not be lost when an instance leaves memory. */
-  async flush(live: LiveSession, reason: EvictReason): Promise<void> {
-    const { core } = this;
-    const well = reason !== 'deadline' && reason !== 'error';
-    const snapshot: Json | undefined = well ? await live.instance.snapshot() : undefined;
-    const also = snapshot === undefined ? {} : { snapshot: JSON.stringify(snapshot) };
-    if (reason === 'remade') return; // Its replacement took the snapshot over; `session.remade` says so.
-    await core.append([{ kind: 'session.evicted', turn: null, body: { reason } }], { ...also, row: {} });
+  /** An instance of it is in memory (I6). */
+  entered(live: LiveSession): void {
+    this.#lives.add(live);
   }
 
-  /** The live session left memory. */
+  /** What must not be lost when an instance leaves memory. Rejects when it could not say all of it. */
+  async flush(live: LiveSession, reason: EvictReason): Promise<void> {
+    const { core } = this;
+    const isRemade = reason === 'remade'; // Then `session.remade` says so.
+    const drafts: Draft[] = isRemade ? [] : [{ kind: 'session.evicted', turn: null, body: { reason } }];
+    let left: { snapshot?: string | null } = {};
+    try {
+      // An instance that was given up is asked nothing.
+      if (reason !== 'deadline' && reason !== 'error') left = await live.left(isRemade ? 'remade' : 'other');
+    } finally {
+      if (drafts.length > 0 || left.snapshot !== undefined) await core.append(drafts, { ...left, row: {} });
+    }
+  }
+
+  /** The live session left memory. Its successor may have taken over the conversation. */
   left(live: LiveSession): void {
-    if (this.core.transcript === live.transcript) this.core.transcript = undefined;
+    if (!this.#lives.delete(live)) return;
+    const { core } = this;
+    if (core.transcript !== live.transcript) return;
+    for (const other of this.#lives) if (other.transcript === live.transcript) return;
+    core.transcript = undefined;
   }
 
   /** Keeps the session in memory while `work` runs. */
@@ -209,7 +224,7 @@ export class Session {
 
   /** I6. */
   get needed(): boolean {
-    return this.#users > 0 || this.working || this.core.log.inFlightBytes > 0;
+    return this.#users > 0 || this.#lives.size > 0 || this.working || this.core.log.inFlightBytes > 0;
   }
 
   /** It leaves memory: nothing more is written, nothing is waited for. */
