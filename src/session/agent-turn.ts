@@ -99,6 +99,7 @@ async function wait(parts: AgentTurnParts, key: string, question: Question): Pro
   const { turn, questions, run, abort, live } = parts;
   const resumeDeadline = run.waiting();
   const ended = Promise.withResolvers<AskEnd>();
+  ended.promise.catch(() => undefined); // It may be stopped while the question is being opened: nobody awaits it yet.
   const stop = (): void => ended.reject(abort.signal.reason);
   abort.signal.addEventListener('abort', stop, { once: true });
   try {
@@ -111,7 +112,6 @@ async function wait(parts: AgentTurnParts, key: string, question: Question): Pro
     return answer;
   } finally {
     abort.signal.removeEventListener('abort', stop);
-    ended.promise.catch(() => undefined); // Rejected after the opening failed: that error is already on its way.
     resumeDeadline();
   }
 }

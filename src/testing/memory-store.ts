@@ -21,11 +21,11 @@ import type {
 } from '../store/store.ts';
 import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
-import { type GroupStep, MemoryGroups } from './memory/groups.ts';
+import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
 
 export { MemoryDisk, type KeptSession } from './memory/disk.ts';
-export type { GroupStep } from './memory/groups.ts';
+export type { Gate, GroupStep } from './memory/groups.ts';
 
 export interface MemoryStoreOptions {
   clock: Clock;
@@ -34,7 +34,7 @@ export interface MemoryStoreOptions {
   /** Where backups go, by folder. */
   copies?: Map<string, MemoryDisk>;
   /** Called before each step of a group (M1). @default nothing holds a group back */
-  gate?: (step: GroupStep) => Promise<void>;
+  gate?: Gate;
 }
 
 export class MemoryStore implements Store {

@@ -10,6 +10,8 @@ import type { Append, Appended } from '../../store/store.ts';
 import type { MemoryDisk } from './disk.ts';
 
 export type GroupStep = 'take' | 'commit' | 'answer';
+/** `appends` are those of the group; none before it is taken. */
+export type Gate = (step: GroupStep, appends: readonly Append[]) => Promise<void>;
 
 interface Settle {
   resolve(end: unknown): void;
@@ -23,17 +25,13 @@ export class MemoryGroups {
   readonly counts = { commits: 0, appends: 0, events: 0, fileBytes: 0 };
   readonly #disk: MemoryDisk;
   readonly #clock: Clock;
-  readonly #gate: (step: GroupStep) => Promise<void>;
+  readonly #gate: Gate;
   #waiting: Job[] = [];
   #writing: readonly Taken[] = [];
   #running: Promise<void> | undefined;
   #state: 'open' | 'closed' | 'crashed' = 'open';
 
-  constructor(
-    disk: MemoryDisk,
-    clock: Clock,
-    gate: (step: GroupStep) => Promise<void> = () => Promise.resolve(),
-  ) {
+  constructor(disk: MemoryDisk, clock: Clock, gate: Gate = () => Promise.resolve()) {
     this.#disk = disk;
     this.#clock = clock;
     this.#gate = gate;
@@ -95,14 +93,15 @@ export class MemoryGroups {
   async #write(): Promise<void> {
     let isTaken = false;
     try {
-      await this.#gate('take');
+      await this.#gate('take', []);
       this.#take();
       isTaken = true;
-      await this.#gate('commit');
+      const appends = this.#writing.flatMap((job) => (job.kind === 'append' ? [job.append] : []));
+      await this.#gate('commit', appends);
       if (this.#isCrashed) return;
       const answers = this.#writing.map((job) => this.#apply(job));
       this.counts.commits += 1;
-      await this.#gate('answer');
+      await this.#gate('answer', appends);
       if (this.#isCrashed) return;
       for (const answer of answers) answer();
     } catch (error) {
