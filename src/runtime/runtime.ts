@@ -5,6 +5,7 @@
 //   F3. Shutting down: turns get `graceMs` to end, then their signal; those that waited, and those of `rerun: safe`
 //       agents, go on after the next start. Idempotent.
 import type { Timer } from '../kernel/clock.ts';
+import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Session } from '../session/session.ts';
 import type { Caller, TokenView } from '../wire/access.ts';
@@ -336,6 +337,10 @@ export class Runtime implements RuntimeCalls {
     timer.cancel();
     await Promise.all(running().map((session) => session.stopForShutdown()));
     await host.registry.shutdown(0);
+    // What waits is in the store; who waited for it here is told that it will not be heard of.
+    const over = new SojournError('runtime.draining', 'The runtime has shut down');
+    idle.end(over);
+    for (const session of router.sessions) session.drop(over);
     await host.store.close();
   }
 }
