@@ -23,6 +23,8 @@ export interface Thing {
   /** `leaving`: flushed or disposed of by now. `failed`: never came to be. */
   stage: 'making' | 'live' | 'leaving' | 'gone' | 'failed';
   wasGiven: boolean;
+  /** It was taken from whoever held it. */
+  wasForced: boolean;
   flushes: number;
   disposals: number;
   /** From when on the keeper may go on without it: it was given up, or its hook hung. */
@@ -307,7 +309,8 @@ export class World {
     check(beside.length === 0, `${name(thing)} was given beside ${beside.map(name).join()}`);
     check(thing.key === asked.key, `${name(thing)} was given to who asked for ${asked.key}`);
     check(thing.generation === use.generation || thing.intent === 'restore', 'a use names its generation');
-    check(thing.stage === 'live', `${name(thing)} was given, and is ${thing.stage}`);
+    // It may be retired in the moment between the giving and the hearing of it.
+    check(thing.stage === 'live' || thing.wasForced, `${name(thing)} was given, and is ${thing.stage}`);
     const isFresh = thing.begun > asked.marked;
     check(
       isFresh || !asked.alone,
@@ -343,6 +346,7 @@ export class World {
       begun: intent === 'restore' ? (previous?.begun ?? 0) : begun,
       stage: 'making',
       wasGiven: false,
+      wasForced: false,
       flushes: 0,
       disposals: 0,
       excusedMs: Infinity,
@@ -379,6 +383,7 @@ export class World {
     this.#guard(() => {
       check(++thing.flushes === 1 && thing.disposals === 0, `${name(thing)} is flushed again (${reason})`);
       const isForced = reason === 'deadline' || reason === 'shutdown';
+      thing.wasForced = isForced;
       check(isForced || thing.uses === 0, `${name(thing)} left (${reason}) while it was in use`);
       const mayStay = isForced || reason === 'remade';
       check(mayStay || thing.stays === 0, `${name(thing)} left (${reason}) while something stayed`);
