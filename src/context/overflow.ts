@@ -58,7 +58,6 @@ export class Overflow {
   }
 
   async restore(messages: readonly Message[]): Promise<readonly Message[]> {
-    if (!messages.some((message) => message.parts.some(isOffloaded))) return messages;
     return Promise.all(
       messages.map(async (message) => {
         const parts = await Promise.all(
@@ -152,10 +151,6 @@ export class Overflow {
 
 function isSaid(part: Part): part is TextPart | FilePart {
   return part.type === 'text' || part.type === 'file';
-}
-
-function isOffloaded(part: Part): boolean {
-  return isSaid(part) && part.ref !== undefined;
 }
 
 /** The beginning, cut between code points. */

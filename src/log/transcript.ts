@@ -40,6 +40,9 @@ export class Transcript {
   readonly #offered = new Map<string, { input: Input; turn: string }>();
   #lastSeq = 0;
   #chars = 0;
+  #hasRefs = false;
+  /** Follows the ended turns that were not dropped. */
+  #history: Message[] = [];
 
   get lastSeq(): number {
     return this.#lastSeq;
@@ -57,6 +60,7 @@ export class Transcript {
       this.#lastSeq = event.seq;
       if (!KINDS.has(event.kind) || event.turn === null) continue;
       this.#chars += event.body.length;
+      this.#hasRefs ||= event.body.includes('"ref":{');
       this.#apply(event, event.turn);
     }
   }
@@ -68,15 +72,14 @@ export class Transcript {
     );
   }
 
-  /** What an agent sees before turn `current`: ended turns that were not dropped. */
-  history(current: string | null): Message[] {
-    const history: Message[] = [];
-    for (const turn of this.#order) {
-      if (turn.dropped || turn.id === current || !turn.ended) continue;
-      history.push(...asked(turn));
-      for (const { role, parts, turn: id, at } of turn.said) history.push({ role, parts, turn: id, at });
-    }
-    return history;
+  /** What an agent sees: ended turns that were not dropped. The caller's own array, of shared messages. */
+  history(): Message[] {
+    return this.#history.slice();
+  }
+
+  /** Some message refers to a file: what was said has to be restored before an agent sees it. */
+  get hasRefs(): boolean {
+    return this.#hasRefs;
   }
 
   /** Inputs of a turn: what it was accepted with, and what was requeued to it. */
@@ -122,11 +125,9 @@ export class Transcript {
       case 'turn.started':
         return this.#start(this.#block(turn));
       case 'turn.dropped':
-        this.#block((body as EventBodies['turn.dropped']).turn).dropped = true;
-        return;
+        return this.#drop(this.#block((body as EventBodies['turn.dropped']).turn));
       case 'turn.ended':
-        this.#block(turn).ended = true;
-        return;
+        return this.#end(this.#block(turn));
       default: {
         const { role, parts, partial } = body as EventBodies['message'];
         this.#block(turn).said.push({
@@ -138,6 +139,20 @@ export class Transcript {
         });
       }
     }
+  }
+
+  /** X4. */
+  #drop(turn: TurnBlock): void {
+    turn.dropped = true;
+    if (turn.ended) this.#history = this.#history.filter((message) => message.turn !== turn.id);
+  }
+
+  /** Turns end in the order they started: one runs at a time. One that never started said nothing. */
+  #end(turn: TurnBlock): void {
+    turn.ended = true;
+    if (!turn.started || turn.dropped) return;
+    this.#history.push(...asked(turn));
+    for (const { role, parts, turn: id, at } of turn.said) this.#history.push({ role, parts, turn: id, at });
   }
 
   #block(id: string): TurnBlock {

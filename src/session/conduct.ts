@@ -186,7 +186,8 @@ export class Conduct {
       return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, completed };
     const inputs: Input[] = [];
     for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
-    const history = await overflow.restore(core.transcript?.history(turn.id) ?? []);
+    const said = core.transcript?.history() ?? [];
+    const history = core.transcript?.hasRefs === true ? await overflow.restore(said) : said;
     const view = agentTurn({
       session: core,
       host,
