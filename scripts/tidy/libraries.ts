@@ -19,7 +19,6 @@ const TABLE: Readonly<Record<string, Row>> = {
   commander: { folders: ['src/cli'] },
   'eventsource-parser': { folders: ['src/client'] },
   hono: { folders: ['src/face/http'] },
-  kysely: { folders: ['src/store/sqlite'] },
   zod: { folders: ['src/wire'] },
   'zod-openapi': { folders: ['src/face/http'] },
   'node:sqlite': { folders: ['src/store/sqlite'] },

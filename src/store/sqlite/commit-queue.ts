@@ -5,21 +5,30 @@
 //       all that happens in it shares the commit.
 //   Q2. `take` runs exactly once, when its group leaves, in the order of the calls. What it throws fails its job alone.
 //   Q3. After a failure of the disk nothing is acknowledged any more: everything rejects with `store.failed`.
-//   Q4. The thread keeps the process alive only while it writes.
+//   Q4. Nothing that waits is turned away for want of room: a refusal in the middle of a session's appends would leave
+//       a hole in its log. Who appends bounds what it has in flight.
+//   Q5. The thread keeps the process alive only while it writes.
 import { Worker } from 'node:worker_threads';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type { Append, Appended } from '../store.ts';
 import type { CallArgs, CallName, CallResult } from './call.ts';
-import { jobOf, unitsOf, type Answer, type Job, type Order, type Report, type WriterStart } from './job.ts';
+import {
+  jobOf,
+  unitsOf,
+  type Answer,
+  type Job,
+  type Notes,
+  type Order,
+  type Report,
+  type WriterStart,
+} from './job.ts';
 
 export interface QueueBounds {
   /** Jobs of one group. */
   groupJobsMax: number;
   /** UTF-16 units of one group, beyond its first job. */
   groupUnitsMax: number;
-  /** Jobs that wait; past it `capacity`. */
-  waitingMax: number;
 }
 
 interface Waiting {
@@ -40,7 +49,7 @@ export class CommitQueue {
   readonly #worker: Worker;
   readonly #clock: Clock;
   readonly #bounds: QueueBounds;
-  readonly #onBallastUsed: () => void;
+  readonly #tell: (notes: Notes) => void;
   #state: State = { kind: 'idle' };
   #waiting: Waiting[] = [];
   #closing: PromiseWithResolvers<void> | undefined;
@@ -51,12 +60,12 @@ export class CommitQueue {
   readonly #times: Millis[] = [];
   #commits = 0;
 
-  private constructor(start: WriterStart, clock: Clock, bounds: QueueBounds, onBallastUsed: () => void) {
+  private constructor(start: WriterStart, clock: Clock, bounds: QueueBounds, tell: (notes: Notes) => void) {
     const file = import.meta.url.endsWith('.ts') ? './writer.ts' : './writer.js';
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData: start, execArgv: [] });
     this.#clock = clock;
     this.#bounds = bounds;
-    this.#onBallastUsed = onBallastUsed;
+    this.#tell = tell;
     this.#worker.on('message', (report: Report) => this.#hear(report));
     this.#worker.on('error', (error) => this.#fail(`The writer ended: ${String(error)}`));
     this.#worker.on('exit', () => this.#exited());
@@ -67,9 +76,9 @@ export class CommitQueue {
     start: WriterStart,
     clock: Clock,
     bounds: QueueBounds,
-    onBallastUsed: () => void,
+    tell: (notes: Notes) => void,
   ): Promise<CommitQueue> {
-    const queue = new CommitQueue(start, clock, bounds, onBallastUsed);
+    const queue = new CommitQueue(start, clock, bounds, tell);
     await queue.#opened.promise;
     queue.#worker.unref();
     return queue;
@@ -102,6 +111,7 @@ export class CommitQueue {
       this.#closing = Promise.withResolvers();
       this.#worker.ref();
       if (this.#state.kind === 'idle') this.#leave();
+      if (this.#state.kind === 'failed') this.#closing.resolve();
     }
     await this.#closing.promise;
     await this.#worker.terminate();
@@ -123,9 +133,7 @@ export class CommitQueue {
 
   #refusal(): SojournError | undefined {
     if (this.#state.kind === 'failed') return this.#state.error;
-    if (this.#closing !== undefined) return new SojournError('runtime.draining', 'The store is closed');
-    if (this.#waiting.length < this.#bounds.waitingMax) return undefined;
-    return new SojournError('capacity', `${this.#waiting.length} writes are waiting`);
+    return this.#closing && new SojournError('runtime.draining', 'The store is closed');
   }
 
   #leaveSoon(): void {
@@ -171,20 +179,20 @@ export class CommitQueue {
   }
 
   #hear(report: Report): void {
-    if (report.kind === 'written') this.#written(report.answers, report.ballastUsed);
+    if (report.kind === 'written') this.#written(report.answers, report.notes);
     else if (report.kind === 'failed') this.#fail(report.detail);
     else if (report.kind === 'ready') this.#opened.resolve();
     else if (report.kind === 'refused') this.#opened.reject(new SojournError(report.code, report.detail));
     else this.#exited();
   }
 
-  #written(answers: readonly Answer[], ballastUsed: boolean): void {
+  #written(answers: readonly Answer[], notes: Notes): void {
     const state = this.#state;
     if (state.kind !== 'writing') return;
     this.#times[this.#commits % TIMES_MAX] = this.#clock.monotonic() - state.since;
     this.#commits += 1;
     this.#state = { kind: 'idle' };
-    if (ballastUsed) this.#onBallastUsed();
+    if (notes.ballastUsed || notes.listsDamaged) this.#tell(notes);
     for (const [index, waiting] of state.group.entries()) {
       waiting.settle(answers[index] ?? new SojournError('internal', 'The writer gave no answer'));
     }

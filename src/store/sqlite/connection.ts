@@ -11,6 +11,9 @@ export type Row = Record<string, Value>;
 /** The first version in which a WAL reset under load cannot lose frames. */
 const VERSION_MIN = [3, 51, 3] as const;
 
+/** Of one connection: filters of lists can be combined in many ways. */
+const STATEMENTS_MAX = 500;
+
 export type Use = 'read' | 'write-power-loss' | 'write-process-crash';
 
 export class Connection {
@@ -27,10 +30,12 @@ export class Connection {
     this.db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 0');
   }
 
-  /** The statement for this text, prepared once. */
+  /** The statement for this text, prepared once and kept while there are not too many. */
   sql(text: string): StatementSync {
     let statement = this.#statements.get(text);
     if (statement === undefined) {
+      const [first] = this.#statements.keys();
+      if (first !== undefined && this.#statements.size >= STATEMENTS_MAX) this.#statements.delete(first);
       statement = this.db.prepare(text);
       this.#statements.set(text, statement);
     }

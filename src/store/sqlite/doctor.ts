@@ -160,30 +160,39 @@ function* atMost(findings: Iterable<Finding>): Iterable<Finding> {
 
 type Walked = ChunkRow & { session: SessionNum };
 
-/** D2, the logs. */
+/** D2, the logs. One finding a session. */
 function* logFindings(connection: Connection): Iterable<Finding> {
-  const heads = connection.rows<{ session: SessionNum; seq: Seq }>(
-    'SELECT session, seq FROM heads ORDER BY session',
-  );
-  const headOf = new Map(heads.map(({ session, seq }) => [session, seq]));
   const chunks = connection
     .sql('SELECT session, seq, count, at, turn, meta, bodies, crc FROM chunks ORDER BY session, seq')
     .iterate() as Iterable<unknown> as Iterable<Walked>;
-  const endOf = new Map<SessionNum, Seq>();
-  const reported = new Set<SessionNum>();
+  let log: Log | undefined;
   for (const chunk of chunks) {
-    const { session, seq, count } = chunk;
-    const next = (endOf.get(session) ?? 0) + 1;
-    endOf.set(session, seq + count - 1);
-    if (reported.has(session) || (seq === next && isWhole(session, chunk))) continue;
-    reported.add(session);
-    yield damagedLog(connection, session, `is damaged at event ${seq === next ? seq : next}`);
-  }
-  for (const [session, seq] of headOf) {
-    const end = endOf.get(session) ?? 0;
-    if (end !== seq && !reported.has(session)) {
-      yield damagedLog(connection, session, `ends at event ${end} instead of ${seq}`);
+    if (log?.session !== chunk.session) {
+      if (log !== undefined) yield* endFindings(connection, log);
+      log = { session: chunk.session, next: 1, broken: undefined };
     }
+    if (chunk.seq !== log.next || !isWhole(chunk.session, chunk))
+      log.broken ??= Math.min(chunk.seq, log.next);
+    log.next = chunk.seq + chunk.count;
+  }
+  if (log !== undefined) yield* endFindings(connection, log);
+  const emptied = connection.rows<{ session: SessionNum }>(
+    'SELECT session FROM heads h WHERE seq > 0 AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.session = h.session)',
+  );
+  for (const { session } of emptied) yield damagedLog(connection, session, 'is missing');
+}
+
+interface Log {
+  session: SessionNum;
+  next: Seq;
+  broken: Seq | undefined;
+}
+
+function* endFindings(connection: Connection, { session, next, broken }: Log): Iterable<Finding> {
+  const head = connection.number('SELECT seq FROM heads WHERE session = ?', session);
+  if (broken !== undefined) yield damagedLog(connection, session, `is damaged at event ${broken}`);
+  else if (next - 1 !== head) {
+    yield damagedLog(connection, session, `ends at event ${next - 1} instead of ${head}`);
   }
 }
 

@@ -25,13 +25,20 @@ export function readPage(
   bounds: PageBounds,
 ): readonly StoredEvent[] {
   try {
-    const head = connection.row<{ seq: Seq }>('SELECT seq FROM heads WHERE session = ?', session);
-    if (head === undefined) throw new SojournError('session.not_found', `There is no session ${session}`);
-    return after >= head.seq ? [] : pageOf(connection, session, after, head.seq, bounds);
+    const headSeq = headOf(connection, session);
+    return after >= headSeq ? [] : pageOf(connection, session, Math.max(after, 0), headSeq, bounds);
   } catch (error) {
+    // What was erased between the two reads is not damaged.
+    if (SojournError.is(error, 'session.damaged')) headOf(connection, session);
     if (faultOf(error) !== 'damage' && !(error instanceof SyntaxError)) throw error;
     throw broken(session, after + 1, error);
   }
+}
+
+function headOf(connection: Connection, session: SessionNum): Seq {
+  const head = connection.row<{ seq: Seq }>('SELECT seq FROM heads WHERE session = ?', session);
+  if (head === undefined) throw new SojournError('session.not_found', `There is no session ${session}`);
+  return head.seq;
 }
 
 function pageOf(

@@ -3,16 +3,17 @@
 //   G1. A job that is refused, or that turns out to be broken, fails alone: a broken one is left out and the group is
 //       run again from the start. Nothing of the first run remains, neither on disk nor in memory.
 //   G2. A commit that fails fails every job of the group and poisons every session in it.
-//   G3. When the disk is full the ballast is given up once, so that what is in flight can end; after that `store.full`.
+//   G3. When the disk is full the ballast is given up, so that what is in flight can end; after that `store.full`.
 //   G4. An error of the disk, at a commit or a checkpoint, is the end: a page that failed to be written may look clean
 //       afterwards, so nothing may ever be acknowledged again (`DiskFailed`).
-//   G5. Checkpoints are made by hand, because an automatic one hides its errors.
+//   G5. Where the list indexes are damaged, sessions simply stay unsettled: appends go on.
+//   G6. Checkpoints are made by hand, because an automatic one hides its errors.
 import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
 import { applyAppend, type Desk } from './append.ts';
 import { CALLS } from './call.ts';
 import { faultOf, type Connection } from './connection.ts';
-import type { Answer, CallJob, Job, Refusal } from './job.ts';
+import type { Answer, CallJob, Job, Notes, Refusal } from './job.ts';
 import { Poison } from './poison.ts';
 import { Unsettled } from './unsettled.ts';
 
@@ -30,13 +31,16 @@ export class Group {
   readonly #connection: Connection;
   readonly #poison = new Poison();
   readonly #unsettled: Unsettled;
+  readonly #notes: Notes;
   /** Answers whether there was any ballast to give up. */
   readonly #giveUpBallast: () => boolean;
+  #settles = true;
   #checkpointFrames = CHECKPOINT_FRAMES;
 
-  constructor(connection: Connection, giveUpBallast: () => boolean) {
+  constructor(connection: Connection, notes: Notes, giveUpBallast: () => boolean) {
     this.#connection = connection;
     this.#unsettled = new Unsettled(connection);
+    this.#notes = notes;
     this.#giveUpBallast = giveUpBallast;
   }
 
@@ -48,16 +52,30 @@ export class Group {
       if ('answers' in outcome) return outcome.answers;
       if ('broken' in outcome) {
         broken.set(outcome.broken.index, outcome.broken.refusal);
-      } else {
-        const fault = faultOf(outcome.failed);
-        if (fault === 'full' && this.#giveUpBallast()) continue;
-        if (fault === 'full') return this.#refuseAll(jobs, 'store.full', 'The disk is full');
-        if (fault === 'busy') {
-          return this.#refuseAll(jobs, 'store.failed', 'Another program keeps the database locked');
-        }
-        throw new DiskFailed('The database could not be written', { cause: outcome.failed });
+        continue;
       }
+      const answers = this.#afterFailure(jobs, outcome.failed);
+      if (answers !== undefined) return answers;
     }
+  }
+
+  /** What a failed group is answered; undefined where it is worth another run. Throws `DiskFailed`. */
+  #afterFailure(jobs: readonly Job[], error: unknown): readonly Answer[] | undefined {
+    const fault = faultOf(error);
+    if (fault === 'busy') {
+      return this.#refuseAll(jobs, 'store.failed', 'Another program keeps the database locked');
+    }
+    if (fault === 'full') {
+      if (!this.#giveUpBallast()) return this.#refuseAll(jobs, 'store.full', 'The disk is full');
+      this.#notes.ballastUsed = true;
+      return undefined;
+    }
+    if (fault === 'damage' && this.#settles) {
+      this.#settles = false;
+      this.#notes.listsDamaged = true;
+      return undefined;
+    }
+    throw new DiskFailed('The database could not be written', { cause: error });
   }
 
   /** One run of the group (G1). */
@@ -83,7 +101,7 @@ export class Group {
           done.push(refusal ?? apply(desk, job));
         }
         at = undefined;
-        this.#unsettled.settleSome();
+        if (this.#settles) this.#unsettled.settleSome();
         return done;
       });
       this.#poison.committed();
@@ -109,7 +127,7 @@ export class Group {
     return jobs.map(() => ({ kind: 'refused', code, detail }));
   }
 
-  /** Brings the log back into the database when it has grown (G5). Throws `DiskFailed`. */
+  /** Brings the log back into the database when it has grown (G6). Throws `DiskFailed`. */
   checkpoint(): void {
     const frames = this.#checkpointRow('NOOP').log;
     if (frames < this.#checkpointFrames) return;

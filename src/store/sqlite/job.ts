@@ -35,11 +35,17 @@ export type Answer = Appended | { kind: 'called'; result: unknown } | Refusal;
 /** To the writer. */
 export type Order = { kind: 'group'; now: Millis; jobs: readonly Job[] } | { kind: 'close' };
 
+/** What happened on the way that somebody should hear of. */
+export interface Notes {
+  ballastUsed: boolean;
+  listsDamaged: boolean;
+}
+
 /** From the writer. `ready` comes first, once. After `failed` nothing else comes. */
 export type Report =
   | { kind: 'ready' }
   | { kind: 'refused'; code: ErrorCode; detail: string }
-  | { kind: 'written'; answers: readonly Answer[]; ballastUsed: boolean }
+  | { kind: 'written'; answers: readonly Answer[]; notes: Notes }
   | { kind: 'failed'; detail: string }
   | { kind: 'closed' };
 

@@ -39,7 +39,6 @@ const MiB = 1_024 * 1_024;
 const DEFAULTS: Readonly<SqliteLimits> = Object.freeze({
   groupJobsMax: 1_024,
   groupUnitsMax: 4 * MiB,
-  waitingMax: 65_536,
   freeBytesMin: FREE_BYTES_MIN,
   ballastBytes: 16 * MiB,
   artifactBytesMax: DEFAULT_LIMITS.artifactBytesMax,
@@ -73,9 +72,12 @@ export async function sqliteStore(options: SqliteOptions): Promise<Store> {
     checkDatabase(folder, clock.now());
     const space = new Space(folder, limits, clock, logger);
     const start = { folder, durability, now: clock.now() };
-    const queue = await CommitQueue.start(start, clock, limits, () => space.ballastUsed());
     const files = new ArtifactFiles(folder, limits.artifactBytesMax);
     await files.sweep();
+    const queue = await CommitQueue.start(start, clock, limits, ({ ballastUsed, listsDamaged }) => {
+      if (ballastUsed) space.ballastUsed();
+      if (listsDamaged) logger.error('store.lists_damaged', { folder, fix: 'Run `sojourn doctor`.' });
+    });
     return new SqliteStore({ folder, clock, logger, space, queue, files, lock });
   } catch (error) {
     lock.release();

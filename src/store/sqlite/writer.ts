@@ -3,9 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { rmSync } from 'node:fs';
 import { assert, SojournError } from '../../kernel/errors.ts';
 import { Connection } from './connection.ts';
-import { ballastFile, databaseFile } from './folder.ts';
+import { ballastFile, databaseFile, hasBallast } from './folder.ts';
 import { DiskFailed, Group } from './group.ts';
-import type { Order, Report, WriterStart } from './job.ts';
+import type { Notes, Order, Report, WriterStart } from './job.ts';
 import { migrate } from './schema.ts';
 
 assert(parentPort, 'the writer runs in a thread of its own');
@@ -17,14 +17,13 @@ const report = (message: Report): void => port.postMessage(message);
 function start(): void {
   let connection: Connection;
   let group: Group;
-  let ballastUsed = false;
+  const notes: Notes = { ballastUsed: false, listsDamaged: false };
   try {
     connection = new Connection(databaseFile(folder), `write-${durability}`);
     migrate(connection, databaseFile(folder), now);
-    group = new Group(connection, () => {
-      if (ballastUsed) return false;
-      ballastUsed = true;
-      rmSync(ballastFile(folder), { force: true });
+    group = new Group(connection, notes, () => {
+      if (!hasBallast(folder)) return false;
+      rmSync(ballastFile(folder));
       return true;
     });
   } catch (error) {
@@ -40,9 +39,9 @@ function start(): void {
       return;
     }
     try {
-      ballastUsed = false;
+      Object.assign(notes, { ballastUsed: false, listsDamaged: false });
       const answers = group.write(order.jobs, order.now);
-      report({ kind: 'written', answers, ballastUsed });
+      report({ kind: 'written', answers, notes });
       group.checkpoint();
     } catch (error) {
       const cause = error instanceof DiskFailed ? String(error.cause) : String(error);
