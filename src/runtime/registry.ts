@@ -66,7 +66,8 @@ async function wake(
   previous: LiveSession | undefined,
 ): Promise<LiveSession> {
   const { core } = session;
-  const { agent } = core;
+  // An exclusive one whose replacement failed comes back as it was.
+  const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
   const transcript = await conversation(session, agent.capabilities.ownsHistory, previous);
   const snapshot =
     previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.snapshot();
