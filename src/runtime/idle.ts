@@ -21,7 +21,7 @@ export class IdleWaiters {
   /** All that wait are rejected with it, and who comes later. */
   end(over: Error): void {
     this.#over = over;
-    for (const session of [...this.#waiters.keys()]) this.changed(session);
+    for (const session of this.#waiters.keys()) this.changed(session);
   }
 
   changed(session: string): void {
