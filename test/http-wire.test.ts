@@ -242,6 +242,17 @@ describe('a connection', () => {
     expect(answer).toBe('');
   });
 
+  test('is served, however many others never finish their headers', async () => {
+    const { wire, call } = await serve();
+    const slow = await Promise.all(Array.from({ length: 300 }, wire));
+
+    for (const connection of slow) connection.write('GET /v1/agents HTTP/1.1\r\nX-Slow: ');
+    const answer = await call('GET', '/v1/agents');
+
+    expect(answer.status).toBe(200);
+    expect(slow.some(({ ended, text }) => ended || text !== '')).toBe(false);
+  });
+
   test('that is idle is closed after a minute (shown with 0.3 s)', async () => {
     const { wire, port } = await serve({ limits: { idleMsMax: 300 } });
     const connection = await wire();

@@ -34,7 +34,8 @@ article h3 i { font-style: normal; color: var(--accent); } article p { margin: .
 .label { margin: 1rem 0 .2rem !important; font-size: 11px; font-weight: 600; text-transform: uppercase; letter-spacing: .07em; color: var(--soft); }
 .wide { overflow-x: auto; } table { width: 100%; border-collapse: collapse; font-size: 13.5px; }
 th, td { padding: .4rem .8rem .4rem 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); font-weight: 400; }
-tr:first-child > * { border-top: 0; } th { width: 11rem; white-space: nowrap; } .type { width: 16rem; color: var(--soft); } small { color: var(--soft); }
-@media (max-width: 800px) { body { display: block; } nav { position: static; height: auto; border: 0; border-bottom: 1px solid var(--line); } }
+tr:first-child > * { border-top: 0; } th { width: 11rem; white-space: nowrap; } .type { width: 14rem; color: var(--soft); } small { color: var(--soft); }
+@media (max-width: 800px) { body { display: block; } nav { position: static; height: auto; max-height: 40vh; border: 0;
+  border-bottom: 1px solid var(--line); } main { padding-top: 1.5rem; } th, .type { width: auto; } th { white-space: normal; } }
 @media print { nav { display: none; } body { display: block; } article { break-inside: avoid; } }
 `;

@@ -97,7 +97,7 @@ export const turnRoutes: readonly Route[] = [
     id: 'sendTurn',
     summary: 'Hand a message to a session, making it when there is none',
     description:
-      'Answers once the input is durable. With `Accept: text/event-stream` the receipt comes as first event (`event: receipt`), then the turn’s events to its outcome. With `Prefer: wait=N` the finished turn, or 202 when N seconds were not enough.',
+      'Answers once the input is durable. With `Accept: text/event-stream` the receipt comes as first event (`event: receipt`), then the turn’s events to its outcome. With `Prefer: wait=N` the finished turn, or 202 when N seconds were not enough; both need scope `read`, too.',
     body: turnCall,
     parameters: [
       {
