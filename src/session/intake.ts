@@ -149,8 +149,10 @@ export class Intake {
       placement.kind === 'queue' ? [{ ...queuedPatch(turn, core.host.clock.now()), acceptedEvent: 0 }] : [];
     if (stops !== undefined) {
       const dropped = message.policy === 'rollback';
+      stops.dropped ||= dropped;
       // Its outcome is decided with this message: a crash before it has unwound finds it here.
-      turns.push({ id: stops.id, outcome: 'cancelled', ...(dropped ? { dropped } : {}) });
+      const outcome = stops.stop?.outcome ?? 'cancelled';
+      turns.push({ id: stops.id, outcome, ...(dropped ? { dropped } : {}) });
       if (dropped) drafts.push({ kind: 'turn.dropped', turn: stops.id, body: { turn: stops.id } });
       this.#conduct.stop(stops, {
         outcome: 'cancelled',

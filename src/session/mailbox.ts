@@ -72,11 +72,7 @@ export class Mailbox {
       const turn = message.turn();
       turn.rank = Math.min(0, this.#waiting[0]?.rank ?? 0) - 1;
       this.#waiting.unshift(turn);
-      const stops =
-        current === undefined || current.state.kind === 'ending' || current.stop !== undefined
-          ? {}
-          : { stops: current };
-      return { kind: 'queue', turn, position: 1, ...stops };
+      return { kind: 'queue', turn, position: 1, ...ended(message.policy, current) };
     }
     const turn = message.turn();
     this.#waiting.push(turn);
@@ -119,4 +115,11 @@ export class Mailbox {
       });
     }
   }
+}
+
+/** What is being stopped already is not stopped again; one that is only interrupted can still be taken back. */
+function ended(policy: 'interrupt' | 'rollback', current: Turn | undefined): { stops?: Turn } {
+  if (current === undefined || current.state.kind === 'ending') return {};
+  const settled = policy === 'rollback' ? current.dropped : current.stop !== undefined;
+  return settled ? {} : { stops: current };
 }

@@ -78,6 +78,8 @@ export class Turn {
   usage: Usage = noUsage();
   costUsd = 0;
   toolCalls = 0;
+  /** It was rolled back: the log says so, or is about to. */
+  dropped = false;
   #state: TurnState;
   #stop: Stop | undefined;
   #lost = false;
