@@ -106,11 +106,14 @@ export class Session {
     await this.core.questions.answer(request, call, by);
   }
 
-  /** Throws `session.busy` while anything runs or waits. False: it was not live. */
+  /** Throws `session.busy` while it is in use; a turn that only waits for a person is not. False: it was not live. */
   async evict(reason: EvictReason): Promise<boolean> {
-    const first = this.turns()[0];
-    if (first !== undefined) throw new SojournError('session.busy', `Turn ${first.id} has not ended`);
-    return this.core.host.registry.evict(this.id, reason);
+    const { registry } = this.core.host;
+    const busy = this.turns().find(({ state }) => state.kind !== 'parked');
+    if (busy !== undefined) throw new SojournError('session.busy', `Turn ${busy.id} has not ended`);
+    if (await registry.evict(this.id, reason)) return true;
+    if (registry.peek(this.id) === null) return false;
+    throw new SojournError('session.busy', `A child of session ${this.core.row.key} has not ended`);
   }
 
   /** I10. */
