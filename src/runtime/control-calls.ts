@@ -99,8 +99,7 @@ export class ControlCalls {
     requireScope(caller, 'admin');
     if (name === caller.project)
       throw new SojournError('project.in_use', `Project ${name} is the one this call acts in`);
-    if (!(await this.#host.store.removeProject(name)))
-      throw new SojournError('project.not_found', `There is no project ${name.slice(0, 64)}`);
+    if (!(await this.#host.store.removeProject(name))) throw noProject(name);
     this.#host.tokens.removedWith(name);
   }
 
@@ -111,11 +110,22 @@ export class ControlCalls {
 
   async addToken(call: TokenCall, caller: Caller): Promise<TokenView & { secret: string }> {
     requireScope(caller, 'admin');
-    return this.#host.tokens.add(caller.project, call);
+    const project = call.project ?? caller.project;
+    if (project !== caller.project) await this.#assertProject(project);
+    return this.#host.tokens.add(project, call);
   }
 
   async removeToken(id: string, caller: Caller): Promise<void> {
     requireScope(caller, 'admin');
     await this.#host.tokens.remove(caller.project, id);
   }
+
+  async #assertProject(name: string): Promise<void> {
+    const projects = await this.#host.store.projects();
+    if (!projects.some((project) => project.name === name)) throw noProject(name);
+  }
+}
+
+function noProject(name: string): SojournError {
+  return new SojournError('project.not_found', `There is no project ${name.slice(0, 64)}`);
 }

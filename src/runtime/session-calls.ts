@@ -103,9 +103,9 @@ export class SessionCalls {
     return withSession(this.#host, caller, 'send', key, async (session) => {
       const patch: SessionPatch = {};
       if (call.title !== undefined) patch.title = call.title;
-      if (call.labels !== undefined) patch.labels = [...new Set(call.labels)];
-      if (call.metadata !== undefined) patch.metadata = JSON.stringify(call.metadata);
-      if (call.budget !== undefined) patch.budget = JSON.stringify(call.budget);
+      if (call.labels !== undefined) patch.labels = [...new Set(call.labels ?? [])];
+      if (call.metadata !== undefined) patch.metadata = JSON.stringify(call.metadata ?? {});
+      if (call.budget !== undefined) patch.budget = JSON.stringify(call.budget ?? {});
       await session.update(patch);
       return viewOf(this.#host, session.core.row);
     });

@@ -18,9 +18,9 @@ export interface OpenCall {
 /** `PATCH /v1/sessions/{key}`. `null` empties a field. */
 export interface UpdateCall {
   title?: string | null;
-  labels?: readonly string[];
-  metadata?: JsonObject;
-  budget?: Budget;
+  labels?: readonly string[] | null;
+  metadata?: JsonObject | null;
+  budget?: Budget | null;
 }
 
 /** `POST /v1/sessions/{key}/turns`. */
@@ -93,6 +93,8 @@ export interface TailCall {
 export interface TokenCall {
   name: string;
   scopes: readonly Scope[];
+  /** Default: the one the caller acts in. */
+  project?: string;
   owner?: string;
   expiresAt?: string;
 }

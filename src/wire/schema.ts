@@ -95,9 +95,9 @@ export const openCall: z.ZodType<OpenCall> = z
 export const updateCall: z.ZodType<UpdateCall> = z
   .strictObject({
     title: text(1_000).nullable().optional(),
-    labels: labels.optional(),
-    metadata: metadata.optional(),
-    budget: budget.optional(),
+    labels: labels.nullable().optional(),
+    metadata: metadata.nullable().optional(),
+    budget: budget.nullable().optional(),
   })
   .meta({ id: 'UpdateCall', description: '`null` empties a field.' });
 
@@ -151,6 +151,7 @@ export const tokenCall: z.ZodType<TokenCall> = z
   .strictObject({
     name: text(200).min(1),
     scopes: z.array(z.enum(SCOPES)).min(1),
+    project: text(200).min(1).optional().meta({ description: 'Default: the one the caller acts in.' }),
     owner: text(512).min(1).optional(),
     expiresAt: z.iso
       .datetime({ offset: true, error: 'must be an RFC 3339 time' })
@@ -160,8 +161,8 @@ export const tokenCall: z.ZodType<TokenCall> = z
   .meta({ id: 'TokenCall' });
 
 export const projectCall: z.ZodType<{ name: string }> = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, {
-    error: 'must be 1 to 100 letters, digits, dots, dashes or underscores, the first a letter or digit',
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+    error: 'must be 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit',
   }),
 });
 
