@@ -5,7 +5,6 @@
 //       is durable, so its history is complete.
 //   I7. Whoever waits for an outcome is told after the place is free: a new message is not refused as busy.
 //   I8. Nothing here rejects: a broken log is `lost` once, and the store knows the rest.
-import { SojournError } from '../kernel/errors.ts';
 import type { Place, Use } from '../keeper/keeper.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { SessionPatch, TurnPatch } from '../store/store.ts';
@@ -161,8 +160,8 @@ export class Conduct {
         return host.registry.tryUse(row.id) ?? (await host.registry.use(row.id, context, options));
       }
     } catch (error) {
-      if (SojournError.is(error, 'runtime.draining')) throw error; // It runs after the restart.
       if (turn.stop === undefined) {
+        if (host.draining) throw error; // It runs after the restart.
         await this.endIdle(turn, 'failed', turnError(error));
         return undefined;
       }
