@@ -8,9 +8,13 @@ export interface Problem {
   detail: string;
   code: ErrorCode;
   next: 'stop' | 'retry';
+  /** With every `retry`. */
   retryAfterMs?: number;
   requestId: string;
 }
+
+/** Where nothing better is known. */
+const RETRY_AFTER_MS = 1_000;
 
 export function problemOf(error: SojournError, requestId: string): Problem {
   const row = ERRORS[error.code];
@@ -21,7 +25,7 @@ export function problemOf(error: SojournError, requestId: string): Problem {
     detail: error.detail,
     code: error.code,
     next: row.next,
-    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    ...(row.next === 'retry' ? { retryAfterMs: error.retryAfterMs ?? RETRY_AFTER_MS } : {}),
     requestId,
   };
 }

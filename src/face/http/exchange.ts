@@ -216,9 +216,8 @@ export class Exchange {
     }
     const problem = problemOf(known, this.requestId);
     const headers = [...this.#hints];
-    if (problem.next === 'retry') {
-      headers.push(['Retry-After', String(Math.ceil((problem.retryAfterMs ?? 1_000) / 1_000))]);
-    }
+    const { retryAfterMs } = problem;
+    if (retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.ceil(retryAfterMs / 1_000))]);
     if (problem.status === 401) headers.push(['WWW-Authenticate', 'Bearer realm="sojourn"']);
     this.text(problem.status, 'application/problem+json', JSON.stringify(problem), headers);
   }
