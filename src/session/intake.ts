@@ -133,8 +133,8 @@ export class Intake {
   }
 
   #run(turn: Turn, use: Use<LiveSession> | null, place: Place | undefined): void {
-    if (use === null) void this.#conduct.begin(turn, place);
-    else void this.#conduct.drive(turn, use); // Neither rejects.
+    if (use === null) this.#conduct.begin(turn, place);
+    else this.#conduct.drive(turn, use);
   }
 
   /** Something runs or waits already. */
@@ -239,7 +239,8 @@ function replay(row: OnceRow, once: { key: string; hash: string }): Receipt {
 }
 
 function conflict(key: string): SojournError {
-  return new SojournError('idempotency.conflict', `Idempotency-Key ${key} was used with another body`);
+  const given = key.slice(key.indexOf(':') + 1); // Without the kind of call before it.
+  return new SojournError('idempotency.conflict', `Idempotency-Key ${given} was used with another body`);
 }
 
 /** The beginning of what was said first. */
