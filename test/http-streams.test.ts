@@ -57,21 +57,21 @@ describe('a turn as a stream', () => {
     expect([answer.status, answer.json['code']]).toEqual([400, 'input.invalid']);
   });
 
-  test('of a token that may send and not read is refused before anything is sent', async () => {
-    const { call, newToken, sessions } = await serve();
+  test('of a token that may only send shows its own turn to the end, and nothing else', async () => {
+    const { call, newToken } = await serve();
     const { secret: token } = await newToken({ scopes: ['send'] });
 
     const stream = await call('POST', TURNS, { body: { input: 'hi' }, headers: SSE, token });
     const waiting = await call('POST', TURNS, {
       body: { input: 'hi' },
-      headers: { Prefer: 'wait=1' },
+      headers: { Prefer: 'wait=5' },
       token,
     });
-    const before = await sessions();
-    const plain = await call('POST', TURNS, { body: { input: 'hi' }, token });
+    const log = await call('GET', TURNS.replace(/turns$/, 'events'), { token });
 
-    expect([stream.json['code'], waiting.json['code'], before]).toEqual(['auth.scope', 'auth.scope', 0]);
-    expect(plain.status).toBe(202);
+    expect(stream.text).toContain('event: turn.ended');
+    expect([waiting.status, waiting.json['outcome']]).toEqual([200, 'completed']);
+    expect([log.status, log.json['code']]).toEqual([403, 'auth.scope']);
   });
 
   test('shows the receipt and the words at once, while the turn goes on', async () => {

@@ -16,9 +16,11 @@ export const hostCaller = (project = 'default'): Caller => ({
   scopes: new Set(SCOPES),
 });
 
-/** Throws `auth.scope`. */
-export function requireScope(caller: Caller, scope: Scope): void {
-  if (!caller.scopes.has(scope)) throw new SojournError('auth.scope', `This needs scope ${scope}`);
+/** One of them is enough. Throws `auth.scope`. */
+export function requireScope(caller: Caller, ...scopes: readonly Scope[]): void {
+  if (!scopes.some((scope) => caller.scopes.has(scope))) {
+    throw new SojournError('auth.scope', `This needs scope ${scopes.join(' or ')}`);
+  }
 }
 
 /** A1. */

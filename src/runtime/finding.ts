@@ -12,11 +12,11 @@ import { type Liveness, sessionView } from './views.ts';
 export async function withSession<Result>(
   host: RuntimeHost,
   caller: Caller,
-  scope: Scope,
+  scope: Scope | readonly Scope[],
   key: string,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
-  requireScope(caller, scope);
+  requireScope(caller, ...(typeof scope === 'string' ? [scope] : scope));
   const session = await host.router.find(caller.project, checkKey(key));
   if (session === null || !mayTouch(caller, session.core.row)) throw notFound(key);
   return session.using(async () => {
@@ -27,8 +27,13 @@ export async function withSession<Result>(
 }
 
 /** Only reads: the session need not be brought into memory. */
-export async function rowOf(host: RuntimeHost, caller: Caller, key: string): Promise<SessionRow> {
-  requireScope(caller, 'read');
+export async function rowOf(
+  host: RuntimeHost,
+  caller: Caller,
+  key: string,
+  ...scopes: readonly Scope[]
+): Promise<SessionRow> {
+  requireScope(caller, 'read', ...scopes);
   const session = host.router.known(caller.project, checkKey(key));
   const known = session?.core.log.num === undefined ? undefined : session.core.row;
   const row = known ?? (await host.store.byKey(caller.project, key));

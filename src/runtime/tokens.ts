@@ -23,6 +23,8 @@ export class Tokens {
   readonly #clock: Clock;
   readonly #ids: Ids;
   readonly #known = new Map<string, { row: TokenRow; caller: Caller }>();
+  /** Grows with every removal: what was looked up meanwhile is not remembered. */
+  #removals = 0;
   readonly #watchers = new Map<string, Set<() => void>>();
 
   constructor(store: ControlStore, clock: Clock, ids: Ids) {
@@ -99,12 +101,14 @@ export class Tokens {
   }
 
   async #look(digest: string): Promise<{ row: TokenRow; caller: Caller } | undefined> {
+    const removals = this.#removals;
     const row = await this.#store.tokenByHash(digest); // H3
     if (row === null) return undefined;
     const scopes = new Set(
       row.scopes.filter((scope): scope is Scope => (SCOPES as readonly string[]).includes(scope)),
     );
     const known = { row, caller: { token: row.id, project: row.project, owner: row.owner, scopes } };
+    if (this.#removals !== removals) return this.#look(digest);
     if (this.#known.size >= KNOWN_MAX) {
       for (const oldest of this.#known.keys()) {
         this.#known.delete(oldest);
@@ -120,6 +124,7 @@ export class Tokens {
   }
 
   #forget(match: (row: TokenRow) => boolean): string[] {
+    this.#removals += 1;
     const gone: string[] = [];
     for (const [digest, { row }] of this.#known) {
       if (!match(row)) continue;

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
-import type { StoredEvent } from '../store/store.ts';
+import type { SessionRow, StoredEvent } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type { AnswerCall, CancelResult, SendOptions, TailCall, TurnCall } from '../wire/calls.ts';
 import type { RequestView } from '../wire/session.ts';
@@ -73,9 +73,12 @@ export class TurnCalls {
   }
 
   async turn(key: string, id: string, caller: Caller): Promise<TurnView> {
-    const session = await rowOf(this.#host, caller, key);
+    return this.#view(await rowOf(this.#host, caller, key), id);
+  }
+
+  async #view(session: SessionRow, id: string): Promise<TurnView> {
     const row = await this.#host.store.turn(session.num, id);
-    if (row === null) throw noTurn(key, id);
+    if (row === null) throw noTurn(session.key, id);
     return turnView(this.#host.store, row);
   }
 
@@ -85,10 +88,10 @@ export class TurnCalls {
     options: { waitMs: number; signal?: AbortSignal },
     caller: Caller,
   ): Promise<TurnView | null> {
-    return withSession(this.#host, caller, 'read', key, async (session) => {
+    return withSession(this.#host, caller, ['read', 'send'], key, async (session) => {
       const turn = session.turn(id);
       if (turn !== undefined && !(await this.#within(turn.over, options))) return null;
-      const view = await this.turn(key, id, caller);
+      const view = await this.#view(session.core.row, id);
       return view.state === 'done' ? view : null;
     });
   }
@@ -126,7 +129,8 @@ export class TurnCalls {
   }
 
   async tail(key: string, call: TailCall, caller: Caller): Promise<Tail> {
-    const row = await rowOf(this.#host, caller, key);
+    // Whoever may send a turn may follow it to its end.
+    const row = await rowOf(this.#host, caller, key, ...(call.turn === undefined ? [] : (['send'] as const)));
     if (call.session !== undefined && call.session !== row.id) {
       throw new SojournError(
         'cursor.foreign',

@@ -17,7 +17,6 @@ async function send(x: Exchange): Promise<void> {
     return;
   }
   const waitMs = waitOf(x);
-  if (waitMs !== undefined) requireRead(x);
   const call = await x.body(turnCall, { steers: false });
   const receipt = await x.runtime.send(x.key, call, options, x.caller);
   if (waitMs === undefined) {
@@ -32,7 +31,6 @@ async function send(x: Exchange): Promise<void> {
 
 /** The place among the streams is taken first: a turn that was accepted is never answered "too many streams". */
 async function sendAndStream(x: Exchange, options: SendOptions): Promise<void> {
-  requireRead(x);
   const place = x.parts.streams.enter(x.caller, isLoopback(x.address), x.runtime);
   try {
     const call = await x.body(turnCall, { steers: false });
@@ -44,16 +42,6 @@ async function sendAndStream(x: Exchange, options: SendOptions): Promise<void> {
     await place.show(x.response, tail, { first, turn });
   } finally {
     place.leave();
-  }
-}
-
-/** What comes of a turn needs `read`; without it nothing is sent that would then be refused halfway. */
-function requireRead(x: Exchange): void {
-  if (!x.caller.scopes.has('read')) {
-    throw new SojournError(
-      'auth.scope',
-      'Following a turn needs scope read; without it, send and do not wait',
-    );
   }
 }
 
