@@ -175,7 +175,8 @@ async function end(
     });
   }
   const now = core.host.clock.now();
-  const error = { code: `turn.${outcome}`, message: 'the process ended while the turn was running' };
+  const why = row.outcome === null ? 'while the turn was running' : 'before the stopped turn had unwound';
+  const error = { code: `turn.${outcome}`, message: `the process ended ${why}` };
   const turns: TurnPatch[] = requeue(core, turn, drafts); // Y4
   turns.push({ id: turn.id, state: 'done', outcome, endedAt: now, endEvent: drafts.length });
   const { usage, costUsd } = turn;
