@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { Connection } from '../src/store/sqlite/connection.ts';
 import { inspect } from '../src/store/sqlite/doctor.ts';
@@ -132,6 +133,24 @@ describe('damage inside', () => {
     expect([read, claimed]).toContain('session.damaged');
     expect(found.findings.some(({ what }) => what.includes('session "b"'))).toBe(true);
     expect((await store.read(1, 0, PAGE)).length).toBe(10);
+  });
+
+  test('damaged lists do not keep anybody from writing', async () => {
+    await at.written();
+    const db = new DatabaseSync(at.database);
+    const root = Number(
+      db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'listAll'").get()?.['rootpage'],
+    );
+    db.close();
+    const bytes = readFileSync(at.database);
+    bytes.fill(0x55, (root - 1) * 4_096, root * 4_096);
+    writeFileSync(at.database, bytes);
+    const store = await at.open();
+
+    for (let index = 0; index < 600; index++) await write(store, `k${index}`, 0);
+
+    expect(at.said.map(([event]) => event)).toEqual(['store.lists_damaged']);
+    expect((await store.byKey('default', 'k599'))?.key).toBe('k599');
   });
 
   test('of hundreds of flipped bits none is ever shown, and nearly all in events are found', async () => {

@@ -2,11 +2,12 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { checkVersion } from '../src/store/sqlite/connection.ts';
 import { inspect } from '../src/store/sqlite/doctor.ts';
-import { codeOf, StoreFolder, write } from './store-folder.ts';
+import { bodyOf, codeOf, newSession, StoreFolder, write } from './store-folder.ts';
 
 const at = new StoreFolder();
 
@@ -76,6 +77,51 @@ describe('the data folder', () => {
     expect(() => checkVersion('3.9.9')).toThrow(/config\.invalid/);
     expect(() => checkVersion(undefined)).toThrow(/config\.invalid/);
     for (const fine of ['3.51.3', '3.52.0', '4.0.0']) checkVersion(fine);
+  });
+});
+
+describe('the database', () => {
+  test('shows events one by one to whoever looks with other tools', async () => {
+    const store = await at.open();
+    const num = await write(store, 'a', 4);
+    await store.append(() => ({
+      session: num,
+      epoch: 1,
+      events: [
+        { at: 5, kind: 'x', turn: null, body: '{"n":1}' },
+        { at: 7, kind: 'y', turn: 'other', body: '[2]' },
+      ],
+    }));
+    await store.close();
+    const db = new DatabaseSync(at.database, { readOnly: true });
+    const rows = db.prepare('SELECT * FROM events ORDER BY seq').all();
+    db.close();
+
+    expect(rows.length).toBe(6);
+    expect(rows[0]).toEqual({ session: num, seq: 1, at: 1, kind: 'said', turn: 't', body: bodyOf('a', 0) });
+    expect(rows[4]).toEqual({ session: num, seq: 5, at: 5, kind: 'x', turn: null, body: '{"n":1}' });
+    expect(rows[5]).toEqual({ session: num, seq: 6, at: 7, kind: 'y', turn: 'other', body: '[2]' });
+  });
+
+  test('keeps nothing of an erased session in its files', async () => {
+    const store = await at.open();
+    const secret = 'xylophone';
+    const made = await store.append(() => ({
+      session: newSession(secret, { title: secret, labels: [secret] }),
+      epoch: 0,
+      events: [{ at: 1, kind: 'said', turn: null, body: JSON.stringify(secret.repeat(2_000)) }],
+      snapshot: secret,
+      once: { key: secret, hash: secret, receipt: secret, expiresAt: 9 },
+    }));
+    // So many others that it has been settled into the lists and the words.
+    await Promise.all(Array.from({ length: 700 }, (_, index) => write(store, `other ${index}`, 1)));
+    expect((await store.list({ project: 'default', q: secret, limit: 1 })).sessions.length).toBe(1);
+
+    await store.erase(made.kind === 'appended' ? made.num : 0);
+    await store.close();
+
+    expect(readdirSync(at.folder).filter((name) => name.startsWith('sojourn.db'))).toEqual(['sojourn.db']);
+    expect(readFileSync(at.database).includes(secret)).toBe(false);
   });
 });
 

@@ -63,7 +63,7 @@ function erase({ connection, poison, unsettled }: Desk, session: SessionNum): { 
     connection.sql('DELETE FROM search WHERE rowid = ?').run(session);
     connection.sql('DELETE FROM sessions WHERE num = ?').run(session);
   } finally {
-    connection.db.exec('PRAGMA secure_delete = OFF');
+    connection.db.exec('PRAGMA secure_delete = FAST');
   }
   unsettled.drop(session);
   poison.lift(session);

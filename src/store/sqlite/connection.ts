@@ -28,6 +28,7 @@ export class Connection {
     if (use === 'read') return;
     this.db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`);
     this.db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 0');
+    this.db.exec('PRAGMA secure_delete = FAST');
   }
 
   /** The statement for this text, prepared once and kept while there are not too many. */
