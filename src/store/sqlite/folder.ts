@@ -128,8 +128,7 @@ function checkReadable(file: string, application: number): void {
     }
     connection.number('SELECT max(num) FROM sessions');
   } catch (error) {
-    if (error instanceof SojournError) throw error;
-    throw damaged(file, error instanceof Error ? error.message : String(error), error);
+    throw openingError(file, error);
   } finally {
     connection?.close();
   }
@@ -162,6 +161,18 @@ export function syncFolder(folder: string): void {
   } finally {
     closeSync(handle);
   }
+}
+
+/** What stands against opening it: the disk, or the file itself. */
+export function openingError(file: string, error: unknown): SojournError {
+  if (error instanceof SojournError) return error;
+  const what = error instanceof Error ? error.message : String(error);
+  const fault = faultOf(error);
+  if (fault === 'full') return new SojournError('store.full', `${file}: ${what}`, { cause: error });
+  if (fault === 'disk' || fault === 'busy') {
+    return new SojournError('store.failed', `${file}: ${what}`, { cause: error });
+  }
+  return damaged(file, what, error);
 }
 
 export function damaged(file: string, what: string, cause?: unknown): SojournError {

@@ -1,9 +1,9 @@
 // Writer: the thread that owns the connection that writes. It knows no queue: the store sends one group at a time.
 import { parentPort, workerData } from 'node:worker_threads';
 import { rmSync } from 'node:fs';
-import { assert, SojournError } from '../../kernel/errors.ts';
+import { assert } from '../../kernel/errors.ts';
 import { Connection } from './connection.ts';
-import { ballastFile, databaseFile, hasBallast } from './folder.ts';
+import { ballastFile, databaseFile, hasBallast, openingError } from './folder.ts';
 import { DiskFailed, Group } from './group.ts';
 import type { Notes, Order, Report, WriterStart } from './job.ts';
 import { migrate } from './schema.ts';
@@ -27,8 +27,8 @@ function start(): void {
       return true;
     });
   } catch (error) {
-    const known = error instanceof SojournError ? error : new SojournError('store.damaged', String(error));
-    report({ kind: 'refused', code: known.code, detail: known.detail });
+    const { code, detail } = openingError(databaseFile(folder), error);
+    report({ kind: 'refused', code, detail });
     return;
   }
   port.on('message', (order: Order) => {
