@@ -147,7 +147,7 @@ test('after a restart everything that waited is taken up, whatever the number of
   const stage = new Stage({ rerun: 'safe' });
   await using world = await testRuntime({ agents: { stage } });
   const keys = ['a', 'b', 'c', 'd', 'e'];
-  const turns = [];
+  const turns: string[] = [];
   for (const key of keys) turns.push((await send(world, key, 'hello')).turn);
   for (const _ of keys) await stage.next();
 

@@ -40,6 +40,7 @@ export class SessionRouter {
     return this.#byId.values();
   }
 
+  /** Also one that is being recovered: its log may be written to, and nothing else. */
   peek(id: string): Session | undefined {
     return this.#byId.get(id);
   }
@@ -52,7 +53,7 @@ export class SessionRouter {
   find(project: string, key: string): Promise<Session | null> {
     const name = nameOf(project, key);
     const known = this.#byName.get(name);
-    if (known !== undefined) return Promise.resolve(known);
+    if (known !== undefined) return this.#opening.get(known.id) ?? Promise.resolve(known); // U2
     let finding = this.#finding.get(name);
     if (finding === undefined) {
       finding = this.#find(project, key).finally(() => this.#finding.delete(name));
@@ -62,7 +63,7 @@ export class SessionRouter {
   }
 
   async findById(id: string): Promise<Session | null> {
-    const known = this.#byId.get(id) ?? this.#opening.get(id);
+    const known = this.#opening.get(id) ?? this.#byId.get(id); // U2
     if (known !== undefined) return known;
     const row = await this.#host.store.byId(id);
     return row === null ? null : this.#open(row);
@@ -115,9 +116,9 @@ export class SessionRouter {
 
   /** U1, U2. */
   #open(row: SessionRow): Promise<Session> {
-    const known = this.#byId.get(row.id);
-    if (known !== undefined) return Promise.resolve(known);
     let opening = this.#opening.get(row.id);
+    const known = this.#byId.get(row.id);
+    if (opening === undefined && known !== undefined) return Promise.resolve(known);
     if (opening === undefined) {
       opening = this.#openOnce(row.id).finally(() => this.#opening.delete(row.id));
       this.#opening.set(row.id, opening);

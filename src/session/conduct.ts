@@ -251,7 +251,7 @@ export class Conduct {
       turns,
       requests,
       artifacts: [...closing.artifacts, ...text.artifacts],
-      row: { ...this.#after(turn, owes), ...spentColumns(core) },
+      row: { ...this.#after(turn, owes), ...spentColumns(core, turn) },
     });
     if (owes) await this.#deliver(turn);
     if (gaveUp) await host.registry.retire(row.id, 'deadline');
@@ -332,12 +332,16 @@ export function queuedPatch(turn: Turn, acceptedAt: number): TurnPatch {
   return { id: turn.id, state: 'queued', kind: turn.spec.kind, attempt: 0, rank: turn.rank, acceptedAt };
 }
 
-function donePatch(turn: Turn, outcome: Outcome, endedAt: number): TurnPatch {
+export function donePatch(turn: Turn, outcome: Outcome, endedAt: number): TurnPatch {
   return { id: turn.id, state: 'done', outcome, endedAt, ...turn.usage, costUsd: turn.costUsd };
 }
 
-function spentColumns(core: SessionCore): SessionPatch {
-  const { usage, costUsd, turns, toolCalls, ms } = core.spending.spent;
+/** What turns that are over have spent: one that is not is billed when it is, also after a crash. */
+export function spentColumns(core: SessionCore, ended: Turn): SessionPatch {
+  const open = [...(core.current === undefined ? [] : [core.current]), ...core.mailbox.waiting];
+  const { usage, costUsd, turns, toolCalls, ms } = core.spending.without(
+    open.filter((turn) => turn !== ended),
+  );
   return { ...usage, costUsd, turnsEnded: turns, toolCalls, turnMs: ms };
 }
 

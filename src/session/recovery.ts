@@ -5,15 +5,17 @@
 //   Y2. A turn whose end was decided already ends as decided.
 //   Y3. Turns that waited wait again, in their order. A safe turn that waits for a person goes on waiting.
 //   Y4. What was offered to a turn and not taken is offered again, or becomes the next turn.
-//   Y5. All of it is written in appends of a new epoch: whoever wrote before writes no more.
+//   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it.
+//   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
 import type { Draft } from '../log/session-log.ts';
 import { bodyOf } from '../log/event.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
 import type { StoredEvent, TurnPatch, TurnRow } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
+import type { ToolResultPart } from '../wire/message.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { Composer } from './composer.ts';
-import { type Conduct, requeue } from './conduct.ts';
+import { type Conduct, donePatch, requeue, spentColumns } from './conduct.ts';
 import type { SessionCore } from './core.ts';
 import { Turn } from './turn.ts';
 
@@ -26,17 +28,20 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
   const transcript = new Transcript();
   transcript.feed(events.filter((event) => (TRANSCRIPT_KINDS as readonly string[]).includes(event.kind)));
   const parked: Turn[] = [];
+  const ended: Turn[] = [];
   for (const row of rows) {
     const turn = turnOf(core, row, events, transcript);
+    bill(core, turn, events);
     const begun = row.state !== 'queued';
     const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
     offer(turn, transcript);
-    if (row.outcome !== null) await end(core, turn, row, events, row.outcome as Outcome); // Y2
+    if (row.outcome !== null) ended.push(await end(core, turn, row, events, row.outcome as Outcome)); // Y2
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
     else if (safe && row.state === 'waiting') parked.push(turn);
     else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn, transcript);
-    else await end(core, turn, row, events, 'interrupted'); // Y1
+    else ended.push(await end(core, turn, row, events, 'interrupted')); // Y1
   }
+  for (const turn of ended) await finish(core, turn);
   for (const turn of parked) park(core, conduct, turn);
   await core.append([], { row: core.columns() });
   conduct.pump();
@@ -88,15 +93,8 @@ function turnOf(
   turn.crashAttempts = row.crashAttempts;
   turn.rank = row.rank;
   turn.startedAt = row.startedAt;
-  turn.usage = usageOf(row);
-  turn.costUsd = row.costUsd;
   askedOf(turn, events);
   return turn;
-}
-
-function usageOf(row: TurnRow): Turn['usage'] {
-  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = row;
-  return { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
 }
 
 /** What the turn asked, and what was answered. */
@@ -162,7 +160,7 @@ async function end(
   row: TurnRow,
   events: readonly StoredEvent[],
   outcome: Outcome,
-): Promise<void> {
+): Promise<Turn> {
   const { drafts, text } = sealed(turn, row, events);
   const requests: { id: string; state: 'closed'; closedEvent: number }[] = [];
   for (const ask of turn.asks.values()) {
@@ -178,13 +176,42 @@ async function end(
   const why = row.outcome === null ? 'while the turn was running' : 'before the stopped turn had unwound';
   const error = { code: `turn.${outcome}`, message: `the process ended ${why}` };
   const turns: TurnPatch[] = requeue(core, turn, drafts); // Y4
-  turns.push({ id: turn.id, state: 'done', outcome, endedAt: now, endEvent: drafts.length });
+  turns.push({ ...donePatch(turn, outcome, now), endEvent: drafts.length });
   const { usage, costUsd } = turn;
   drafts.push({ kind: 'turn.ended', turn: turn.id, body: { outcome, text, error, usage, costUsd } });
   core.spending.spent.turns += 1;
-  const columns = { turnsEnded: core.spending.spent.turns, lastActiveAt: now };
-  await core.append(drafts, { turns, requests, row: columns });
+  await core.append(drafts, { turns, requests, row: { ...spentColumns(core, turn), lastActiveAt: now } });
   core.host.ended(outcome);
+  return turn;
+}
+
+/** The parent of a child's turn hears of its end; the children of a turn end with it. */
+async function finish(core: SessionCore, turn: Turn): Promise<void> {
+  const { host, row } = core;
+  if (row.parent !== null && turn.spec.kind === 'child') await host.deliver(core, turn.id);
+  // Not waited for: a child that is being recovered may be waiting for this session.
+  host.cancelChildren(core, turn.id, 'the turn of its parent was interrupted').catch((error: unknown) => {
+    host.logger.warn('recovery.children_not_cancelled', { session: row.id, turn: turn.id, error });
+  });
+}
+
+/** Y5. */
+function bill(core: SessionCore, turn: Turn, events: readonly StoredEvent[]): void {
+  for (const event of events) {
+    if (event.turn !== turn.id) continue;
+    if (event.kind === 'tool.called') core.spending.recallTool(turn);
+    if (event.kind !== 'usage') continue;
+    const { costUsd, model: _model, ...usage } = bodyOf(event, 'usage');
+    core.spending.recall(turn, usage, costUsd);
+  }
+}
+
+/** As the transcript has it: the output, or what stands for it. */
+function resultOf(result: Partial<EventBodies['tool.returned']>): Pick<ToolResultPart, 'output' | 'ref'> {
+  const { artifact, bytes, mediaType, preview, unknown, output = null } = result;
+  if (unknown === true) return { output: 'unknown' };
+  if (artifact === undefined || bytes === undefined || mediaType === undefined) return { output };
+  return { ref: { artifact, bytes, mediaType, preview: preview ?? '' } };
 }
 
 /** What the last attempt had said, as messages, and a result for every call it left open. */
@@ -214,7 +241,7 @@ function sealed(turn: Turn, row: TurnRow, events: readonly StoredEvent[]): { dra
       const { call, isError, ...result } = bodyOf(event, 'tool.returned');
       const name = calls.get(call) ?? '';
       calls.delete(call);
-      composer.returned({ type: 'tool-result', call, name, output: result.output ?? null, isError });
+      composer.returned({ type: 'tool-result', call, name, ...resultOf(result), isError });
     }
   }
   const drafts: Draft[] = [];

@@ -42,11 +42,7 @@ export class Spending {
 
   /** Adds to the turn and the session; stops the turn when that is over a budget (B1). */
   spend(turn: Turn, part: Partial<Usage>, costUsd: number): Usage {
-    const usage = { ...noUsage(), ...part };
-    add(turn.usage, usage);
-    add(this.spent.usage, usage);
-    turn.costUsd += costUsd;
-    this.spent.costUsd += costUsd;
+    const usage = this.recall(turn, part, costUsd);
     const own = turn.spec.budget;
     if (over(turn.costUsd, own.usd) || over(this.spent.costUsd, this.budget.usd))
       this.#stop(turn, 'its budget in dollars');
@@ -54,6 +50,32 @@ export class Spending {
       this.#stop(turn, 'its budget of tokens');
     }
     return usage;
+  }
+
+  /** Adds what was spent before a crash; nothing is stopped. */
+  recall(turn: Turn, part: Partial<Usage>, costUsd: number): Usage {
+    const usage = { ...noUsage(), ...part };
+    add(turn.usage, usage);
+    add(this.spent.usage, usage);
+    turn.costUsd += costUsd;
+    this.spent.costUsd += costUsd;
+    return usage;
+  }
+
+  /** What has been spent but for these turns. */
+  without(turns: readonly Turn[]): Spent {
+    const rest = { ...this.spent, usage: { ...this.spent.usage } };
+    for (const { usage, costUsd, toolCalls } of turns) {
+      for (const name of USAGES) rest.usage[name] -= usage[name];
+      rest.costUsd -= costUsd;
+      rest.toolCalls -= toolCalls;
+    }
+    return rest;
+  }
+
+  recallTool(turn: Turn): void {
+    turn.toolCalls += 1;
+    this.spent.toolCalls += 1;
   }
 
   /** Counts a call; false, and the turn is stopped, when there is none left. */
@@ -64,8 +86,7 @@ export class Spending {
       this.#stop(turn, `its ${turn.toolCalls} tool calls`);
       return false;
     }
-    turn.toolCalls += 1;
-    this.spent.toolCalls += 1;
+    this.recallTool(turn);
     return true;
   }
 
@@ -82,9 +103,8 @@ export class Spending {
 const tokens = (usage: Usage): number => usage.inputTokens + usage.outputTokens;
 const over = (spent: number, most: number | undefined): boolean => most !== undefined && spent > most;
 
+const USAGES = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
+
 function add(sum: Usage, part: Usage): void {
-  sum.inputTokens += part.inputTokens;
-  sum.outputTokens += part.outputTokens;
-  sum.cacheReadTokens += part.cacheReadTokens;
-  sum.cacheWriteTokens += part.cacheWriteTokens;
+  for (const name of USAGES) sum[name] += part[name];
 }
