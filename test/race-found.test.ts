@@ -1,8 +1,9 @@
 // What the races found, each as the user met it, small enough to read.
 import { expect, test } from 'vitest';
-import type { AgentCapabilities, AgentFunction } from '../src/agent/agent.ts';
+import type { Agent, AgentCapabilities, AgentFunction } from '../src/agent/agent.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
+import { SojournError } from '../src/kernel/errors.ts';
 import { silentLogger, type Logger } from '../src/kernel/logger.ts';
 import { createRuntime, type RuntimeOptions } from '../src/runtime/create.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
@@ -17,6 +18,8 @@ interface Scene {
   hold: () => void;
   /** The commits that wait go on, and no later ones wait. */
   release: () => void;
+  /** The next commit fails: the disk is full for a moment. */
+  fail: () => void;
   settle: () => Promise<void>;
 }
 
@@ -28,8 +31,13 @@ async function scene(
   const clock = new ManualClock();
   const { disk = new MemoryDisk(), logger = silentLogger, ...options } = more;
   let held: PromiseWithResolvers<void> | undefined;
+  let failing = false;
   const gate = async (step: string): Promise<void> => {
-    if (step === 'commit') await held?.promise;
+    if (step !== 'commit') return;
+    await held?.promise;
+    if (!failing) return;
+    failing = false;
+    throw new SojournError('store.full', 'as told');
   };
   const store = new MemoryStore({ clock, disk, gate });
   const agents = { agent: functionAgent(run, capabilities) };
@@ -50,6 +58,7 @@ async function scene(
       held?.resolve();
       held = undefined;
     },
+    fail: () => (failing = true),
     settle: () => clock.advance(0),
   };
 }
@@ -76,4 +85,111 @@ test('a turn that is cancelled while its question is on the way to the disk leav
   await settle();
   process.off('unhandledRejection', onUnhandled);
   expect(unhandled).toEqual([]);
+});
+
+test('a message goes on by itself when the disk was full for a moment', async () => {
+  const go = Promise.withResolvers<void>();
+  let runs = 0;
+  const { runtime, clock, fail, settle } = await scene(
+    async function* () {
+      runs += 1;
+      if (runs === 1) await go.promise;
+      yield 'done';
+    },
+    { rerun: 'safe' },
+  );
+  const { turn } = await runtime.send('key', { input: 'hello' });
+  await settle();
+  fail();
+  go.resolve();
+  await settle();
+
+  await clock.advance(1_000);
+
+  const { state, outcome, attempt } = await runtime.turn('key', turn);
+  expect({ state, outcome, attempt }).toEqual({ state: 'done', outcome: 'completed', attempt: 2 });
+});
+
+test('an agent is closed after it has let go, also when the disk fails under it', async () => {
+  const seen: string[] = [];
+  const cleaned = Promise.withResolvers<void>();
+  const clock = new ManualClock();
+  let failing = false;
+  const store = new MemoryStore({
+    clock,
+    gate: async (step) => {
+      if (step === 'commit' && failing) throw new SojournError('store.full', 'as told');
+    },
+  });
+  const agent: Agent = {
+    ...functionAgent(async function* () {
+      yield 'unused';
+    }),
+    open: () => ({
+      async *run(turn) {
+        failing = true;
+        yield 'this is lost';
+        await new Promise<void>((resolve) => turn.signal.addEventListener('abort', () => resolve()));
+        seen.push('told to stop');
+        await cleaned.promise;
+        seen.push('let go');
+      },
+      snapshot: () => undefined,
+      close: (reason) => void seen.push(`closed: ${reason}`),
+    }),
+  };
+  const runtime = await createRuntime({ store, bus: inProcessBus(silentLogger), agents: { agent }, clock });
+  await runtime.send('key', { input: 'hello' });
+  await clock.advance(0);
+  failing = false;
+  cleaned.resolve();
+  await clock.advance(0);
+
+  expect(seen).toEqual(['told to stop', 'let go', 'closed: error']);
+});
+
+test('a message that is accepted while a shutdown begins does not run on what is being closed', async () => {
+  const said: string[] = [];
+  const { runtime, store, hold, release, settle } = await scene(async function* (turn) {
+    said.push(turn.inputs.length > 0 ? `ran with signal ${turn.signal.aborted}` : '');
+    yield 'hello';
+  });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  hold();
+  const sent = runtime.send('key', { input: 'two' });
+  await settle();
+  const down = runtime.shutdown(0);
+  await settle();
+  release();
+
+  const { turn } = await sent;
+  await down;
+  expect(said).toEqual(['ran with signal false']);
+  const [kept] = store.disk.sessions.values();
+  expect(kept?.turns.get(turn)?.outcome).toBe('interrupted');
+});
+
+test('who cancels everything is not refused as busy because of a message that was offered', async () => {
+  const { runtime, settle } = await scene(
+    async function* (turn) {
+      if (turn.inputs.length > 0) yield 'working';
+      await new Promise((_, reject) =>
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason)),
+      );
+    },
+    { steers: true },
+  );
+  const { turn } = await runtime.send('key', { input: 'one' });
+  await settle();
+  const { disposition } = await runtime.send('key', { input: 'two', policy: 'steer' });
+
+  const { cancelled } = await runtime.cancel('key');
+  const next = await runtime.send('key', { input: 'three', policy: 'reject' });
+
+  expect(disposition).toBe('steered');
+  expect(cancelled[0]).toBe(turn);
+  expect(cancelled.length).toBe(2);
+  expect(next.disposition).toBe('started');
+  await runtime.cancel('key');
 });

@@ -71,6 +71,7 @@ async function wake(
   const transcript = await conversation(session, agent.capabilities.ownsHistory, previous);
   const snapshot =
     previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.snapshot();
+  making.signal.throwIfAborted();
   const { clock, logger, limits } = host;
   const instance = await agent.open({ session: core.facts, signal: making.signal, clock, logger }, snapshot);
   const live = new LiveSession({

@@ -5,8 +5,10 @@
 //   U3. An object is let go when nothing needs it; one that cannot go on is given up at once, and whoever asks next
 //       begins from the store, after its instance has been disposed of.
 //   U4. New sessions of a project come at a bounded rate.
+//   U5. What was at work when it was given up is taken up again without anybody asking, ever less often while that fails;
+//       unless somebody else owns the session now.
 import { SojournError } from '../kernel/errors.ts';
-import type { Millis } from '../kernel/clock.ts';
+import type { Millis, Timer } from '../kernel/clock.ts';
 import type { NewSession, SessionRow } from '../store/store.ts';
 import type { SessionHost } from '../session/host.ts';
 import { Session } from '../session/session.ts';
@@ -20,6 +22,9 @@ interface Bucket {
 }
 
 const PROJECTS_COUNTED_MAX = 10_000;
+/** Until a session that was given up at work is taken up again; twice as long after each failure. */
+const TAKE_UP_MS = 1_000;
+const TAKE_UP_MS_MAX = 60_000;
 
 export class SessionRouter {
   readonly #host: SessionHost;
@@ -30,6 +35,8 @@ export class SessionRouter {
   readonly #opening = new Map<string, Promise<Session>>();
   readonly #givenUp = new Map<string, Promise<void>>();
   readonly #buckets = new Map<string, Bucket>();
+  /** U5. Without a timer it is being tried. */
+  readonly #takingUp = new Map<string, { delayMs: Millis; timer: Timer | undefined }>();
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -89,18 +96,50 @@ export class SessionRouter {
     session.core.questions.drop();
   }
 
-  /** U3. */
+  /** U3, U5. */
   giveUp(session: Session, error: unknown): void {
     if (this.#byId.get(session.id) !== session) return;
+    const isLeft = session.working && !this.#host.draining && !SojournError.is(error, 'log.fenced');
     this.#remove(session);
     session.drop(error);
-    const retired = this.#host.registry
-      .retire(session.id, 'error')
+    if (isLeft && !this.#takingUp.has(session.id)) this.#takeUpAfter(session.id, TAKE_UP_MS);
+    const retired = this.#retire(session)
       .catch((thrown: unknown) =>
         this.#host.logger.error('router.retire_failed', { session: session.id, error: thrown }),
       )
       .finally(() => this.#givenUp.delete(session.id));
     this.#givenUp.set(session.id, retired);
+  }
+
+  /** Its turn has let go of the instance, and what it had handed over is written or refused. */
+  async #retire(session: Session): Promise<void> {
+    await session.conduct.unwound();
+    await this.#host.registry.retire(session.id, 'error');
+    await session.core.log.settled();
+  }
+
+  /** Nothing is taken up again: the next start will. */
+  drain(): void {
+    for (const { timer } of this.#takingUp.values()) timer?.cancel();
+    this.#takingUp.clear();
+  }
+
+  /** U5. */
+  #takeUpAfter(id: string, delayMs: Millis): void {
+    const timer = this.#host.clock.after(delayMs, () => {
+      this.#takingUp.set(id, { delayMs, timer: undefined });
+      this.findById(id).then(
+        () => this.#takingUp.delete(id),
+        (error: unknown) => {
+          this.#host.logger.warn('router.take_up_failed', { session: id, error });
+          this.#takingUp.delete(id);
+          const isOurs =
+            !SojournError.is(error, 'log.fenced') && !SojournError.is(error, 'session.not_found');
+          if (isOurs && !this.#host.draining) this.#takeUpAfter(id, Math.min(2 * delayMs, TAKE_UP_MS_MAX));
+        },
+      );
+    });
+    this.#takingUp.set(id, { delayMs, timer });
   }
 
   async #find(project: string, key: string): Promise<Session | null> {

@@ -322,20 +322,18 @@ export class Runtime implements RuntimeCalls {
     const { router, idle } = host;
     this.#forgetting?.cancel();
     host.drain();
+    router.drain();
     if (this.#health !== 'failed') this.#health = 'draining';
-    const running = (): Session[] =>
-      [...router.sessions].filter((session) => session.core.current?.state.kind === 'running');
+    const begun = (): Session[] => [...router.sessions].filter((session) => session.begun);
     const deadline = new AbortController();
     const timer = host.clock.after(graceMs, () => deadline.abort());
     await Promise.all(
-      running().map((session) =>
-        idle
-          .until(session.id, () => session.core.current?.state.kind !== 'running', deadline.signal)
-          .catch(() => undefined),
+      begun().map((session) =>
+        idle.until(session.id, () => !session.begun, deadline.signal).catch(() => undefined),
       ),
     );
     timer.cancel();
-    await Promise.all(running().map((session) => session.stopForShutdown()));
+    await Promise.all([...router.sessions].map((session) => session.stopForShutdown()));
     await host.registry.shutdown(0);
     // What waits is in the store; who waited for it here is told that it will not be heard of.
     const over = new SojournError('runtime.draining', 'The runtime has shut down');

@@ -5,6 +5,7 @@
 //       is durable, so its history is complete.
 //   I7. Whoever waits for an outcome is told after the place is free: a new message is not refused as busy.
 //   I8. Nothing here rejects: a broken log is `lost` once, and the store knows the rest.
+import { SojournError } from '../kernel/errors.ts';
 import type { Place, Use } from '../keeper/keeper.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { SessionPatch, TurnPatch } from '../store/store.ts';
@@ -30,10 +31,17 @@ export class Conduct {
   readonly #core: SessionCore;
   /** The agent said that the session is over with this turn. */
   readonly #onCompleted: () => void;
+  /** The current turn's way through here, and the last one's (I8). */
+  #way: Promise<void> = Promise.resolve();
 
   constructor(core: SessionCore, onCompleted: () => void) {
     this.#core = core;
     this.#onCompleted = onCompleted;
+  }
+
+  /** Resolves when nothing runs on the instance any more: a turn that was stopped or abandoned has let go. */
+  unwound(): Promise<void> {
+    return this.#way;
   }
 
   /** Starts the next turn when there is one and nothing is current. */
@@ -45,12 +53,22 @@ export class Conduct {
     const next = core.mailbox.take();
     if (next === undefined) return core.host.changed(core);
     core.current = next;
-    void this.begin(next); // I8
+    this.begin(next);
   }
 
   /** Gets an instance for the current turn, records that it starts, and runs it. */
-  async begin(turn: Turn, place?: Place): Promise<void> {
+  begin(turn: Turn, place?: Place): void {
+    this.#way = this.#begin(turn, place);
+  }
+
+  /** Runs the current turn, whose start is durable, and ends or parks it. */
+  drive(turn: Turn, use: Use<LiveSession>): void {
+    this.#way = this.#drive(turn, use);
+  }
+
+  async #begin(turn: Turn, place?: Place): Promise<void> {
     const { host, log, row } = this.#core;
+    if (turn.isLost || host.draining) return place?.release(); // It is queued in the store.
     const abort = new AbortController();
     turn.enter({ kind: 'starting', abort });
     if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
@@ -58,6 +76,8 @@ export class Conduct {
     try {
       use = await this.#use(turn, abort, place);
       if (use === undefined) return;
+      if (host.draining)
+        throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
       turn.attempt += 1;
       turn.startedAt ??= host.clock.now();
       const { attempt, crashAttempts, startedAt } = turn;
@@ -81,14 +101,14 @@ export class Conduct {
       attempt: turn.attempt,
       seq: log.headSeq,
     });
-    await this.drive(turn, use);
+    await this.#drive(turn, use);
   }
 
-  /** Runs the current turn, whose start is durable, and ends or parks it. */
-  async drive(turn: Turn, use: Use<LiveSession>): Promise<void> {
+  async #drive(turn: Turn, use: Use<LiveSession>): Promise<void> {
     const { host, log, overflow, spending } = this.#core;
     const abort = new AbortController();
     try {
+      if (turn.isLost) return use.release(); // It was given up while its start became durable.
       turn.enter({ kind: 'running', abort });
       if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
       const budgetMs = spending.budgetMs(turn) + turn.ranMs;
@@ -144,7 +164,7 @@ export class Conduct {
 
   /** A person answered, or the question expired: the next attempt finds out. */
   wake(turn: Turn): void {
-    if (turn.state.kind === 'parked' && this.#core.current === turn) void this.begin(turn); // I8
+    if (turn.state.kind === 'parked' && this.#core.current === turn) this.begin(turn);
   }
 
   /** Undefined when the turn was ended here instead. */
@@ -305,7 +325,7 @@ export function requeue(core: SessionCore, turn: Turn, drafts: Draft[]): TurnPat
   const { ids, clock } = core.host;
   const { kind, author, channel, deadlineMs, canAsk } = turn.spec;
   const common = { kind, author, channel, deadlineMs, canAsk, metadata: {}, budget: {} };
-  const next = new Turn({ ...common, id: ids.id(), inputs, acceptedAt: clock.now() }, 'queued');
+  const next = new Turn({ ...common, id: ids.id(), inputs, acceptedAt: clock.now() }, 'queued', turn);
   core.mailbox.put(next, 'first');
   const patch = { ...queuedPatch(next, clock.now()), acceptedEvent: drafts.length };
   for (const input of inputs)

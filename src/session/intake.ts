@@ -96,7 +96,7 @@ export class Intake {
   async #start(message: Message, turn: Turn): Promise<Receipt> {
     const core = this.#core;
     const { registry, clock } = core.host;
-    const use = registry.tryUse(core.row.id);
+    const use = core.host.draining ? null : registry.tryUse(core.row.id); // What is draining begins nothing.
     const place = use === null ? registry.reserve(core.row.id, core.context) : undefined;
     core.current = turn;
     const drafts = [...core.creation(), this.#accepted(message, turn, 'started')];

@@ -92,14 +92,20 @@ export class Session {
     return { outcome, changed: changed && outcome === 'cancelled' };
   }
 
-  /** The running turn and all that wait; those that wait first, so that none of them starts. */
+  /**
+   * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
+   * them and not taken waits, too: it goes with it.
+   */
   async cancelAll(reason: string): Promise<string[]> {
-    const turns = this.turns().toReversed();
-    const results = await Promise.all(turns.map((turn) => this.cancel(turn, reason)));
-    return turns
-      .filter((_, index) => results[index]?.changed)
-      .map((turn) => turn.id)
-      .toReversed();
+    const cancelled: string[] = [];
+    for (let turns = this.turns().toReversed(); turns.length > 0;) {
+      const results = await Promise.all(turns.map((turn) => this.cancel(turn, reason)));
+      const changed = turns.filter((_, index) => results[index]?.changed).map((turn) => turn.id);
+      cancelled.push(...changed.toReversed());
+      const over = new Set(turns);
+      turns = this.turns().filter(({ origin }) => origin !== undefined && over.has(origin));
+    }
+    return cancelled;
   }
 
   async answer(request: string, call: AnswerCall, by: string | null): Promise<void> {
@@ -147,17 +153,23 @@ export class Session {
     });
   }
 
+  /** A turn has begun, or its start is on the way to the disk, and it has not ended. */
+  get begun(): boolean {
+    const { current } = this.core;
+    return current !== undefined && current.attempt > 0 && current.state.kind !== 'parked';
+  }
+
   /** The grace is over: a turn that may run again is left to the next start, any other ends `interrupted`. */
   async stopForShutdown(): Promise<void> {
     const { core } = this;
     const turn = core.current;
-    if (turn === undefined) return;
+    if (turn === undefined || !this.begun) return; // What has not begun waits in the store.
     if (core.host.agent(core.row.agent)?.capabilities.rerun === 'safe') {
       core.host.giveUp(
         core,
         new SojournError('runtime.draining', `Turn ${turn.id} goes on after the restart`),
       );
-      return;
+      return this.conduct.unwound();
     }
     this.conduct.stop(turn, { outcome: 'interrupted', reason: 'the runtime is shutting down' });
     await turn.over.catch(() => undefined); // Lost: recovery ends it.

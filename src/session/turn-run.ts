@@ -121,6 +121,7 @@ export class TurnRun {
 
   async #pullAll(agentTurn: AgentTurn): Promise<void> {
     const { live, log } = this.#options;
+    if (this.#stopped) return; // What was stopped before it began does not begin.
     const iterator = live.instance.run(agentTurn)[Symbol.asyncIterator]();
     for (;;) {
       const room = log.room();

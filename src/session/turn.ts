@@ -69,6 +69,8 @@ export class Turn {
   readonly asks = new Map<string, Ask>();
   /** Offered and not taken yet: as the log has them, and whole. */
   readonly inbox: { logged: Input; whole: Input }[] = [];
+  /** The turn its inputs were offered to, where that did not take them. */
+  readonly origin: Turn | undefined;
   attempt = 0;
   crashAttempts = 0;
   rank = 0;
@@ -87,8 +89,9 @@ export class Turn {
   readonly #joinWaiters: (() => void)[] = [];
   readonly #over: PromiseWithResolvers<{ outcome: Outcome; error?: TurnError }> = Promise.withResolvers();
 
-  constructor(spec: TurnSpec, state: 'accepting' | 'queued' | 'parked') {
+  constructor(spec: TurnSpec, state: 'accepting' | 'queued' | 'parked', origin?: Turn) {
     this.spec = spec;
+    this.origin = origin;
     this.#state = { kind: state };
   }
 
