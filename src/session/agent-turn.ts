@@ -70,23 +70,39 @@ function takeInbox(parts: AgentTurnParts): readonly Input[] {
 async function ask(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
   const { turn, live } = parts;
   const known = turn.asks.get(key);
-  if (known?.state.kind === 'closed') return outcomeOf(known.state.end, key);
+  const isSame = known !== undefined && hashOf(known.question) === hashOf(question); // Q4 of questions.ts
+  if (isSame && known.state.kind === 'closed')
+    return remembering(live, question, outcomeOf(known.state.end, key));
   if (!turn.spec.canAsk) return { decision: 'deny' };
-  const remembered = question.tool === undefined ? undefined : live.remembered.get(toolHash(question.tool));
+  const remembered = live.remembered.get(hashOf(question));
   if (remembered !== undefined) return remembered;
-  if (known !== undefined)
-    throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
-  return live.agent.capabilities.rerun === 'safe'
-    ? suspend(parts, key, question)
-    : wait(parts, key, question);
+  const isOpen = isSame && known.state.kind === 'open';
+  if (live.agent.capabilities.rerun === 'safe') return suspend(parts, key, question, isOpen);
+  if (isOpen) throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
+  return wait(parts, key, question);
 }
 
-/** The turn goes on in a new attempt: this one ends when the question is durable. */
-async function suspend(parts: AgentTurnParts, key: string, question: Question): Promise<never> {
+/** Of the call that an approval is about; no other question is remembered. */
+function hashOf({ tool }: Question): string {
+  return tool === undefined ? '' : toolHash(tool);
+}
+
+function remembering(live: LiveSession, question: Question, answer: Answer): Answer {
+  if (answer.remember === true && question.tool !== undefined) live.remembered.set(hashOf(question), answer);
+  return answer;
+}
+
+/** The turn goes on in a new attempt: this one ends when the question is durable, or where it is open already. */
+async function suspend(
+  parts: AgentTurnParts,
+  key: string,
+  question: Question,
+  isOpen: boolean,
+): Promise<never> {
   const { turn, questions, run } = parts;
   const resumeDeadline = run.waiting();
   try {
-    await questions.open(turn, key, question, () => undefined);
+    if (!isOpen) await questions.open(turn, key, question, () => undefined);
   } finally {
     resumeDeadline();
   }
@@ -106,10 +122,7 @@ async function wait(parts: AgentTurnParts, key: string, question: Question): Pro
     if (abort.signal.aborted) throw abort.signal.reason;
     await questions.open(turn, key, question, ended.resolve);
     const end = await ended.promise;
-    const answer = outcomeOf(end, key);
-    if (answer.remember === true && question.tool !== undefined)
-      live.remembered.set(toolHash(question.tool), answer);
-    return answer;
+    return remembering(live, question, outcomeOf(end, key));
   } finally {
     abort.signal.removeEventListener('abort', stop);
     resumeDeadline();

@@ -121,7 +121,7 @@ function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
     if (event.kind === 'request.closed') {
       const { request, decision, answer, remember } = bodyOf(event, 'request.closed');
       const ask = turn.asks.get(keys.get(request) ?? '');
-      if (ask === undefined) continue;
+      if (ask?.request !== request) continue; // Another was asked under its key.
       const extras = {
         ...(answer === undefined ? {} : { answer }),
         ...(remember === undefined ? {} : { remember }),
@@ -143,6 +143,8 @@ function offer(turn: Turn, transcript: Transcript): void {
 /** Y1. What an earlier attempt took while it ran is offered to this one too. */
 function again(core: SessionCore, turn: Turn, transcript: Transcript): void {
   turn.crashAttempts += 1;
+  // It did not wait for an answer when the log ends, so it has to ask again: this log comes from elsewhere.
+  for (const [key, ask] of turn.asks) if (ask.state.kind === 'open') turn.asks.delete(key);
   turn.inbox.unshift(...transcript.steered(turn.id).map((input) => ({ logged: input, whole: input })));
   core.mailbox.put(turn, 'first');
 }
