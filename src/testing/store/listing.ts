@@ -118,6 +118,20 @@ function moving({ test, expect }: Tests, open: OpenStore): void {
   );
 
   test(
+    'a session whose append failed stays where it was, and moves to the front with the next one',
+    Trial.run(open, async (trial) => {
+      const all = await town(trial);
+      const { num, epoch } = (await trial.store.byKey('default', '10')) ?? { num: 0, epoch: 0 };
+      const move = { session: num, epoch, events: [], row: { lastActiveAt: trial.clock.now() + 5_000 } };
+      await codeOf(trial.append({ ...move, turns: [{ id: 'lost', acceptedEvent: 9 }] }));
+
+      expect(await paged(trial, {}, 200)).toEqual(all);
+      await trial.write({ ...move, claim: true });
+      expect(await paged(trial, {}, 200)).toEqual(['10', ...all.filter((key) => key !== '10')]);
+    }),
+  );
+
+  test(
     'projects do not see each other, and a cursor nobody gave out is refused',
     Trial.run(open, async (trial) => {
       await trial.make('mine');
