@@ -193,3 +193,43 @@ test('who cancels everything is not refused as busy because of a message that wa
   expect(next.disposition).toBe('started');
   await runtime.cancel('key');
 });
+
+test('what a turn said before it asked stays when it is cancelled instead of answered', async () => {
+  const { runtime, settle } = await scene(
+    async function* (turn) {
+      yield 'I have looked at it.';
+      await turn.ask('sure', { kind: 'question', text: 'Sure?' });
+    },
+    { rerun: 'safe' },
+  );
+  const { turn } = await runtime.send('key', { input: 'hello' });
+  await settle();
+
+  await runtime.cancelTurn('key', turn);
+
+  const said = (await runtime.transcript('key')).map(({ role, partial }) => [role, partial]);
+  expect(said).toEqual([
+    ['user', undefined],
+    ['assistant', true],
+  ]);
+  expect((await runtime.turn('key', turn)).text).toBe('I have looked at it.');
+});
+
+test('a session whose turns were all cancelled at once is idle', async () => {
+  const { runtime, store, hold, release, settle } = await scene(async function* (turn) {
+    if (turn.inputs.length > 0) yield 'working';
+    await new Promise((_, reject) => turn.signal.addEventListener('abort', () => reject(turn.signal.reason)));
+  });
+  await runtime.send('key', { input: 'one' });
+  await runtime.send('key', { input: 'two' });
+  await settle();
+
+  hold();
+  const cancelled = runtime.cancel('key');
+  await settle();
+  release();
+  await cancelled;
+
+  const { state, queued } = (await store.byKey('default', 'key')) ?? {};
+  expect({ state, queued }).toEqual({ state: 'idle', queued: 0 });
+});

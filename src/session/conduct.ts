@@ -129,7 +129,7 @@ export class Conduct {
       const { end, completed } = await this.#run(turn, use, run, abort);
       spending.spent.ms += turn.ranMs - ranBefore;
       if (end.kind === 'lost') return this.#lose(turn, end.error, use);
-      if (end.kind === 'suspended') return await this.#park(turn, use, end.gaveUp);
+      if (end.kind === 'suspended') return await this.#park(turn, use, run, end.gaveUp);
       turn.enter({ kind: 'ending' });
       await this.#end(turn, endingOf(end, run, completed), use, end.kind === 'stopped' && end.gaveUp);
     } catch (error) {
@@ -141,7 +141,8 @@ export class Conduct {
   async endIdle(turn: Turn, outcome: Outcome, error?: TurnError): Promise<void> {
     try {
       turn.enter({ kind: 'ending' });
-      await this.#end(turn, { outcome, text: '', partial: false, ...(error === undefined ? {} : { error }) });
+      const { text } = turn;
+      await this.#end(turn, { outcome, text, partial: false, ...(error === undefined ? {} : { error }) });
     } catch (thrown) {
       this.#lose(turn, thrown);
     }
@@ -225,8 +226,12 @@ export class Conduct {
     return { end, completed };
   }
 
-  async #park(turn: Turn, use: Use<LiveSession>, gaveUp: boolean): Promise<void> {
+  /** What this attempt said stays, should there be no other. */
+  async #park(turn: Turn, use: Use<LiveSession>, run: TurnRun, gaveUp: boolean): Promise<void> {
     const core = this.#core;
+    const { drafts, artifacts } = await run.closing(true);
+    turn.text = run.text;
+    if (drafts.length > 0) await core.append(drafts, { artifacts, row: {} });
     turn.enter({ kind: 'parked' });
     if (gaveUp) await core.host.registry.retire(core.row.id, 'error');
     use.release();
@@ -267,11 +272,12 @@ export class Conduct {
     core.spending.spent.turns += 1;
     // A child stays `running` until its parent has its result, so that a crash in between is found again.
     const owes = row.parent !== null && turn.spec.kind === 'child';
+    turn.endLogged = true;
     await core.append(drafts, {
       turns,
       requests,
       artifacts: [...closing.artifacts, ...text.artifacts],
-      row: { ...this.#after(turn, owes), ...spentColumns(core, turn) },
+      row: { ...this.#after(owes), ...spentColumns(core, turn) },
     });
     if (owes) await this.#deliver(turn);
     if (gaveUp) await host.registry.retire(row.id, 'deadline');
@@ -293,18 +299,13 @@ export class Conduct {
   async #deliver(turn: Turn): Promise<void> {
     const core = this.#core;
     await core.host.deliver(core, turn.id);
-    await core.append([], { row: this.#after(turn, false) });
+    await core.append([], { row: this.#after(false) });
   }
 
-  /** The columns once this turn is over. */
-  #after(turn: Turn, owes: boolean): SessionPatch {
+  /** The columns once a turn is over. */
+  #after(owes: boolean): SessionPatch {
     const core = this.#core;
-    const lastActiveAt = core.host.clock.now();
-    const other = core.current !== undefined && core.current !== turn;
-    if (other) return { ...core.columns(), lastActiveAt };
-    const queued = core.mailbox.waiting.filter((waiting) => waiting !== turn).length;
-    const state = owes ? 'running' : queued > 0 ? 'queued' : 'idle';
-    return { state, turn: null, queued, lastActiveAt };
+    return { ...core.columns(owes ? 'running' : undefined), lastActiveAt: core.host.clock.now() };
   }
 
   /** I8. */

@@ -109,8 +109,8 @@ export class SessionCore {
   /** Z2. The columns that follow from what is in memory; `state` where the caller knows what comes next. */
   columns(state: StoredState = this.#state()): SessionPatch {
     const working = state === 'running' || state === 'waiting';
-    const { current, mailbox } = this;
-    const waiting = mailbox.waiting.length + (current !== undefined && !working ? 1 : 0);
+    const current = this.#open();
+    const waiting = this.mailbox.queued + (current !== undefined && !working ? 1 : 0);
     return { state, turn: working ? (current?.id ?? null) : null, queued: state === 'idle' ? 0 : waiting };
   }
 
@@ -128,10 +128,15 @@ export class SessionCore {
     this.host.changed(this);
   }
 
+  /** The current turn, unless its end is in the log. */
+  #open(): Turn | undefined {
+    return this.current?.endLogged === true ? undefined : this.current;
+  }
+
   #state(): StoredState {
-    const { current } = this;
+    const current = this.#open();
     if (this.row.state === 'closed') return 'closed';
-    if (current === undefined) return this.mailbox.waiting.length > 0 ? 'queued' : 'idle';
+    if (current === undefined) return this.mailbox.queued > 0 ? 'queued' : 'idle';
     if (current.state.kind === 'running') return this.questions.waits(current) ? 'waiting' : 'running';
     if (current.state.kind === 'parked') return 'waiting';
     return current.state.kind === 'ending' ? 'running' : 'queued';

@@ -36,6 +36,11 @@ export class Mailbox {
     return this.#waiting;
   }
 
+  /** How many wait whose end is not in the log. */
+  get queued(): number {
+    return this.#waiting.filter((turn) => !turn.endLogged).length;
+  }
+
   /** Throws `session.busy`, `mailbox.full` or `agent.cannot_rewind`; then nothing has changed. */
   place(message: Incoming, current: Turn | undefined, can: { steers: boolean; rewinds: boolean }): Placement {
     if (message.policy === 'rollback' && !can.rewinds) {

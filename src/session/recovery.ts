@@ -37,8 +37,10 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     offer(turn, transcript);
     if (row.outcome !== null) ended.push(await end(core, turn, row, events, row.outcome as Outcome)); // Y2
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
-    else if (safe && row.state === 'waiting') parked.push(turn);
-    else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn, transcript);
+    else if (safe && row.state === 'waiting') {
+      turn.text = sealed(turn, row, events).text;
+      parked.push(turn);
+    } else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn, transcript);
     else ended.push(await end(core, turn, row, events, 'interrupted')); // Y1
   }
   for (const turn of ended) await finish(core, turn);

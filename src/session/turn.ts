@@ -71,6 +71,10 @@ export class Turn {
   readonly inbox: { logged: Input; whole: Input }[] = [];
   /** The turn its inputs were offered to, where that did not take them. */
   readonly origin: Turn | undefined;
+  /** Its end has been handed to the log: rows that are written from then on do not count it. */
+  endLogged = false;
+  /** The last message that had any text, of an attempt that let go of its instance. */
+  text = '';
   attempt = 0;
   crashAttempts = 0;
   rank = 0;
