@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KEYS, World } from './keeper-world.ts';
-import type { Behaviour, Key } from './keeper-world.ts';
+import { type Behaviour, type Key, KEYS } from './keeper-thing.ts';
+import { World } from './keeper-world.ts';
 
 const RUNS = Number(process.env['KEEPER_RUNS'] ?? 600);
 

@@ -3,36 +3,24 @@
 import type fc from 'fast-check';
 import { Keeper } from '../src/keeper/keeper.ts';
 import type { EvictReason, Making, Place, Stay, Use } from '../src/keeper/keeper.ts';
-import { SojournError } from '../src/kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
 import type { Limits } from '../src/kernel/limits.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-
-export const KEYS = ['a', 'b', 'c', 'e'] as const;
-export type Key = (typeof KEYS)[number];
-export type Behaviour = 'ok' | 'throws' | 'rejects' | 'hangs' | 're-enters';
-
-export interface Thing {
-  readonly key: Key;
-  readonly generation: number;
-  readonly intent: Making<Key, Key>['intent'];
-  readonly signal: AbortSignal;
-  /** The world's tick when its making began. */
-  readonly begun: number;
-  /** `leaving`: flushed or disposed of by now. `failed`: never came to be. */
-  stage: 'making' | 'live' | 'leaving' | 'gone' | 'failed';
-  wasGiven: boolean;
-  /** It was taken from whoever held it. */
-  wasForced: boolean;
-  flushes: number;
-  disposals: number;
-  /** From when on the keeper may go on without it: it was given up, or its hook hung. */
-  excusedMs: number;
-  uses: number;
-  stays: number;
-  places: number;
-}
+import {
+  type Behaviour,
+  check,
+  checkLeaving,
+  checkShares,
+  checkTogether,
+  isCode,
+  type Key,
+  name,
+  newThing,
+  ownerOf,
+  projectOf,
+  type Thing,
+} from './keeper-thing.ts';
 
 /** A place, and the thing that was there when it was reserved, which it keeps. */
 export interface Promised {
@@ -237,11 +225,7 @@ export class World {
       keys.size <= this.#limits.liveMax,
       `${[...keys].join()} are in memory, liveMax ${this.#limits.liveMax}`,
     );
-    for (const key of keys) {
-      const mine = counted.filter((thing) => thing.key === key);
-      const replaced = mine.some((thing) => thing.intent === 'remake') ? 2 : 1;
-      check(mine.length <= replaced, `${mine.map(name).join()} are in memory together`);
-    }
+    checkTogether(counted);
     this.#verifyPlaces();
     const { live, bytes } = this.keeper.stats();
     check(live === this.keeper.size && live === this.keeper.keys().length, 'size, keys and stats agree');
@@ -258,17 +242,8 @@ export class World {
     for (const { key, stage, signal } of this.things) {
       if ((stage === 'live' || stage === 'making') && !signal.aborted) placed.add(key);
     }
-    const { liveMax, livePerProjectMax, livePerOwnerMax } = this.#limits;
-    const keys = [...placed];
-    check(keys.length <= liveMax, `${keys.join()} have a place, liveMax ${liveMax}`);
-    for (const name of ['p', 'q']) {
-      const share = keys.filter((key) => projectOf(key) === name);
-      check(share.length <= livePerProjectMax, `${share.join()} of project ${name} have a place`);
-    }
-    for (const name of ['x', 'y']) {
-      const share = keys.filter((key) => ownerOf(key) === name);
-      check(share.length <= livePerOwnerMax, `${share.join()} of owner ${name} have a place`);
-    }
+    const { livePerProjectMax, livePerOwnerMax } = this.#limits;
+    checkShares([...placed], this.#limits);
     const isUnshared = livePerProjectMax === Infinity && livePerOwnerMax === Infinity;
     const { waiting, leaving } = this.keeper.stats();
     const idle = this.keeper.keys().filter((key) => this.keeper.peek(key)?.state === 'ready');
@@ -338,22 +313,7 @@ export class World {
   async #make(making: Making<Key, Key>, previous?: Thing): Promise<Thing> {
     const { key, generation, intent, signal } = making;
     const begun = ++this.#tick;
-    const thing: Thing = {
-      key,
-      generation,
-      intent,
-      signal,
-      begun: intent === 'restore' ? (previous?.begun ?? 0) : begun,
-      stage: 'making',
-      wasGiven: false,
-      wasForced: false,
-      flushes: 0,
-      disposals: 0,
-      excusedMs: Infinity,
-      uses: 0,
-      stays: 0,
-      places: 0,
-    };
+    const thing = newThing(making, intent === 'restore' ? (previous?.begun ?? 0) : begun);
     this.#guard(() => {
       const last = this.things.at(-1)?.generation ?? 0;
       check(generation > last, `generation ${generation} came after ${last}`);
@@ -380,19 +340,7 @@ export class World {
   }
 
   async #flush(key: Key, thing: Thing, reason: EvictReason): Promise<void> {
-    this.#guard(() => {
-      check(++thing.flushes === 1 && thing.disposals === 0, `${name(thing)} is flushed again (${reason})`);
-      const isForced = reason === 'deadline' || reason === 'shutdown';
-      thing.wasForced = isForced;
-      check(isForced || thing.uses === 0, `${name(thing)} left (${reason}) while it was in use`);
-      const mayStay = isForced || reason === 'remade';
-      check(mayStay || thing.stays === 0, `${name(thing)} left (${reason}) while something stayed`);
-      const mayBePromised = isForced || reason === 'remade' || reason === 'closed';
-      check(
-        mayBePromised || thing.places === 0,
-        `${name(thing)} left (${reason}) although its place is promised`,
-      );
-    });
+    this.#guard(() => checkLeaving(thing, reason));
     // What held it is inert, or holds its replacement; the books do not follow it there.
     for (const held of this.stays) if (held.thing === thing) held.thing = undefined;
     thing.stage = 'leaving';
@@ -448,24 +396,4 @@ export class World {
       this.fail(error);
     }
   }
-}
-
-function projectOf(key: Key): string {
-  return key < 'c' ? 'p' : 'q';
-}
-
-function ownerOf(key: Key): string | null {
-  return key === 'a' ? null : key < 'e' ? 'x' : 'y';
-}
-
-function name({ key, generation }: Thing): string {
-  return `${key}${generation}`;
-}
-
-function isCode(error: unknown, code: SojournError['code']): boolean {
-  return SojournError.is(error, code);
-}
-
-function check(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
 }
