@@ -176,22 +176,6 @@ describe('side by side', () => {
   });
 });
 
-test('a message that was steered in is taken again by the attempt after a kill -9', async () => {
-  await send('steered', '/words 20 20');
-  await server.until('steered', ({ kind }) => kind === 'text.delta');
-  const { said } = await send('steered', 'hint', 'steer');
-  await server.until('steered', ({ kind }) => kind === 'turn.steered');
-
-  await server.restart();
-  await server.idle('steered');
-
-  expect(said.disposition).toBe('steered');
-  expect(await turns('steered')).toEqual([
-    expect.stringMatching(/^\/words 20 20 \+ hint: completed, w1 .*\(noted: hint\).* w20$/),
-  ]);
-  expect((await transcript('steered')).filter((line) => line === 'user: hint')).toHaveLength(1);
-});
-
 test('a rollback takes back a turn that is already being interrupted', async () => {
   const { said } = await send('both', DEAF);
   await server.until('both', ({ kind }) => kind === 'text.delta');
@@ -253,50 +237,66 @@ describe('while a turn waits for a person', () => {
     const closed = (await server.events('asks-interrupt')).find(({ kind }) => kind === 'request.closed');
     expect(closed?.body.decision).toBe('void');
   });
+});
 
-  test('an answer that came just before a kill -9 is not lost, and not asked for again', async () => {
+describe('a process that dies', () => {
+  beforeAll(async () => {
+    await send('again', '/words 1000 20');
+    await send('again', 'next');
+    await server.until('again', ({ kind }) => kind === 'text.delta');
     await send('answered', '/ask Sure?');
     const { body } = await server.until('answered', ({ kind }) => kind === 'request.opened');
     await cli(server.folder, ['approve', body.request as string, '--answer', 'sure']);
-    await server.restart();
+    await send('steered', '/words 30 20');
+    await server.until('steered', ({ kind }) => kind === 'text.delta');
+    await send('steered', 'hint', 'steer');
+    await server.until('steered', ({ kind }) => kind === 'turn.steered');
+    await send('crash', '/crash');
+    await server.gone();
+    await server.start();
+  });
+
+  test('runs its turn again where the agent allows it', async () => {
+    await server.idle('crash');
+
+    const [turn] = (await server.get('/v1/sessions/crash/turns')).body.turns;
+    expect(turn).toMatchObject({ outcome: 'completed', attempt: 2, text: 'back, attempt 2' });
+  });
+
+  test('loses no answer of a person, and asks for none again', async () => {
     await server.idle('answered');
 
     expect(await turns('answered')).toEqual(['/ask Sure?: completed, sure']);
     const opened = (await server.events('answered')).filter(({ kind }) => kind === 'request.opened');
     expect(opened).toHaveLength(1);
   });
-});
 
-describe('a turn whose process dies', () => {
-  test('runs again where the agent allows it, and what the dead attempt said is void', async () => {
-    const sent = await send('crash', '/crash');
-    await server.gone();
-    await server.start();
-    await server.idle('crash');
+  test('leaves what was steered in to the next attempt, and shows it once', async () => {
+    await server.idle('steered');
 
-    const [turn] = (await server.get('/v1/sessions/crash/turns')).body.turns;
-    expect(turn).toMatchObject({ id: sent.said.turn, outcome: 'completed', attempt: 2 });
-    expect(turn.text).toBe('back, attempt 2');
+    const [turn] = (await server.get('/v1/sessions/steered/turns')).body.turns;
+    expect(turn.attempt).toBe(2);
+    expect(await turns('steered')).toEqual([
+      expect.stringMatching(/^\/words 30 20 \+ hint: completed, w1 .*\(noted: hint\).* w30$/),
+    ]);
+    expect((await transcript('steered')).filter((line) => line === 'user: hint')).toHaveLength(1);
   });
 
-  test('is given up after three attempts that a crash cut short, and its text is kept', async () => {
-    await send('again', '/words 1000 20');
-    await send('again', 'next');
-    let seq = 0;
-    for (let attempt = 1; attempt <= 4; attempt += 1) {
+  test('four times is enough: the turn is given up, its text is kept, and the next one runs', async () => {
+    for (const attempt of [2, 3, 4]) {
       const begun = await server.until(
         'again',
         ({ kind, body }) => kind === 'turn.started' && body.attempt === attempt,
-        seq,
       );
-      ({ seq } = await server.until('again', ({ kind }) => kind === 'text.delta', begun.seq));
+      await server.until('again', ({ kind }) => kind === 'text.delta', begun.seq);
       await server.restart();
     }
     await server.idle('again');
 
-    const ended = await turns('again');
-    expect(ended[0]).toMatch(/^\/words 1000 20: interrupted, w1/);
-    expect(ended[1]).toBe('next: completed, You said: next');
+    expect(await turns('again')).toEqual([
+      expect.stringMatching(/^\/words 1000 20: interrupted, w1/),
+      'next: completed, You said: next',
+    ]);
     expect(gapless(await server.events('again'))).toBe(true);
   });
 });

@@ -2,9 +2,10 @@
 // machine would kill it.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Heard } from './cli-server.ts';
 
 const MAIN = join(import.meta.dirname, '../src/cli/main.ts');
 
@@ -38,49 +39,49 @@ export interface Block {
 export class ContractServer {
   readonly #home = mkdtempSync(join(tmpdir(), 'sojourn-contract-'));
   readonly folder = join(this.#home, 'stored');
-  readonly #env: Record<string, string>;
+  readonly #command: 'start' | 'dev';
   #child: ChildProcess | undefined;
+  /** What the process says to people. */
+  remarks = new Heard();
   url = '';
   token = '';
 
-  private constructor(env: Record<string, string>) {
-    this.#env = env;
+  private constructor(command: 'start' | 'dev') {
+    this.#command = command;
   }
 
-  static async start(env: Record<string, string> = {}): Promise<ContractServer> {
-    const server = new ContractServer(env);
+  static async start(config?: string): Promise<ContractServer> {
+    const server = new ContractServer(config === undefined ? 'start' : 'dev');
+    if (config !== undefined) server.write('sojourn.config.ts', config);
     await server.start();
     return server;
   }
 
-  /** Where the process runs: a config file belongs here. */
-  get home(): string {
-    return this.#home;
+  /** Writes a file where the process runs. */
+  write(name: string, text: string): void {
+    writeFileSync(join(this.#home, name), text);
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [MAIN, 'start', '--port', '0', '--json'], {
+    const child = spawn(process.execPath, [MAIN, this.#command, '--port', '0'], {
       cwd: this.#home,
       env: {
         PATH: process.env.PATH ?? '',
         SOJOURN_SCRIPTED_MS: '0',
-        ...this.#env,
         SOJOURN_DATA: this.folder,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    let out = '';
-    let err = '';
-    child.stderr.on('data', (chunk) => (err += String(chunk)));
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.on('data', (chunk) => {
-        out += String(chunk);
-        if (out.includes('\n')) resolve();
-      });
-      child.once('exit', () => reject(new Error(`The server did not start: ${err}`)));
-    });
-    this.url = (JSON.parse(out.slice(0, out.indexOf('\n'))) as { url: string }).url;
+    const out = new Heard();
+    const remarks = new Heard();
+    this.remarks = remarks;
+    child.stdout.pipe(out);
+    child.stderr.pipe(remarks);
+    await Promise.race([out.says('/docs'), once(child, 'exit')]);
+    const [, url] = /listens on (http:\/\/[^\n]+)\n/.exec(out.text) ?? [];
+    if (url === undefined) throw new Error(`The server did not start: ${remarks.text}`);
+    this.url = url;
     this.token = readFileSync(join(this.folder, 'token'), 'utf8').trim();
   }
 
