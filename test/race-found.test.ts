@@ -233,3 +233,25 @@ test('a session whose turns were all cancelled at once is idle', async () => {
   const { state, queued } = (await store.byKey('default', 'key')) ?? {};
   expect({ state, queued }).toEqual({ state: 'idle', queued: 0 });
 });
+
+test('a session is closed for nobody before its end is on disk', async () => {
+  const { runtime, store, hold, release, settle } = await scene(async function* () {
+    yield 'hello';
+  });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+
+  hold();
+  const first = runtime.close('key');
+  await settle();
+  const states: unknown[] = [];
+  const second = runtime
+    .close('key')
+    .then(async () => states.push((await store.byKey('default', 'key'))?.state));
+  await settle();
+  release();
+  await Promise.all([first, second]);
+
+  expect(states).toEqual(['closed']);
+});

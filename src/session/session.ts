@@ -124,7 +124,7 @@ export class Session {
 
   /** I10. */
   close(reason: string): Promise<void> {
-    if (this.core.row.state === 'closed') return Promise.resolve();
+    if (this.#closing === undefined && this.core.row.state === 'closed') return Promise.resolve();
     this.#closing ??= this.#close(reason).finally(() => {
       this.#closing = undefined;
       this.core.host.changed(this.core);

@@ -58,6 +58,7 @@ export class TurnRun {
   #asking = 0;
   #suspended = false;
   #gaveUp = false;
+  #isOver = false;
   #giveUp: (() => void) | undefined;
 
   constructor(options: TurnRunOptions) {
@@ -83,6 +84,7 @@ export class TurnRun {
     } catch (error) {
       return this.#end(error);
     } finally {
+      this.#isOver = true;
       this.#pause();
       this.#grace?.cancel();
     }
@@ -151,6 +153,7 @@ export class TurnRun {
   }
 
   #armGrace(): void {
+    if (this.#isOver) return; // It was stopped between its last event and its end.
     const { clock, cancelMsMax } = this.#options;
     this.#grace = clock.after(cancelMsMax, () => {
       this.#gaveUp = true;
