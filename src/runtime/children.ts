@@ -4,7 +4,8 @@
 //   D2. Spawning never waits for a place: it answers `capacity`, and then nothing was made.
 //   D3. The end of a child's turn reaches its parent's log exactly once, whatever dies in between: the child stays
 //       unfinished in the store until it has, and the parent's log takes it by a once-key.
-//   D4. Depth and number are bounded. A child has its parent's owner and project.
+//   D4. Depth and number are bounded: spawns of one session go one after another. A child has its parent's owner and project.
+//   D5. A child outlives no turn that ended early, however far its starting was.
 import { SojournError } from '../kernel/errors.ts';
 import type { Child, ChildResult, SpawnOptions } from '../agent/agent.ts';
 import { bodyOf } from '../log/event.ts';
@@ -14,7 +15,7 @@ import type { Part } from '../wire/message.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
 import type { Session } from '../session/session.ts';
-import type { Turn } from '../session/turn.ts';
+import { abortReason, type Turn } from '../session/turn.ts';
 import { checkKey } from './access.ts';
 import { prepareMessage } from './message.ts';
 import type { SessionRouter } from './router.ts';
@@ -28,23 +29,45 @@ export class SubAgentSessions {
   readonly #host: ChildrenHost;
   /** Who waits for a result, by child session and turn. */
   readonly #waiters = new Map<string, Set<(result: ChildResult) => void>>();
+  /** The last spawn of a session that is under way; none of them rejects. */
+  readonly #spawning = new Map<string, Promise<void>>();
 
   constructor(host: ChildrenHost) {
     this.#host = host;
   }
 
-  async spawn(
+  spawn(
     parent: SessionCore,
     turn: Turn,
     agent: string,
     input: string | readonly Part[],
     options: SpawnOptions & { key: string },
   ): Promise<Child> {
+    const { id } = parent.row;
+    const before = this.#spawning.get(id) ?? Promise.resolve();
+    const spawned = before.then(() => this.#spawn(parent, turn, agent, input, options)); // D4
+    const over = spawned.then(
+      () => undefined,
+      () => undefined, // Told to whoever spawned.
+    );
+    this.#spawning.set(id, over);
+    void over.then(() => this.#spawning.get(id) === over && this.#spawning.delete(id)); // Never rejects.
+    return spawned;
+  }
+
+  async #spawn(
+    parent: SessionCore,
+    turn: Turn,
+    agent: string,
+    input: string | readonly Part[],
+    options: SpawnOptions & { key: string },
+  ): Promise<Child> {
+    if (turn.stop !== undefined) throw abortReason(turn.stop);
     const host = this.#host;
     if (host.agent(agent) === undefined)
       throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
     const key = checkKey(`child:${turn.id}:${options.key}`);
-    await this.#checkBounds(parent);
+    if ((await this.#host.router.find(parent.row.project, key)) === null) await this.#checkBounds(parent);
     const { session, made } = await this.#host.router.findOrMake(parent.row.project, key, () => ({
       agent,
       owner: parent.row.owner,
@@ -100,6 +123,10 @@ export class SubAgentSessions {
           once: { key: `spawn:${turn.id}:${options.key}`, hash: '', receipt: '{}', expiresAt: FOREVER },
         }, // D1
       );
+      if (turn.stop !== undefined) {
+        await child.cancelAll("its parent's turn ended while it was started"); // D5
+        throw abortReason(turn.stop);
+      }
       const started = child.turn(receipt.turn);
       releaseAfter(stay, started);
       return { session: child.id, result: () => this.#result(parent, turn, child.id, receipt.turn) };
@@ -155,6 +182,7 @@ export class SubAgentSessions {
 
   /** Stops what runs in children of this turn, or in all of the session's, and waits until it has unwound. */
   async cancel(parent: SessionCore, turn: string | null, reason: string): Promise<void> {
+    await this.#spawning.get(parent.row.id); // D5
     const rows = await this.#host.store.children(parent.row.id);
     const chosen = rows.filter((row) => working(row) && (turn === null || spawnTurn(row) === turn));
     await Promise.all(

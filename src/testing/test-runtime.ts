@@ -89,15 +89,18 @@ export class TestRuntime {
     await this.#life?.kill();
   }
 
+  /** Resolves when the next append that matches is handed to the writer, before anybody knows that it is there. */
+  whenWriting(match: (append: Append) => boolean): Promise<void> {
+    return new Promise((resolve) => this.#alive.watch(match, resolve));
+  }
+
   /** Kills it at the moment an append that matches is handed to the writer: it is written, and nobody is told. */
   killAtWrite(match: (append: Append) => boolean): Promise<void> {
     const life = this.#alive;
     return new Promise((resolve, reject) => {
-      life.onWrite = (append) => {
-        if (!match(append)) return;
-        life.onWrite = undefined;
+      life.watch(match, () => {
         queueMicrotask(() => void life.kill().then(resolve, reject)); // The append has been taken by then.
-      };
+      });
     });
   }
 
@@ -137,14 +140,16 @@ export class TestRuntime {
 class Life {
   readonly store: Store;
   runtime: Runtime = undefined as never;
-  onWrite: ((append: Append) => void) | undefined;
   readonly #clock: LifeClock;
+  readonly #onWrite: (append: Append) => void;
+  readonly #watches = new Set<(append: Append) => void>();
   readonly #real: Store;
   #isOver = false;
 
-  private constructor(real: Store, clock: LifeClock) {
+  private constructor(real: Store, clock: LifeClock, onWrite: (append: Append) => void) {
     this.#real = real;
     this.#clock = clock;
+    this.#onWrite = onWrite;
     this.store = this.#mortal(real);
   }
 
@@ -158,8 +163,7 @@ class Life {
     // No test pulls the plug, and none fills the disk: neither fsync nor ballast is needed.
     const limits = { ballastBytes: 0, freeBytesMin: 0 };
     const store = await sqliteStore({ folder, clock, logger, limits, durability: 'process-crash' });
-    const life = new Life(store, clock);
-    life.onWrite = onWrite;
+    const life = new Life(store, clock, (append) => onWrite?.(append));
     const agents = options.agents ?? { scripted: scriptedAgent({ wordMs: 0 }) };
     try {
       const parts = { store: life.store, bus: inProcessBus(logger), clock, logger };
@@ -169,6 +173,16 @@ class Life {
       throw error;
     }
     return life;
+  }
+
+  /** Calls `seen` once. */
+  watch(match: (append: Append) => boolean, seen: () => void): void {
+    const watch = (append: Append): void => {
+      if (!match(append)) return;
+      this.#watches.delete(watch);
+      seen();
+    };
+    this.#watches.add(watch);
   }
 
   async kill(): Promise<void> {
@@ -198,7 +212,8 @@ class Life {
     return () => {
       if (this.#isOver) throw new SojournError('store.failed', 'The process is gone');
       const append = take();
-      this.onWrite?.(append);
+      this.#onWrite(append);
+      for (const watch of this.#watches) watch(append);
       return append;
     };
   }
