@@ -59,6 +59,8 @@ export interface SessionLogOptions {
   eventBytesMax: number;
   /** Called in order, as soon as events are durable. Must not throw. */
   onDurable(events: readonly StoredEvent[]): void;
+  /** Artifacts whose rows are written now, or never will be. Must not throw. */
+  onArtifacts(artifacts: readonly ArtifactRow[]): void;
   /** Called once, at the first failure. Must not throw. */
   onBroken(error: unknown): void;
 }
@@ -257,6 +259,7 @@ export class SessionLog {
       this.#break(error);
       for (const waiter of job.waiters) waiter.reject(error);
     } finally {
+      if (job.artifacts.length > 0) this.#options.onArtifacts(job.artifacts);
       this.#jobs -= 1;
       this.#bytes -= job.bytes;
       this.#options.flow.remove(job.bytes);

@@ -9,6 +9,7 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
+import { ArtifactGuard } from '../context/artifact-guard.ts';
 import { Overflow } from '../context/overflow.ts';
 import { Flow } from '../log/flow.ts';
 import type { SessionCore } from '../session/core.ts';
@@ -56,6 +57,7 @@ export class RuntimeHost implements SessionHost {
   readonly hooks: SojournHooks;
   readonly coalesceDeltas: boolean;
   readonly flow: Flow;
+  readonly files: ArtifactGuard;
   readonly router: SessionRouter;
   readonly registry: Registry;
   readonly children: SubAgentSessions;
@@ -79,6 +81,7 @@ export class RuntimeHost implements SessionHost {
     this.logger = parts.logger;
     this.hooks = parts.hooks;
     this.coalesceDeltas = parts.coalesceDeltas;
+    this.files = new ArtifactGuard(parts.store.files, parts.clock);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
     this.router = new SessionRouter(this);
@@ -121,9 +124,9 @@ export class RuntimeHost implements SessionHost {
   }
 
   overflow(project: string): Overflow {
-    const { store, limits, clock } = this;
+    const { files, limits, clock } = this;
     return new Overflow({
-      files: store.files,
+      files,
       project,
       inlineBytesMax: limits.inlineBytesMax,
       now: () => clock.now(),

@@ -61,7 +61,14 @@ export class Portability {
     this.#host.admit();
     checkKey(key);
     const copy = await this.#read(lines, caller.project);
-    return this.#make(key, copy, caller);
+    try {
+      return await this.#make(key, copy, caller);
+    } finally {
+      this.#host.files.settled(
+        caller.project,
+        copy.artifacts.map(({ digest }) => digest),
+      );
+    }
   }
 
   /** E3. */
@@ -100,7 +107,7 @@ export class Portability {
       yield page.map((event) => `${eventText(event)}\n`).join('');
     }
     for (const artifact of artifacts) {
-      const bytes = await this.#host.store.files.read(row.project, artifact.digest);
+      const bytes = await this.#host.files.read(row.project, artifact.digest);
       const { digest, mediaType, name } = artifact;
       yield `${JSON.stringify({ artifact: digest, mediaType, name, data: Buffer.from(bytes).toString('base64') })}\n`;
     }
@@ -149,7 +156,7 @@ export class Portability {
     const bytes = Buffer.from(data, 'base64');
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (digest !== artifact) throw broken(number, 'has another digest than it says');
-    await this.#host.store.files.put(project, bytes);
+    await this.#host.files.put(project, bytes);
     return {
       digest,
       bytes: bytes.byteLength,

@@ -182,7 +182,7 @@ export class SessionCalls {
     const { store } = this.#host;
     const { orphans } = await store.erase(session.core.row.num);
     this.#host.router.giveUp(session, notFound(session.core.row.key));
-    for (const digest of orphans) await store.files.remove(session.core.row.project, digest);
+    for (const digest of orphans) await this.#host.files.remove(session.core.row.project, digest);
   }
 
   /** A host's own sessions among ours, newest activity first; ours win where keys are equal. */

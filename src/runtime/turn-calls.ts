@@ -199,8 +199,8 @@ export class TurnCalls {
     }
     const bytes =
       range === undefined
-        ? await this.#host.store.files.read(row.project, id)
-        : await this.#host.store.files.read(row.project, id, start, end);
+        ? await this.#host.files.read(row.project, id)
+        : await this.#host.files.read(row.project, id, start, end);
     return { bytes, start, total: artifact.bytes, mediaType: artifact.mediaType, name: artifact.name };
   }
 

@@ -72,6 +72,11 @@ export class SessionCore {
       inFlightBytesMax: host.limits.inFlightBytesMax,
       eventBytesMax: host.limits.eventBytesMax,
       onDurable: (events) => this.#durable(events),
+      onArtifacts: (rows) =>
+        host.files.settled(
+          row.project,
+          rows.map(({ digest }) => digest),
+        ),
       onBroken: (error) => hooks.broken(error),
     });
     this.questions = new Questions({

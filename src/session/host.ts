@@ -5,6 +5,7 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
+import type { ArtifactGuard } from '../context/artifact-guard.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Flow } from '../log/flow.ts';
@@ -30,6 +31,8 @@ export interface SessionHost {
   readonly store: Store;
   readonly bus: Bus;
   readonly flow: Flow;
+  /** The store's artifacts, guarded against being taken while they are about to be referred to. */
+  readonly files: ArtifactGuard;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly limits: Limits;
