@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { hopBench } from './apart/hop.ts';
 import { keeperBench } from './apart/keeper.ts';
 import { listBench } from './apart/list.ts';
 import { readersBench } from './apart/readers.ts';
@@ -82,7 +83,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
   const sizes = { ...base, rounds, pacedRounds: Math.ceil(rounds / 3) };
   const [loadBefore = 0] = loadavg();
   const visits: Visit[] = [];
-  let commits = [commitTime(`${folder}/commit`)];
+  let commits = [await commitTime(`${folder}/commit`)];
   if (['w1', 'w2', 'w3'].some((name) => wanted.has(name))) {
     const onVisit = (visit: Visit): void => {
       visits.push(visit);
@@ -111,6 +112,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
     quick,
     rounds: sizes.rounds,
     commitMs: commitMs(commits, 'commitMs'),
+    loneCommitMs: commitMs(commits, 'loneCommitMs'),
     fdatasyncMs: commitMs(commits, 'fdatasyncMs'),
     visits,
     memory,
@@ -121,7 +123,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
 /** The separate benches, one after the other: nothing else runs meanwhile. */
 async function apart({ wanted, quick, listed }: Options, folder: string, load: Load): Promise<Line[]> {
   const benches: [string, () => Promise<Line[]>][] = [
-    ['store', () => storeBench(`${folder}/store`, quick)],
+    ['store', async () => [...(await hopBench()), ...(await storeBench(`${folder}/store`, quick))]],
     ['keeper', keeperBench],
     ['readers', () => readersBench(`${folder}/readers`, load, quick)],
     ['list', () => listBench(`${folder}/list`, listed)],

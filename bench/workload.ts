@@ -76,7 +76,7 @@ export interface RoundsOptions {
 export async function runRounds(options: RoundsOptions): Promise<CommitTime[]> {
   const commits: CommitTime[] = [];
   for (let round = 0; round < options.sizes.rounds; round += 1) {
-    commits.push(commitTime(`${options.folder}/commit-${round}`));
+    commits.push(await commitTime(`${options.folder}/commit-${round}`));
     await runRound(options, round);
   }
   return commits;

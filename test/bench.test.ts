@@ -120,6 +120,7 @@ test('ratios are taken within a round, so a slow round of the machine moves noth
     quick: false,
     rounds: 3,
     commitMs: 0.1,
+    loneCommitMs: 0.1,
     fdatasyncMs: 0.1,
     visits: [
       visit(0, F1, 2_000),
