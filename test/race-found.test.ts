@@ -7,6 +7,7 @@ import { SojournError } from '../src/kernel/errors.ts';
 import { silentLogger, type Logger } from '../src/kernel/logger.ts';
 import { createRuntime, type RuntimeOptions } from '../src/runtime/create.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
+import { textOf } from '../src/wire/message.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
 import { MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
 
@@ -254,4 +255,51 @@ test('a session is closed for nobody before its end is on disk', async () => {
   await Promise.all([first, second]);
 
   expect(states).toEqual(['closed']);
+});
+
+test('what a turn took while it ran is there again when it goes on after an answer', async () => {
+  const go = Promise.withResolvers<void>();
+  const { runtime, settle } = await scene(
+    async function* (turn) {
+      if (turn.attempt === 1) await go.promise;
+      const taken = turn.inbox.take().flatMap(({ parts }) => parts);
+      await turn.ask('sure', { kind: 'question', text: 'Sure?' });
+      yield `and: ${textOf(taken)}`;
+    },
+    { rerun: 'safe', steers: true },
+  );
+  const { turn } = await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.send('key', { input: 'two', policy: 'steer' });
+  go.resolve();
+  await settle();
+  const [request] = await runtime.requests();
+
+  await runtime.answer('key', request?.id ?? '', { decision: 'allow' });
+  await settle();
+
+  expect((await runtime.turn('key', turn)).text).toBe('and: two');
+});
+
+test('what was said before a crash stays when the turn is cancelled before it runs again', async () => {
+  const disk = new MemoryDisk();
+  const first = await scene(
+    async function* () {
+      yield 'so far';
+      await new Promise(() => undefined);
+    },
+    { rerun: 'safe' },
+    { disk },
+  );
+  const { turn } = await first.runtime.send('key', { input: 'one' });
+  await first.settle();
+  first.store.crash();
+  const opening = new Promise<never>(() => undefined);
+  const agent: Agent = { ...functionAgent(() => null as never, { rerun: 'safe' }), open: () => opening };
+
+  const { runtime } = await scene(() => null as never, {}, { disk, agents: { agent } });
+  await runtime.cancelTurn('key', turn);
+
+  expect((await runtime.turn('key', turn)).text).toBe('so far');
+  expect((await runtime.transcript('key')).map(({ parts }) => textOf(parts))).toEqual(['one', 'so far']);
 });

@@ -60,6 +60,7 @@ function takeInbox(parts: AgentTurnParts): readonly Input[] {
   const { turn, log } = parts;
   if (turn.stop !== undefined) return [];
   const taken = turn.inbox.splice(0);
+  turn.taken.push(...taken);
   for (const { logged } of taken) {
     const draft: Draft = { kind: 'turn.steered', turn: turn.id, body: { input: logged } };
     log.push(draft);

@@ -79,6 +79,8 @@ export class Conduct {
       if (host.draining)
         throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
       turn.attempt += 1;
+      turn.left = { drafts: [], text: '' };
+      turn.inbox.unshift(...turn.taken.splice(0));
       turn.startedAt ??= host.clock.now();
       const { attempt, crashAttempts, startedAt } = turn;
       const patch: TurnPatch = {
@@ -141,7 +143,7 @@ export class Conduct {
   async endIdle(turn: Turn, outcome: Outcome, error?: TurnError): Promise<void> {
     try {
       turn.enter({ kind: 'ending' });
-      const { text } = turn;
+      const { text } = turn.left;
       await this.#end(turn, { outcome, text, partial: false, ...(error === undefined ? {} : { error }) });
     } catch (thrown) {
       this.#lose(turn, thrown);
@@ -230,7 +232,7 @@ export class Conduct {
   async #park(turn: Turn, use: Use<LiveSession>, run: TurnRun, gaveUp: boolean): Promise<void> {
     const core = this.#core;
     const { drafts, artifacts } = await run.closing(true);
-    turn.text = run.text;
+    turn.left = { drafts: [], text: run.text };
     if (drafts.length > 0) await core.append(drafts, { artifacts, row: {} });
     turn.enter({ kind: 'parked' });
     if (gaveUp) await core.host.registry.retire(core.row.id, 'error');
@@ -248,7 +250,9 @@ export class Conduct {
     const early = ending.outcome !== 'completed';
     if (early) await host.cancelChildren(core, turn.id, `its parent's turn ended ${ending.outcome}`);
     const closing =
-      ending.run === undefined ? { drafts: [], artifacts: [] } : await ending.run.closing(ending.partial);
+      ending.run === undefined
+        ? { drafts: turn.left.drafts, artifacts: [] }
+        : await ending.run.closing(ending.partial);
     const voided = core.questions.voidAll(turn);
     const requests = voided.requests.map((request) => shifted(request, closing.drafts.length));
     const text = await core.overflow.text(ending.text);

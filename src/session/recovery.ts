@@ -35,13 +35,12 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     const begun = row.state !== 'queued';
     const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
     offer(turn, transcript);
-    if (row.outcome !== null) ended.push(await end(core, turn, row, events, row.outcome as Outcome)); // Y2
+    if (begun) turn.left = sealed(turn, row, events);
+    if (row.outcome !== null) ended.push(await end(core, turn, row, row.outcome as Outcome)); // Y2
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
-    else if (safe && row.state === 'waiting') {
-      turn.text = sealed(turn, row, events).text;
-      parked.push(turn);
-    } else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn, transcript);
-    else ended.push(await end(core, turn, row, events, 'interrupted')); // Y1
+    else if (safe && row.state === 'waiting') parked.push(turn);
+    else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn);
+    else ended.push(await end(core, turn, row, 'interrupted')); // Y1
   }
   for (const turn of ended) await finish(core, turn);
   for (const turn of parked) park(core, conduct, turn);
@@ -137,17 +136,17 @@ function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
   }
 }
 
-/** Y4. */
+/** Y4. What an earlier attempt took is offered to the next one. */
 function offer(turn: Turn, transcript: Transcript): void {
   for (const input of transcript.offered(turn.id)) turn.inbox.push({ logged: input, whole: input });
+  for (const input of transcript.steered(turn.id)) turn.taken.push({ logged: input, whole: input });
 }
 
-/** Y1. What an earlier attempt took while it ran is offered to this one too. */
-function again(core: SessionCore, turn: Turn, transcript: Transcript): void {
+/** Y1. */
+function again(core: SessionCore, turn: Turn): void {
   turn.crashAttempts += 1;
   // It did not wait for an answer when the log ends, so it has to ask again: this log comes from elsewhere.
   for (const [key, ask] of turn.asks) if (ask.state.kind === 'open') turn.asks.delete(key);
-  turn.inbox.unshift(...transcript.steered(turn.id).map((input) => ({ logged: input, whole: input })));
   core.mailbox.put(turn, 'first');
 }
 
@@ -158,14 +157,9 @@ function park(core: SessionCore, conduct: Conduct, turn: Turn): void {
   if (!core.questions.waits(turn)) conduct.wake(turn);
 }
 
-async function end(
-  core: SessionCore,
-  turn: Turn,
-  row: TurnRow,
-  events: readonly StoredEvent[],
-  outcome: Outcome,
-): Promise<Turn> {
-  const { drafts, text } = sealed(turn, row, events);
+async function end(core: SessionCore, turn: Turn, row: TurnRow, outcome: Outcome): Promise<Turn> {
+  const { text } = turn.left;
+  const drafts = [...turn.left.drafts];
   const requests: { id: string; state: 'closed'; closedEvent: number }[] = [];
   for (const ask of turn.asks.values()) {
     if (ask.state.kind !== 'open') continue;

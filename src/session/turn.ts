@@ -7,6 +7,7 @@ import { assert } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Answer, Question } from '../agent/agent.ts';
+import type { Draft } from '../log/session-log.ts';
 import type { Input } from '../wire/message.ts';
 import { type Budget, noUsage, type Usage } from '../wire/session.ts';
 import type { Outcome, TurnError, TurnKind } from '../wire/turn.ts';
@@ -69,12 +70,14 @@ export class Turn {
   readonly asks = new Map<string, Ask>();
   /** Offered and not taken yet: as the log has them, and whole. */
   readonly inbox: { logged: Input; whole: Input }[] = [];
+  /** Taken by this attempt: the next one is offered them again. */
+  readonly taken: { logged: Input; whole: Input }[] = [];
   /** The turn its inputs were offered to, where that did not take them. */
   readonly origin: Turn | undefined;
   /** Its end has been handed to the log: rows that are written from then on do not count it. */
   endLogged = false;
-  /** The last message that had any text, of an attempt that let go of its instance. */
-  text = '';
+  /** What an attempt that has let go of its instance still has to say, should the turn end before another begins. */
+  left: { drafts: readonly Draft[]; text: string } = { drafts: [], text: '' };
   attempt = 0;
   crashAttempts = 0;
   rank = 0;
