@@ -88,7 +88,7 @@ export class SessionCalls {
       limit: Math.min(limit, LIST_LIMIT_MAX),
       ...(owner === undefined ? {} : { owner }),
       ...seen,
-      ...(parent === undefined ? {} : { parent: (await rowOf(this.#host, caller, parent)).id }),
+      ...(parent === undefined ? {} : { parent: (await this.#parent(parent, caller)).id }),
     };
     const page = await this.#host.store.list(filter);
     const sessions = page.sessions.map((row) => viewOf(this.#host, row));
@@ -155,6 +155,17 @@ export class SessionCalls {
     await withSession(this.#host, caller, 'send', key, async (session) => {
       await this.#host.store.addAlias(session.core.row.num, alias);
     });
+  }
+
+  /** The session with this key, or else with this id: a child names its parent by id. */
+  async #parent(named: string, caller: Caller): Promise<SessionRow> {
+    try {
+      return await rowOf(this.#host, caller, named);
+    } catch (error) {
+      const row = SojournError.is(error, 'session.not_found') ? await this.#host.store.byId(named) : null;
+      if (row === null || !mayTouch(caller, row)) throw error;
+      return row;
+    }
   }
 
   /** Depth first; past the bound children are left out. */

@@ -50,7 +50,7 @@ export interface SessionQuery {
   state?: SessionState;
   agent?: string;
   owner?: string;
-  /** The key of a session; its children are listed. */
+  /** The key or the id of a session; its children are listed. */
   parent?: string;
   label?: string;
   q?: string;

@@ -49,7 +49,7 @@ export const sessionView: z.ZodType<SessionView> = z
     metadata: ownObject(Infinity),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
-    generation: z.int().meta({ description: 'Instances made for it since the server started.' }),
+    generation: z.int().meta({ description: 'Larger with each instance that is made for it; 0 while it has none.' }),
     dirty: z.boolean().meta({ description: 'It will be remade at the next safe point.' }),
     headSeq: seq,
     turn: z.string().nullable().meta({ description: 'The running turn.' }),
