@@ -117,7 +117,9 @@ export class Exchange {
       const at = url.indexOf('?');
       this.#query = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
     }
-    return this.#query.get(name) ?? undefined;
+    const [value, ...more] = this.#query.getAll(name);
+    if (more.length > 0) throw new SojournError('input.invalid', `At "?${name}": may be given once`);
+    return value;
   }
 
   /** `limit` and the like: a whole number within bounds, or undefined. */
