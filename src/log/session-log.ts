@@ -46,6 +46,9 @@ export interface Also {
 /** `firstSeq` is of the first event of this append, or the seq a next event would get where it had none. */
 export type Written = { kind: 'written'; firstSeq: number; lastSeq: number } | { kind: 'once'; row: OnceRow };
 
+/** What an event costs besides its body. */
+const EVENT_BYTES = 64;
+
 export interface SessionLogOptions {
   store: EventStore;
   flow: Flow;
@@ -160,6 +163,11 @@ export class SessionLog {
     this.#pump();
   }
 
+  /** Whether an event may be this large. */
+  fits(draft: Draft): boolean {
+    return EVENT_BYTES + JSON.stringify(draft.body).length <= this.#options.eventBytesMax;
+  }
+
   /** Undefined when more may be produced now; else a promise of the next moment to look again. */
   room(): Promise<void> | undefined {
     if (this.#bytes >= this.#options.inFlightBytesMax && this.#broken === undefined) {
@@ -208,7 +216,7 @@ export class SessionLog {
   #encode(draft: Draft): WaitingEvent {
     const delta = draft.kind === 'text.delta' || draft.kind === 'reasoning.delta' ? draft.body : undefined;
     const body = delta === undefined ? JSON.stringify(draft.body) : undefined;
-    const bytes = 64 + (body ?? delta?.text ?? '').length;
+    const bytes = EVENT_BYTES + (body ?? delta?.text ?? '').length;
     if (bytes > this.#options.eventBytesMax) {
       throw new SojournError(
         'log.event_too_large',

@@ -15,7 +15,7 @@ import { agentTurn } from './agent-turn.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
-import { type RunEnd, TurnRun, turnError } from './turn-run.ts';
+import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
 
 /** How a turn ends, before it is written. */
 interface Ending {
@@ -243,16 +243,17 @@ export class Conduct {
   }
 
   /** I4. Rejects when it cannot be made durable. */
-  async #end(turn: Turn, ending: Ending, use?: Use<LiveSession>, gaveUp = false): Promise<void> {
+  async #end(turn: Turn, planned: Ending, use?: Use<LiveSession>, gaveUp = false): Promise<void> {
     const core = this.#core;
     const { host, row } = core;
     await turn.joined();
+    const closing = (await planned.run?.closing(planned.partial)) ?? {
+      drafts: turn.left.drafts,
+      artifacts: [],
+    };
+    const ending = planned.outcome === 'completed' ? unlessFailed(planned, closing.error) : planned;
     const early = ending.outcome !== 'completed';
     if (early) await host.cancelChildren(core, turn.id, `its parent's turn ended ${ending.outcome}`);
-    const closing =
-      ending.run === undefined
-        ? { drafts: turn.left.drafts, artifacts: [] }
-        : await ending.run.closing(ending.partial);
     const voided = core.questions.voidAll(turn);
     const requests = voided.requests.map((request) => shifted(request, closing.drafts.length));
     const text = await core.overflow.text(ending.text);
@@ -347,6 +348,10 @@ function endingOf(
   if (end.kind === 'completed') return { outcome: 'completed', text, partial: false, run, completed };
   if (end.kind === 'failed') return { outcome: 'failed', text, partial: true, run, error: end.error };
   return { outcome: end.stop.outcome, text, partial: true, run, error: stopError(end.stop) };
+}
+
+function unlessFailed(ending: Ending, error: TurnError | undefined): Ending {
+  return error === undefined ? ending : { ...ending, outcome: 'failed', error };
 }
 
 export function stopError(stop: Stop): TurnError {

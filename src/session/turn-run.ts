@@ -28,6 +28,13 @@ export type RunEnd =
   /** The log broke: there is nothing more to say. */
   | { kind: 'lost'; error: unknown };
 
+/** A message that no event can hold is left out, and `error` says so. */
+export interface Closing {
+  drafts: readonly Draft[];
+  artifacts: readonly ArtifactRow[];
+  error?: TurnError;
+}
+
 export interface TurnRunOptions {
   turn: Turn;
   live: LiveSession;
@@ -109,16 +116,22 @@ export class TurnRun {
   }
 
   /** What is left to say when the attempt is over: whole messages and the results of open calls (R5). */
-  async closing(partial: boolean): Promise<{ drafts: Draft[]; artifacts: ArtifactRow[] }> {
+  async closing(partial: boolean): Promise<Closing> {
     const drafts: Draft[] = [];
-    const { turn } = this.#options;
+    const { turn, log } = this.#options;
     for (const [call, name] of this.#calls) {
       drafts.push({ kind: 'tool.returned', turn: turn.id, body: { call, isError: true, unknown: true } });
       this.#composer.returned({ type: 'tool-result', call, name, output: 'unknown', isError: true });
     }
     this.#calls.clear();
     await this.#flush(drafts, partial);
-    return { drafts, artifacts: this.#artifacts };
+    const fitting = drafts.filter((draft) => log.fits(draft));
+    const rest = { drafts: fitting, artifacts: this.#artifacts };
+    if (fitting.length === drafts.length) return rest;
+    return {
+      ...rest,
+      error: { code: 'log.event_too_large', message: 'What was said last is too large to be kept' },
+    };
   }
 
   async #pullAll(agentTurn: AgentTurn): Promise<void> {
@@ -257,9 +270,9 @@ export class TurnRun {
     if (this.#composer.begins()) await this.#flushNow();
     const { call, name, input } = event;
     if (!spending.callTool(turn)) return;
+    await log.append([{ kind: 'tool.called', turn: turn.id, body: { call, name, input } }]); // R1
     this.#composer.called(call, name, input);
     this.#calls.set(call, name);
-    await log.append([{ kind: 'tool.called', turn: turn.id, body: { call, name, input } }]); // R1
   }
 
   async #returned(event: Extract<AgentEvent, { kind: 'tool.returned' }>): Promise<void> {
@@ -267,9 +280,9 @@ export class TurnRun {
     const { call } = event;
     const name = this.#calls.get(call);
     if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
-    this.#calls.delete(call);
     const isError = event.isError ?? false;
     const { value, artifacts } = await overflow.output(event.output);
+    this.#calls.delete(call);
     const part: ToolResultPart =
       'output' in value
         ? { type: 'tool-result', call, name, output: value.output, isError }
