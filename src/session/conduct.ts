@@ -247,7 +247,7 @@ export class Conduct {
     const core = this.#core;
     const { host, row } = core;
     await turn.joined();
-    const closing = (await planned.run?.closing(planned.partial)) ?? {
+    const closing: Closing = (await planned.run?.closing(planned.partial)) ?? {
       drafts: turn.left.drafts,
       artifacts: [],
     };
