@@ -303,3 +303,49 @@ test('what was said before a crash stays when the turn is cancelled before it ru
   expect((await runtime.turn('key', turn)).text).toBe('so far');
   expect((await runtime.transcript('key')).map(({ parts }) => textOf(parts))).toEqual(['one', 'so far']);
 });
+
+test('a message meets its session also when another one was refused at the same moment', async () => {
+  const refused: unknown[] = [];
+  // Which moment it is depends on how many steps each call takes: all of the first few are tried.
+  for (let steps = 0; steps < 40; steps++) {
+    const { runtime } = await scene(
+      async function* () {
+        yield 'hello';
+      },
+      { rewinds: false },
+    );
+    const rollback = runtime.send('key', { input: 'one', policy: 'rollback' });
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    const second = runtime.send('key', { input: 'two' });
+    await rollback.catch(() => undefined);
+    const third = runtime.send('key', { input: 'three' });
+    const ends = await Promise.allSettled([rollback, second, third]);
+    refused.push(
+      ...ends.flatMap((end) => (end.status === 'rejected' ? [(end.reason as SojournError).code] : [])),
+    );
+  }
+
+  expect(new Set(refused)).toEqual(new Set(['agent.cannot_rewind']));
+  expect(refused.length).toBe(40);
+});
+
+test('an agent may clean up when the disk fails under what it says', async () => {
+  const seen: string[] = [];
+  const go = Promise.withResolvers<void>();
+  const { runtime, fail, settle } = await scene(async function* () {
+    try {
+      await go.promise;
+      yield { kind: 'tool.called', call: '1', name: 'tool', input: {} };
+      seen.push('the tool runs');
+    } finally {
+      seen.push('cleaned up');
+    }
+  });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  fail();
+  go.resolve();
+  await settle();
+
+  expect(seen).toEqual(['cleaned up']);
+});

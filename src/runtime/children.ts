@@ -18,7 +18,7 @@ import type { Session } from '../session/session.ts';
 import { abortReason, type Turn } from '../session/turn.ts';
 import { checkKey } from './access.ts';
 import { prepareMessage } from './message.ts';
-import type { SessionRouter } from './router.ts';
+import type { Making, SessionRouter } from './router.ts';
 
 /** A result is remembered as long as the parent's log: it is what a later attempt finds. */
 const FOREVER = Number.MAX_SAFE_INTEGER;
@@ -68,7 +68,7 @@ export class SubAgentSessions {
       throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
     const key = checkKey(`child:${turn.id}:${options.key}`);
     if ((await this.#host.router.find(parent.row.project, key)) === null) await this.#checkBounds(parent);
-    const { session, made } = await this.#host.router.findOrMake(parent.row.project, key, () => ({
+    const making = (): Making => ({
       agent,
       owner: parent.row.owner,
       maker: parent.row.maker,
@@ -79,8 +79,11 @@ export class SubAgentSessions {
       labels: [],
       metadata: JSON.stringify({ spawn: { turn: turn.id, key: options.key } }),
       budget: JSON.stringify(options.budget ?? {}),
-    }));
-    return session.using(() => this.#start(parent, turn, session, made, agent, key, input, options));
+    });
+    return this.#host.router.using(
+      () => this.#host.router.findOrMake(parent.row.project, key, making),
+      ({ session, made }) => this.#start(parent, turn, session, made, agent, key, input, options),
+    );
   }
 
   async #start(
@@ -155,7 +158,6 @@ export class SubAgentSessions {
       ...rest,
       sessionCompleted: completed,
     };
-    const parent = await this.#host.router.findById(child.row.parent);
     const body = {
       session: child.row.id,
       turn: turnId,
@@ -164,7 +166,7 @@ export class SubAgentSessions {
       ...rest,
       ...(completed ? { sessionCompleted } : {}),
     };
-    await parent?.using(() =>
+    await host.router.usingById(child.row.parent, (parent) =>
       parent.core.append([{ kind: 'child.ended', turn: spawnTurn(child.row), body }], {
         row: {},
         once: {
@@ -187,8 +189,7 @@ export class SubAgentSessions {
     const chosen = rows.filter((row) => working(row) && (turn === null || spawnTurn(row) === turn));
     await Promise.all(
       chosen.map(async (row) => {
-        const child = await this.#host.router.findById(row.id);
-        await child?.using(() => child.cancelAll(reason));
+        await this.#host.router.usingById(row.id, (child) => child.cancelAll(reason));
       }),
     );
   }

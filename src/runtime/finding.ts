@@ -17,9 +17,13 @@ export async function withSession<Result>(
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   requireScope(caller, ...(typeof scope === 'string' ? [scope] : scope));
-  const session = await host.router.find(caller.project, checkKey(key));
-  if (session === null || !mayTouch(caller, session.core.row)) throw notFound(key);
-  return session.using(async () => {
+  checkKey(key);
+  const find = async (): Promise<{ session: Session }> => {
+    const session = await host.router.find(caller.project, key);
+    if (session === null || !mayTouch(caller, session.core.row)) throw notFound(key);
+    return { session };
+  };
+  return host.router.using(find, async ({ session }) => {
     if (session.core.log.num === undefined) await session.core.log.settled();
     if (session.core.log.num === undefined) throw notFound(key);
     return work(session);

@@ -7,6 +7,7 @@
 //   U4. New sessions of a project come at a bounded rate.
 //   U5. What was at work when it was given up is taken up again without anybody asking, ever less often while that fails;
 //       unless somebody else owns the session now.
+//   U6. Nobody works with an object that has been let go: whoever had found it looks again.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis, Timer } from '../kernel/clock.ts';
 import type { NewSession, SessionRow } from '../store/store.ts';
@@ -87,6 +88,27 @@ export class SessionRouter {
     return session === undefined
       ? { session: this.#make(project, key, making()), made: true }
       : { session, made: false };
+  }
+
+  /** U6. Keeps what `find` gives in memory during `work`. */
+  async using<Found extends { session: Session }, Result>(
+    find: () => Promise<Found>,
+    work: (found: Found) => Promise<Result>,
+  ): Promise<Result> {
+    for (;;) {
+      const found = await find();
+      const { session } = found;
+      if (this.#byId.get(session.id) === session) return session.using(() => work(found));
+    }
+  }
+
+  /** The same, by id. Null when there is none. */
+  async usingById<Result>(id: string, work: (session: Session) => Promise<Result>): Promise<Result | null> {
+    for (;;) {
+      const session = await this.findById(id);
+      if (session === null) return null;
+      if (this.#byId.get(id) === session) return session.using(() => work(session));
+    }
   }
 
   /** U3. Must be told whenever a session may have become unneeded. */

@@ -30,8 +30,8 @@ export class SessionCalls {
     caller: Caller,
   ): Promise<{ created: boolean; session: SessionView }> {
     requireScope(caller, 'send');
-    const { session, made } = await this.findOrMake(key, call, caller);
-    return session.using(async () => {
+    const find = () => this.findOrMake(key, call, caller);
+    return this.#host.router.using(find, async ({ session, made }) => {
       if (made) this.#host.admit();
       await session.create();
       if (!made) checkSame(session.core.row, call);

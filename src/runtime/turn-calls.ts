@@ -39,8 +39,8 @@ export class TurnCalls {
       ...(agent === undefined ? {} : { agent }),
       ...(channel === undefined ? {} : { channel }),
     };
-    const { session, made } = await this.#sessions.findOrMake(key, opening, caller);
-    return session.using(async () => {
+    const find = () => this.#sessions.findOrMake(key, opening, caller);
+    return this.#host.router.using(find, async ({ session, made }) => {
       this.#host.admit();
       if (!made) checkSame(session.core.row, agent === undefined ? {} : { agent });
       const once =

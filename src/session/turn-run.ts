@@ -143,11 +143,15 @@ export class TurnRun {
       if (room !== undefined) await room;
       const step = await this.#pull(() => iterator.next());
       if (step === undefined || step.done === true) return;
-      await this.#take(step.value);
-      if (!this.#stopped) continue;
-      // It stands at a yield: it ends there, without going on to what it would have done next (R2).
-      await this.#pull(async () => iterator.return?.());
-      return;
+      let isTaken = false;
+      try {
+        await this.#take(step.value);
+        isTaken = !this.#stopped;
+      } finally {
+        // It stands at a yield: it ends there, without going on to what it would have done next (R2).
+        if (!isTaken) await this.#pull(async () => iterator.return?.());
+      }
+      if (!isTaken) return;
     }
   }
 
