@@ -140,20 +140,24 @@ export class Conduct {
   }
 
   /** Ends a turn that runs nowhere: it waited in the mailbox, for an instance, or for a person. */
-  async endIdle(turn: Turn, outcome: Outcome, error?: TurnError): Promise<void> {
+  async #endIdle(turn: Turn, outcome: Outcome, error: TurnError): Promise<void> {
     try {
       turn.enter({ kind: 'ending' });
       const { text } = turn.left;
-      await this.#end(turn, { outcome, text, partial: false, ...(error === undefined ? {} : { error }) });
+      await this.#end(turn, { outcome, text, partial: false, error });
     } catch (thrown) {
       this.#lose(turn, thrown);
     }
   }
 
+  #endStopped(turn: Turn, stop: Stop): Promise<void> {
+    return this.#endIdle(turn, stop.outcome, stopError(stop));
+  }
+
   /** A turn whose acceptance has become durable waits now, unless it was stopped meanwhile. */
   queued(turn: Turn): void {
     turn.enter({ kind: 'queued' });
-    if (turn.stop !== undefined) void this.endIdle(turn, turn.stop.outcome); // I8
+    if (turn.stop !== undefined) void this.#endStopped(turn, turn.stop); // I8
   }
 
   /** Ends a turn early, wherever it is; false when it ends already. Its `over` says when it has unwound. */
@@ -161,7 +165,7 @@ export class Conduct {
     if (!turn.stopFor(stop)) return false;
     const { kind } = turn.state;
     // Starting and running turns unwind through their signal, an accepting one when its acceptance is durable.
-    if (kind === 'queued' || kind === 'parked') void this.endIdle(turn, stop.outcome); // I8
+    if (kind === 'queued' || kind === 'parked') void this.#endStopped(turn, stop); // I8
     return true;
   }
 
@@ -185,13 +189,13 @@ export class Conduct {
     } catch (error) {
       if (turn.stop === undefined) {
         if (host.draining) throw error; // It runs after the restart.
-        await this.endIdle(turn, 'failed', turnError(error));
+        await this.#endIdle(turn, 'failed', turnError(error));
         return undefined;
       }
     } finally {
       place?.release();
     }
-    await this.endIdle(turn, turn.stop.outcome);
+    await this.#endStopped(turn, turn.stop);
     return undefined;
   }
 
@@ -237,7 +241,7 @@ export class Conduct {
     turn.enter({ kind: 'parked' });
     if (gaveUp) await core.host.registry.retire(core.row.id, 'error');
     use.release();
-    if (turn.stop !== undefined) return this.endIdle(turn, turn.stop.outcome);
+    if (turn.stop !== undefined) return this.#endStopped(turn, turn.stop);
     if (!core.questions.waits(turn)) return this.wake(turn);
     core.host.changed(core);
   }
