@@ -93,7 +93,7 @@ const filters: readonly Parameter[] = [
   { name: 'owner', in: 'query', description: 'Sessions of this owner.' },
   { name: 'parent', in: 'query', description: 'Children of the session with this key or id.' },
   { name: 'label', in: 'query', description: 'Sessions with this label.' },
-  { name: 'q', in: 'query', description: 'Text to be found in key, title or summary.' },
+  { name: 'q', in: 'query', description: 'Words, or how words begin, in key, title or summary.' },
   { name: 'limit', in: 'query', description: 'Sessions in a page: 1 to 200, default 50.' },
   { name: 'cursor', in: 'query', description: '`nextCursor` of the page before.' },
 ];
