@@ -30,7 +30,7 @@ export async function withSession<Result>(
   });
 }
 
-/** Only reads: the session need not be brought into memory. */
+/** Only reads: the session need not be brought into memory. The row is as it was at that moment. */
 export async function rowOf(
   host: RuntimeHost,
   caller: Caller,
@@ -39,7 +39,7 @@ export async function rowOf(
 ): Promise<SessionRow> {
   requireScope(caller, 'read', ...scopes);
   const session = host.router.known(caller.project, checkKey(key));
-  const known = session?.core.log.num === undefined ? undefined : session.core.row;
+  const known = session?.core.log.num === undefined ? undefined : { ...session.core.row };
   const row = known ?? (await host.store.byKey(caller.project, key));
   if (row === null || !mayTouch(caller, row)) throw notFound(key);
   return row;

@@ -215,8 +215,13 @@ function forked(events: readonly StoredEvent[], row: SessionRow, call: ForkCall)
   const ended = new Set(seen.filter((event) => event.kind === 'turn.ended').map((event) => event.turn));
   const dropped = new Set(events.filter((event) => event.kind === 'turn.dropped').map((event) => event.turn));
   const skipped = new Set(['text.delta', 'reasoning.delta', 'turn.dropped']);
+  const isKept = (turn: string | null): boolean => ended.has(turn) && !dropped.has(turn);
   const kept = seen.filter(
-    (event) => ended.has(event.turn) && !dropped.has(event.turn) && !skipped.has(event.kind),
+    (event) =>
+      isKept(event.turn) &&
+      !skipped.has(event.kind) &&
+      // What became the next turn goes with that one.
+      (event.kind !== 'turn.requeued' || isKept(bodyOf(event, 'turn.requeued').turn)),
   );
   const { agent, owner, channel, parent } = row;
   const body = { agent, owner, channel, parent, forkedFrom: { session: row.id, seq: last } };
@@ -317,7 +322,9 @@ function checkEvent(line: Record<string, unknown>, number: number, seq: number):
     Number.isNaN(ms) ||
     typeof kind !== 'string' ||
     (turn !== null && typeof turn !== 'string') ||
-    typeof body !== 'object'
+    typeof body !== 'object' ||
+    body === null ||
+    Array.isArray(body)
   ) {
     throw broken(number, 'is no event');
   }

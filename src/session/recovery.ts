@@ -12,7 +12,7 @@ import { bodyOf } from '../log/event.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
 import type { StoredEvent, TurnPatch, TurnRow } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
-import type { ToolResultPart } from '../wire/message.ts';
+import type { Input, ToolResultPart } from '../wire/message.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { Composer } from './composer.ts';
 import { type Conduct, donePatch, requeue, spentColumns } from './conduct.ts';
@@ -34,7 +34,7 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     bill(core, turn, events);
     const begun = row.state !== 'queued';
     const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
-    offer(turn, transcript);
+    await offer(core, turn, transcript);
     if (begun) turn.left = sealed(turn, row, events);
     if (row.outcome !== null) ended.push(await end(core, turn, row, row.outcome as Outcome)); // Y2
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
@@ -137,9 +137,10 @@ function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
 }
 
 /** Y4. What an earlier attempt took is offered to the next one. */
-function offer(turn: Turn, transcript: Transcript): void {
-  for (const input of transcript.offered(turn.id)) turn.inbox.push({ logged: input, whole: input });
-  for (const input of transcript.steered(turn.id)) turn.taken.push({ logged: input, whole: input });
+async function offer(core: SessionCore, turn: Turn, transcript: Transcript): Promise<void> {
+  const whole = (input: Input): Promise<Input> => core.overflow.restoreInput(input);
+  for (const logged of transcript.offered(turn.id)) turn.inbox.push({ logged, whole: await whole(logged) });
+  for (const logged of transcript.steered(turn.id)) turn.taken.push({ logged, whole: await whole(logged) });
 }
 
 /** Y1. */
