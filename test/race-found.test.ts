@@ -4,10 +4,11 @@ import type { Agent, AgentCapabilities, AgentFunction } from '../src/agent/agent
 import { functionAgent } from '../src/agent/function/function.ts';
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
 import { SojournError } from '../src/kernel/errors.ts';
-import { silentLogger, type Logger } from '../src/kernel/logger.ts';
+import { silentLogger } from '../src/kernel/logger.ts';
 import { createRuntime, type RuntimeOptions } from '../src/runtime/create.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import { textOf } from '../src/wire/message.ts';
+import type { Store } from '../src/store/store.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
 import { MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
 
@@ -27,10 +28,10 @@ interface Scene {
 async function scene(
   run: AgentFunction,
   capabilities: Partial<AgentCapabilities> = {},
-  more: Partial<RuntimeOptions> & { disk?: MemoryDisk; logger?: Logger } = {},
+  more: Partial<RuntimeOptions> & { disk?: MemoryDisk; around?: Around } = {},
 ): Promise<Scene> {
   const clock = new ManualClock();
-  const { disk = new MemoryDisk(), logger = silentLogger, ...options } = more;
+  const { disk = new MemoryDisk(), around, ...options } = more;
   let held: PromiseWithResolvers<void> | undefined;
   let failing = false;
   const gate = async (step: string): Promise<void> => {
@@ -43,11 +44,10 @@ async function scene(
   const store = new MemoryStore({ clock, disk, gate });
   const agents = { agent: functionAgent(run, capabilities) };
   const runtime = await createRuntime({
-    store,
-    bus: inProcessBus(logger),
+    store: around === undefined ? store : surrounded(store, around),
+    bus: inProcessBus(silentLogger),
     agents,
     clock,
-    logger,
     ...options,
   });
   return {
@@ -62,6 +62,20 @@ async function scene(
     fail: () => (failing = true),
     settle: () => clock.advance(0),
   };
+}
+
+type Around = (call: string, run: () => Promise<unknown>) => Promise<unknown>;
+
+/** The store, with something that happens around each call. */
+function surrounded(store: MemoryStore, around: Around): Store {
+  return new Proxy<Store>(store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): Promise<unknown> =>
+        around(String(name), () => Reflect.apply(member, target, args) as Promise<unknown>);
+    },
+  });
 }
 
 test('a turn that is cancelled while its question is on the way to the disk leaves no rejection behind', async () => {
@@ -348,4 +362,58 @@ test('an agent may clean up when the disk fails under what it says', async () =>
   await settle();
 
   expect(seen).toEqual(['cleaned up']);
+});
+
+test('an agent remembers, although an earlier opening that was given up ends later', async () => {
+  const seen: number[] = [];
+  const slow = Promise.withResolvers<void>();
+  let reads = 0;
+  const around: Around = async (call, run) => {
+    const isLast = call === 'read' && (reads += 1) === 2; // Of the first opening: it found nothing more.
+    const answer = await run();
+    if (isLast) await slow.promise;
+    return answer;
+  };
+  const { runtime, clock, settle } = await scene(
+    async function* (turn) {
+      seen.push(turn.history.length);
+      yield 'hello';
+    },
+    {},
+    { around, limits: { openMsMax: 20 } },
+  );
+  await runtime.send('key', { input: 'one' });
+  await clock.advance(20);
+  await runtime.send('key', { input: 'two' });
+  await clock.advance(10_000);
+  slow.resolve();
+  await settle();
+  await runtime.send('key', { input: 'three' });
+  await settle();
+
+  expect(seen).toEqual([0, 2]);
+});
+
+test('what a crash left goes on by itself, although the disk is full at the start', async () => {
+  const disk = new MemoryDisk();
+  const first = await scene(
+    async function* () {
+      yield 'so far';
+      await new Promise(() => undefined);
+    },
+    {},
+    { disk },
+  );
+  const { turn } = await first.runtime.send('key', { input: 'one' });
+  await first.settle();
+  first.store.crash();
+  let failures = 1;
+  const around: Around = async (call, run) => {
+    if (call === 'append' && (failures -= 1) >= 0) throw new SojournError('store.full', 'as told');
+    return run();
+  };
+  const { runtime, clock } = await scene(() => null as never, {}, { disk, around });
+  await clock.advance(1_000);
+
+  expect((await runtime.turn('key', turn)).outcome).toBe('interrupted');
 });

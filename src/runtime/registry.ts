@@ -68,7 +68,7 @@ async function wake(
   const { core } = session;
   // An exclusive one whose replacement failed comes back as it was.
   const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
-  const transcript = await conversation(session, agent.capabilities.ownsHistory, previous);
+  const transcript = await conversation(session, agent.capabilities.ownsHistory, making.signal, previous);
   const snapshot =
     previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.snapshot();
   making.signal.throwIfAborted();
@@ -91,12 +91,13 @@ async function wake(
 async function conversation(
   session: Session,
   ownsHistory: boolean,
+  signal: AbortSignal,
   previous?: LiveSession,
 ): Promise<Transcript> {
   if (ownsHistory) return new Transcript();
   // An exclusive one was closed before: its conversation is not fed any more.
   if (previous !== undefined && session.core.transcript === previous.transcript) return previous.transcript;
-  return session.readTranscript();
+  return session.readTranscript(signal);
 }
 
 async function storedSnapshot(host: SessionHost, num: number | undefined): Promise<Json | undefined> {

@@ -121,10 +121,12 @@ export class SessionRouter {
   /** U3, U5. */
   giveUp(session: Session, error: unknown): void {
     if (this.#byId.get(session.id) !== session) return;
-    const isLeft = session.working && !this.#host.draining && !SojournError.is(error, 'log.fenced');
+    const { state } = session.core.row;
+    const isLeft = session.working || (state !== 'idle' && state !== 'closed');
+    const isOurs = !this.#host.draining && !SojournError.is(error, 'log.fenced');
     this.#remove(session);
     session.drop(error);
-    if (isLeft && !this.#takingUp.has(session.id)) this.#takeUpAfter(session.id, TAKE_UP_MS);
+    if (isLeft && isOurs && !this.#takingUp.has(session.id)) this.#takeUpAfter(session.id, TAKE_UP_MS);
     const retired = this.#retire(session)
       .catch((thrown: unknown) =>
         this.#host.logger.error('router.retire_failed', { session: session.id, error: thrown }),

@@ -175,8 +175,11 @@ export class Session {
     await turn.over.catch(() => undefined); // Lost: recovery ends it.
   }
 
-  /** Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. */
-  async readTranscript(): Promise<Transcript> {
+  /**
+   * Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. Rejects
+   * with the signal's reason when nobody waits for it any more: somebody else may be reading.
+   */
+  async readTranscript(signal: AbortSignal): Promise<Transcript> {
     const { core } = this;
     const transcript = new Transcript();
     const arriving: StoredEvent[] = [];
@@ -192,8 +195,9 @@ export class Session {
       });
       transcript.feed(page);
     }
+    if (core.arriving === arriving) core.arriving = undefined;
+    signal.throwIfAborted();
     transcript.feed(arriving);
-    core.arriving = undefined;
     core.transcript = transcript;
     return transcript;
   }
