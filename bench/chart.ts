@@ -1,5 +1,5 @@
 // Chart: the picture of a run for the README: bars, drawn by hand, readable on light and dark pages.
-import { CONTENDERS, type Contender } from './contender.ts';
+import { CONTENDERS, F0, F0_NORMAL, F1, F2, type Contender } from './contender.ts';
 import { fixed } from './report.ts';
 import { coldExtraMs, firstP50, perSecond, typical, type Results } from './results.ts';
 
@@ -22,7 +22,7 @@ const BAR_WIDTH = 500;
 const BAR_HEIGHT = 18;
 const ROW_HEIGHT = 24;
 const TITLE_HEIGHT = 34;
-const FOOT_HEIGHT = 30;
+const FOOT_HEIGHT = 48;
 
 export function chart(results: Results): string {
   const panels = [
@@ -47,6 +47,7 @@ export function chart(results: Results): string {
     y += TITLE_HEIGHT + each.bars.length * ROW_HEIGHT;
     return text;
   });
+  const floors = [F0, F0_NORMAL, F1, F2].map(({ name, promise }) => `${name}: ${promise}`).join(' · ');
   const foot = `One commit here takes ${fixed(results.commitMs)} ms. ${results.machine.cpus} cores, Node ${results.machine.node}, median of ${results.rounds} rounds. 20 deltas a turn, 32 users at once.`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="Sojourn beside hand-written servers">
 <style>
@@ -56,6 +57,7 @@ text { font: 12px system-ui, sans-serif; fill: #57606a; }
 @media (prefers-color-scheme: dark) { text { fill: #9198a1; } .title { fill: #e6edf3; } .floor { fill: #57606a; } }
 </style>
 ${drawn.join('\n')}
+<text x="10" y="${height - 28}">${escaped(floors)}</text>
 <text x="10" y="${height - 10}">${escaped(foot)}</text>
 </svg>
 `;

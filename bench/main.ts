@@ -148,7 +148,9 @@ function progress({ round, workload, contender, figures, stallMs, cpuUsPerTurn }
 function publish(results: Results, text: string): void {
   const write = (name: string, content: string): void =>
     writeFileSync(new URL(name, import.meta.url), content);
-  write('results.json', `${JSON.stringify(results, null, 1)}\n`);
+  const short = (_name: string, value: unknown): unknown =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+  write('results.json', `${JSON.stringify(results, short, 1)}\n`);
   write('results.md', text);
   write('results.svg', chart(results));
 }
