@@ -383,8 +383,8 @@ test('an agent remembers, although an earlier opening that was given up ends lat
     { around, limits: { openMsMax: 20 } },
   );
   await runtime.send('key', { input: 'one' });
-  await clock.advance(20);
   await runtime.send('key', { input: 'two' });
+  await clock.advance(20);
   await clock.advance(10_000);
   slow.resolve();
   await settle();
