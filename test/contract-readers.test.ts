@@ -272,10 +272,30 @@ describe('Prefer: wait', () => {
       acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       endedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      acceptedSeq: 2,
       startSeq: 3,
       endSeq: (await server.session('patient-quick')).headSeq,
     });
     expect([slow.status, slow.headers.get('preference-applied')]).toEqual([202, 'wait=0']);
     expect(slow.body).toMatchObject({ disposition: 'started', turn: expect.any(String) });
   });
+});
+
+test('the turns of a session can be read page by page, each once, the newest first', async () => {
+  const { body: running } = await server.send('pages', '/words 100000 20');
+  const sent = [running.turn as string];
+  for (let index = 0; index < 6; index += 1)
+    sent.push((await server.send('pages', `m${index}`)).body.turn as string);
+  await server.call('POST', `/v1/sessions/pages/turns/${running.turn}/cancel`);
+  await server.idle('pages');
+
+  const read: string[] = [];
+  for (let before = ''; ;) {
+    const { turns } = (await server.get(`/v1/sessions/pages/turns?limit=3${before}`)).body;
+    if (turns.length === 0) break;
+    read.push(...turns.map(({ id }: Loose) => id as string));
+    before = `&before=${turns.at(-1).acceptedSeq}`;
+  }
+
+  expect(read).toEqual(sent.toReversed());
 });

@@ -65,6 +65,7 @@ export async function turnView(store: EventStore, row: TurnRow): Promise<TurnVie
     acceptedAt: timeText(row.acceptedAt),
     startedAt: timeOrNull(row.startedAt),
     endedAt: timeOrNull(row.endedAt),
+    acceptedSeq: row.acceptedSeq,
     startSeq: row.startSeq,
     endSeq: row.endSeq,
   };

@@ -51,6 +51,8 @@ export interface TurnView {
   acceptedAt: string;
   startedAt: string | null;
   endedAt: string | null;
+  /** Of the event that accepted it; the list goes on `before` it. */
+  acceptedSeq: number;
   startSeq: number | null;
   endSeq: number | null;
 }

@@ -49,7 +49,9 @@ export const sessionView: z.ZodType<SessionView> = z
     metadata: ownObject(Infinity),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
-    generation: z.int().meta({ description: 'Larger with each instance that is made for it; 0 while it has none.' }),
+    generation: z
+      .int()
+      .meta({ description: 'Larger with each instance that is made for it; 0 while it has none.' }),
     dirty: z.boolean().meta({ description: 'It will be remade at the next safe point.' }),
     headSeq: seq,
     turn: z.string().nullable().meta({ description: 'The running turn.' }),
@@ -89,6 +91,7 @@ export const turnView: z.ZodType<TurnView> = z
     acceptedAt: time,
     startedAt: time.nullable(),
     endedAt: time.nullable(),
+    acceptedSeq: seq,
     startSeq: seq.nullable(),
     endSeq: seq.nullable(),
   })
