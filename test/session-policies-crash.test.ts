@@ -56,13 +56,18 @@ describe.each<Rerun>(['safe', 'never'])('an agent with rerun: %s', (rerun) => {
     const receipt = await send(world, 'chat', 'hello');
 
     await world.crash();
-    if (isSafe) {
-      await stage.next(); // The attempt of the process that died.
-      const [act] = await play(stage, 1);
-      expect([act?.turn.attempt, act?.turn.afterCrash]).toEqual([2, true]);
-    }
-
+    // The first is the attempt of the process that died.
+    const acts = isSafe ? [await stage.next(), ...(await play(stage, 1))] : [];
     const { outcome: end } = await outcome(world, 'chat', receipt.turn);
+
+    expect(acts.map(({ turn }) => [turn.attempt, turn.afterCrash])).toEqual(
+      isSafe
+        ? [
+            [1, false],
+            [2, true],
+          ]
+        : [],
+    );
     expect(end).toBe(isSafe ? 'completed' : 'interrupted');
   });
 
@@ -142,14 +147,13 @@ describe.each<Rerun>(['safe', 'never'])('an agent with rerun: %s', (rerun) => {
     await first.say({ kind: 'tool.called', call: 'c1', name: 'look', input: {} }); // Durable, and all before it.
 
     await world.crash();
-    if (isSafe) {
-      const again = await stage.next();
-      expect(again.turn.inbox.take().map(({ parts }) => textOf(parts))).toEqual(['left']);
-      again.end();
-    }
+    const again = isSafe ? await stage.next() : undefined;
+    const offered = again?.turn.inbox.take().map(({ parts }) => textOf(parts));
+    again?.end();
     await outcome(world, 'chat', turn);
 
     const said = spoken(await world.runtime.transcript('chat'));
+    expect(offered).toEqual(isSafe ? ['left'] : undefined);
     expect(said.filter((line) => line === 'user: left')).toHaveLength(1);
   });
 

@@ -1,10 +1,9 @@
 // Resources: what a turn opens for its session lives as long as the live session, and is freed with it, whatever the
 // reason.
 //
-// Shown here, by what a user sees (A: traps of session routing; G: what users ask for):
+// Shown here, by what a user sees (A: traps of session routing):
 //   A-3   'a resource is freed when its session is put away, closed, remade, given up, or shut down'
 //   A-16  'a resource that cannot be closed keeps no other from being closed'
-//   G     'every way out frees the same things'
 import { expect, test } from 'vitest';
 import type { AgentTurn } from '../src/agent/agent.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';

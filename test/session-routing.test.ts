@@ -10,11 +10,20 @@
 //   A-26  'changing the labels one has passed in changes no session'
 //   A-27  'projects are told apart to the letter, and one without a name is refused'
 //   A-28  'looking at a session neither makes it, nor wakes it, nor keeps it in memory'
+//   A.2   'an agent may be there at once, and one whose opening throws at once fails the message like any other'
+//   A.2   'a runtime needs an agent, and its default must be one of them'
+//   F     'an agent that never opens fails its message after a while, and what comes too late is closed'
 //   F     'an agent that talks to its own session while it opens or answers does not lock it up'
 import { expect, test } from 'vitest';
+import type { Agent, AgentEvent } from '../src/agent/agent.ts';
+import { functionAgent } from '../src/agent/function/function.ts';
 import { hostCaller } from '../src/runtime/access.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { gate, kinds, outcome, refusal, say, send, Stage } from './session-stage.ts';
+
+const echo = async function* (): AsyncIterable<AgentEvent> {
+  yield 'hi';
+};
 
 test('a first message makes the session, and the second finds it', async () => {
   await using world = await testRuntime();
@@ -221,6 +230,37 @@ test('looking at a session neither makes it, nor wakes it, nor keeps it in memor
   expect(stage.alive).toHaveLength(1); // Swept by nobody: what is shown is decided, what is there is untouched.
   expect(await refusal(world.runtime.session('nobody'))).toBe('session.not_found');
   expect((await world.runtime.sessions()).sessions).toHaveLength(1);
+});
+
+test('an agent may be there at once, and one whose opening throws at once fails the message like any other', async () => {
+  let broken = false;
+  const agent: Agent = {
+    capabilities: functionAgent(echo).capabilities,
+    open(context) {
+      if (broken) throw new Error('no such model');
+      return functionAgent(echo).open(context);
+    },
+  };
+  await using world = await testRuntime({ agents: { agent } });
+
+  const said = await say(world, 'chat', 'hello');
+  broken = true;
+  const failed = await say(world, 'other', 'hello');
+  broken = false;
+
+  expect(said.text).toBe('hi');
+  expect(failed).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'agent.failed', message: 'no such model' },
+  });
+  expect((await say(world, 'other', 'hello')).text).toBe('hi');
+});
+
+test('a runtime needs an agent, and its default must be one of them', async () => {
+  expect(await refusal(testRuntime({ agents: {} }))).toBe('config.invalid');
+  expect(await refusal(testRuntime({ agents: { stage: new Stage() }, defaultAgent: 'other' }))).toBe(
+    'config.invalid',
+  );
 });
 
 test('an agent that talks to its own session while it opens or answers does not lock it up', async () => {

@@ -94,7 +94,7 @@ export class SessionCalls {
     const sessions = page.sessions.map((row) => viewOf(this.#host, row));
     const plain = Object.keys(query).every((name) => name === 'limit');
     return {
-      sessions: plain ? await this.#withHosts(sessions, filter) : sessions,
+      sessions: plain ? await this.#withHosts(sessions, filter, caller) : sessions,
       nextCursor: page.nextCursor,
     };
   }
@@ -196,16 +196,23 @@ export class SessionCalls {
     for (const digest of orphans) await this.#host.files.remove(session.core.row.project, digest);
   }
 
-  /** A host's own sessions among ours, newest activity first; ours win where keys are equal. */
-  async #withHosts(ours: readonly SessionView[], filter: SessionFilter): Promise<readonly SessionView[]> {
-    const { hooks } = this.#host;
+  /** A host's own sessions among ours, newest activity first; ours win where keys are equal, on whatever page they are. */
+  async #withHosts(
+    ours: readonly SessionView[],
+    filter: SessionFilter,
+    caller: Caller,
+  ): Promise<readonly SessionView[]> {
+    const { hooks, store } = this.#host;
+    const { project, limit } = filter;
     if (hooks.listSessions === undefined) return ours;
     try {
-      const known = new Set(ours.map((session) => session.key));
-      const theirs = await hooks.listSessions({ project: filter.project, limit: filter.limit });
+      const theirs = (await hooks.listSessions({ project, limit })).filter(({ owner = null }) =>
+        mayTouch(caller, { project, owner, maker: null }),
+      );
+      const known = await Promise.all(theirs.map(({ key }) => store.byKey(project, key)));
       const rows = theirs
-        .filter((session) => !known.has(session.key))
-        .map((session) => foreign(session, filter.project));
+        .filter((_session, index) => known[index] === null)
+        .map((session) => foreign(session, project));
       return [...ours, ...rows].sort(
         (a, b) => Date.parse(b.lastActiveAt) - Date.parse(a.lastActiveAt) || (a.key < b.key ? -1 : 1),
       );

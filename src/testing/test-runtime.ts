@@ -40,8 +40,13 @@ export interface Logged {
 export async function testRuntime(options: TestRuntimeOptions = {}): Promise<TestRuntime> {
   const above = await mkdtemp(join(tmpdir(), 'sojourn-runtime-'));
   const world = new TestRuntime(above, options);
-  await world.start();
-  return world;
+  try {
+    await world.start();
+    return world;
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
 }
 
 export class TestRuntime {
