@@ -41,9 +41,9 @@ describe('send', () => {
     const file = join(server.folder, 'note.txt');
     writeFileSync(file, 'abc');
 
-    const { out } = await sojourn('send', 'files', 'see', '--file', file);
+    const { out } = await sojourn('send', 'files', '--file', file, '--file', file, 'see');
 
-    expect(out).toContain('[file: note.txt]');
+    expect(out).toContain('see [file: note.txt] [file: note.txt]');
   });
 
   test('exits 1 when the turn fails, and says why', async () => {
@@ -229,6 +229,10 @@ describe('changing', () => {
     expect((await sojourn('import', 'moved-in', file)).code).toBe(0);
     expect((await cli(server.folder, ['import', 'moved-too'], { stdin: piped.out })).code).toBe(0);
     expect((await sojourn('send', 'moved-in', '/count')).out).toBe('2\n');
+    const again = await sojourn('export', 'moved-in', '-o', file);
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining('is there already')]);
+    const missing = await sojourn('import', 'moved-not', `${file}.not`);
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('cannot be opened')]);
     expect((await sojourn('send', 'moved-too', '/count')).out).toBe('2\n');
   });
 

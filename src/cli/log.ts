@@ -1,10 +1,11 @@
 // Log: tail, export, import.
-import { createReadStream, createWriteStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import type { ReadableStream as NodeWebStream } from 'node:stream/web';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
+import { SojournError } from '../kernel/errors.ts';
 import type { Event } from '../wire/event.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { eventLine } from './event-text.ts';
@@ -45,9 +46,8 @@ export function addLog(program: Command, world: World): void {
       const { screen, server } = desk(world, command);
       const lines = await server.session(key).export();
       const file = options.output === undefined ? undefined : resolve(world.cwd, options.output);
-      // An export holds all that was said, so nobody else may read it.
       const sink: Writable =
-        file === undefined ? world.stdout : createWriteStream(file, { flags: 'wx', mode: 0o600 });
+        file === undefined ? world.stdout : (await opened(file, 'wx')).createWriteStream();
       await pipeline(Readable.fromWeb(lines as NodeWebStream<Uint8Array>), sink, { end: file !== undefined });
       if (file !== undefined) screen.note(`Written to ${file}`);
     });
@@ -58,8 +58,20 @@ export function addLog(program: Command, world: World): void {
     .action(async (key: string, file: string | undefined, _options: object, command: Command) => {
       const { screen, server } = desk(world, command);
       const source =
-        file === undefined || file === '-' ? world.stdin : createReadStream(resolve(world.cwd, file));
+        file === undefined || file === '-'
+          ? world.stdin
+          : (await opened(resolve(world.cwd, file), 'r')).createReadStream();
       const session = await server.session(key).import(Readable.toWeb(source) as ReadableStream<Uint8Array>);
       screen.result(session, () => `${visible(session.key)} has ${session.headSeq} events`);
     });
+}
+
+/** What it makes holds all that was said, so nobody else may read it. */
+async function opened(file: string, flags: 'r' | 'wx'): Promise<FileHandle> {
+  try {
+    return await open(file, flags, 0o600);
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code === 'EEXIST' ? 'is there already' : 'cannot be opened';
+    throw new SojournError('input.invalid', `The file ${file} ${why}`, { cause });
+  }
 }

@@ -24,7 +24,7 @@ interface SendOptions {
   kind?: TurnKind;
   channel: string;
   deadline?: number;
-  file?: string[];
+  file: string[];
   once?: string;
   ask: boolean;
   wait: boolean;
@@ -39,13 +39,18 @@ export function addSend(program: Command, world: World): void {
     .addOption(new Option('--kind <kind>', 'the kind of turn').choices(TURN_KINDS))
     .option('--channel <name>', 'where the message comes from', 'cli')
     .option('--deadline <ms>', 'how long the turn may take', wholeNumber(1))
-    .option('-f, --file <path...>', 'attach these files')
+    .option(
+      '-f, --file <path>',
+      'attach this file; may be given more than once',
+      (path: string, paths: string[]) => [...paths, path],
+      [],
+    )
     .option('--once <key>', 'an Idempotency-Key: sent twice, the message counts once')
     .option('--no-ask', 'nobody can answer: deny what the agent asks')
     .option('--no-wait', 'end when the message is durable, with the receipt')
     .action(async (key: string, words: string[], options: SendOptions, command: Command) => {
       const { screen, server } = desk(world, command);
-      const input = await inputOf(world, words, options.file ?? []);
+      const input = await inputOf(world, words, options.file);
       const call = sendCall(options);
       if (!options.wait) {
         const receipt = await server.session(key).send(input, call);
