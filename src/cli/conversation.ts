@@ -74,8 +74,10 @@ export class Conversation {
         return this.#accepted(event);
       case 'turn.started':
         this.#running = event.turn ?? undefined;
+        // Where nothing had been said, an answered question say, there is nothing to take back.
+        if (event.body.attempt > 1 && this.#reply.text !== '')
+          this.#note(`attempt ${event.body.attempt}: it begins anew`);
         this.#reply.add(event);
-        if (event.body.attempt > 1) this.#note(`attempt ${event.body.attempt}: it begins anew`);
         return;
       case 'text.delta':
       case 'message':

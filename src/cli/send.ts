@@ -82,10 +82,11 @@ async function showReply(
       },
     });
     for await (const event of events) {
+      const before = reply.text;
       const added = reply.add(event);
       if (screen.json) screen.value(event);
       else if (screen.stdout.isTTY) screen.write(visible(added));
-      remark(screen, session.key, event);
+      remark(screen, session.key, event, before);
       if (event.kind === 'turn.ended') outcome = event.body.outcome;
     }
   } catch (error) {
@@ -100,10 +101,11 @@ async function showReply(
 }
 
 /** What happens besides the words. */
-function remark(screen: Screen, key: string, event: Event): void {
+function remark(screen: Screen, key: string, event: Event, before: string): void {
   switch (event.kind) {
     case 'turn.started':
-      if (event.body.attempt > 1) screen.note(`\nattempt ${event.body.attempt}: it begins anew`);
+      if (event.body.attempt > 1 && before !== '')
+        screen.note(`\nattempt ${event.body.attempt}: it begins anew`);
       return;
     case 'tool.called':
     case 'tool.returned':
