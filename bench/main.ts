@@ -50,7 +50,7 @@ function optionsOf(args: readonly string[]): Options {
   return {
     wanted: new Set<string>(named),
     quick,
-    listed: quick ? 20_000 : positionals.length > 0 ? 1_000_000 : 100_000,
+    listed: quick ? 10_000 : positionals.length > 0 ? 1_000_000 : 100_000,
     rounds: values.rounds === undefined ? undefined : Number(values.rounds),
     contenders: CONTENDERS.filter((contender) => only?.includes(contender.name) ?? true),
     whole: all && !quick && only === undefined,
@@ -93,7 +93,9 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
   }
   const memory: MemoryFigures[] = [];
   if (wanted.has('w4')) {
-    for (const contender of [SOJOURN, F0, F1].filter((each) => contenders.includes(each))) {
+    for (const contender of (quick ? [SOJOURN] : [SOJOURN, F0, F1]).filter((each) =>
+      contenders.includes(each),
+    )) {
       memory.push(
         await measureMemory(contender, `${folder}/memory-${memory.length}`, load, quick ? 2_000 : 10_000),
       );

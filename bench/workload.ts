@@ -47,9 +47,9 @@ export const FULL_SIZES: Sizes = {
 export const QUICK_SIZES: Sizes = {
   rounds: 1,
   pacedRounds: 1,
-  sessions: 200,
+  sessions: 150,
   warmSessions: 100,
-  turnsEach: 5,
+  turnsEach: 4,
   pacedTurnsEach: 1,
   firstTurns: 20,
 };
