@@ -2,7 +2,7 @@
 // machine would kill it.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Heard } from './cli-server.ts';
@@ -57,9 +57,11 @@ export class ContractServer {
     return server;
   }
 
-  /** Writes a file where the process runs. */
+  /** Puts a file where the process runs, whole at once, as editors do. */
   write(name: string, text: string): void {
-    writeFileSync(join(this.#home, name), text);
+    const file = join(this.#home, name);
+    writeFileSync(`${file}~`, text);
+    renameSync(`${file}~`, file);
   }
 
   async start(): Promise<void> {

@@ -46,8 +46,9 @@ export async function serve(world: World, options: StartOptions, watching: boole
       ...(loaded === undefined ? {} : { config: loaded }),
       ...(options.log ? { log: (line: string) => void world.stderr.write(line) } : {}),
     });
-    announce(world, screen, { serving, agents, folder, configFile: file });
+    // Before anyone can know that it is there: no change may fall between.
     const watch = config && watching ? watchConfig(config, serving.runtime, screen) : undefined;
+    announce(world, screen, { serving, agents, folder, configFile: file });
     const failure = await Promise.race([signals.first, serving.failed]);
     await watch?.close();
     if (failure !== undefined) await fail(world, screen, serving, failure);
