@@ -27,6 +27,12 @@ interface Ending {
   completed?: boolean;
 }
 
+/** An instance that is being got for a turn while its acceptance becomes durable. */
+export interface Waking {
+  use: Promise<Use<LiveSession>>;
+  abort: AbortController;
+}
+
 export class Conduct {
   readonly #core: SessionCore;
   /** The agent said that the session is over with this turn. */
@@ -56,9 +62,27 @@ export class Conduct {
     this.begin(next);
   }
 
+  /** Gets an instance with a place that was reserved; `begin` or `letSleep` takes care of it. */
+  awaken(place: Place): Waking {
+    const { host, row, context } = this.#core;
+    const abort = new AbortController();
+    const use = host.registry.use(row.id, context, { place, signal: abort.signal });
+    use.catch(() => undefined); // Whoever takes care of it hears of it.
+    return { use, abort };
+  }
+
+  /** The turn it was for does not come. */
+  letSleep({ use, abort }: Waking): void {
+    abort.abort();
+    void use.then(
+      (held) => held.release(),
+      () => undefined,
+    );
+  }
+
   /** Gets an instance for the current turn, records that it starts, and runs it. */
-  begin(turn: Turn, place?: Place): void {
-    this.#way = this.#begin(turn, place);
+  begin(turn: Turn, waking?: Waking): void {
+    this.#way = this.#begin(turn, waking);
   }
 
   /** Runs the current turn, whose start is durable, and ends or parks it. */
@@ -66,15 +90,18 @@ export class Conduct {
     this.#way = this.#drive(turn, use);
   }
 
-  async #begin(turn: Turn, place?: Place): Promise<void> {
+  async #begin(turn: Turn, waking?: Waking): Promise<void> {
     const { host, log, row } = this.#core;
-    if (turn.isLost || host.draining) return place?.release(); // It is queued in the store.
-    const abort = new AbortController();
+    if (turn.isLost || host.draining) {
+      if (waking !== undefined) this.letSleep(waking);
+      return; // It is queued in the store.
+    }
+    const abort = waking?.abort ?? new AbortController();
     turn.enter({ kind: 'starting', abort });
     if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
     let use: Use<LiveSession> | undefined;
     try {
-      use = await this.#use(turn, abort, place);
+      use = await this.#use(turn, abort, waking);
       if (use === undefined) return;
       if (host.draining)
         throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
@@ -128,7 +155,9 @@ export class Conduct {
         cancelMsMax: host.limits.cancelMsMax,
       });
       host.changed(this.#core);
-      const { end, completed } = await this.#run(turn, use, run, abort);
+      const ran = await this.#run(turn, use, run, abort);
+      const { completed } = ran;
+      const end = stoppedAtLast(ran.end, turn);
       spending.spent.ms += turn.ranMs - ranBefore;
       if (end.kind === 'lost') return this.#lose(turn, end.error, use);
       if (end.kind === 'suspended') return await this.#park(turn, use, run, end.gaveUp);
@@ -178,13 +207,17 @@ export class Conduct {
   async #use(
     turn: Turn,
     abort: AbortController,
-    place: Place | undefined,
+    waking: Waking | undefined,
   ): Promise<Use<LiveSession> | undefined> {
     const { host, row, context } = this.#core;
     try {
-      if (turn.stop === undefined) {
-        const options = place === undefined ? { signal: abort.signal } : { place, signal: abort.signal };
-        return host.registry.tryUse(row.id) ?? (await host.registry.use(row.id, context, options));
+      if (turn.stop !== undefined) {
+        if (waking !== undefined) this.letSleep(waking);
+      } else if (waking !== undefined) {
+        return await waking.use;
+      } else {
+        const { signal } = abort;
+        return host.registry.tryUse(row.id) ?? (await host.registry.use(row.id, context, { signal }));
       }
     } catch (error) {
       if (turn.stop === undefined) {
@@ -192,8 +225,6 @@ export class Conduct {
         await this.#endIdle(turn, 'failed', turnError(error));
         return undefined;
       }
-    } finally {
-      place?.release();
     }
     await this.#endStopped(turn, turn.stop);
     return undefined;
@@ -356,6 +387,12 @@ function endingOf(
 
 function unlessFailed(ending: Ending, error: TurnError | undefined): Ending {
   return error === undefined ? ending : { ...ending, outcome: 'failed', error };
+}
+
+/** Whoever stopped it while it was ending was told that it would be cancelled. */
+function stoppedAtLast(end: RunEnd, { stop }: Turn): RunEnd {
+  if (stop === undefined || (end.kind !== 'completed' && end.kind !== 'failed')) return end;
+  return { kind: 'stopped', stop, gaveUp: false };
 }
 
 export function stopError(stop: Stop): TurnError {

@@ -2,10 +2,10 @@
 //
 //   I2. A message's place is reserved in the same step that decides about it; a failed append undoes it.
 //   I3. A receipt is given when the input is durable, never before. A refusal writes nothing.
+//   I11. The instance of a session that sleeps is woken while the message becomes durable; its agent runs only after that.
 //   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
-import type { Place, Use } from '../keeper/keeper.ts';
 import type { Draft, Written } from '../log/session-log.ts';
 import type { ArtifactRow, OnceRow, SessionPatch, TurnPatch } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
@@ -14,7 +14,6 @@ import type { Budget } from '../wire/session.ts';
 import type { Disposition, Policy, Receipt } from '../wire/turn.ts';
 import { type Conduct, queuedPatch } from './conduct.ts';
 import type { SessionCore } from './core.ts';
-import type { LiveSession } from './live.ts';
 import type { Placement } from './mailbox.ts';
 import { Turn, type TurnSpec } from './turn.ts';
 
@@ -113,9 +112,10 @@ export class Intake {
       });
       drafts.push({ kind: 'turn.started', turn: turn.id, body: { attempt: 1 } });
     }
+    const waking = place && this.#conduct.awaken(place); // I11
     const undo = (): void => {
       use?.release();
-      place?.release();
+      if (waking !== undefined) this.#conduct.letSleep(waking);
       if (core.current === turn) core.current = undefined;
     };
     const written = await this.#append(
@@ -128,13 +128,9 @@ export class Intake {
       undo,
     );
     if (written.kind === 'once') return this.#replayed(written.row, message);
-    this.#run(turn, use, place);
-    return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
-  }
-
-  #run(turn: Turn, use: Use<LiveSession> | null, place: Place | undefined): void {
-    if (use === null) this.#conduct.begin(turn, place);
+    if (use === null) this.#conduct.begin(turn, waking);
     else this.#conduct.drive(turn, use);
+    return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
   }
 
   /** Something runs or waits already. */
