@@ -46,6 +46,20 @@ test('it counts and recalls what the user said, also after the server was killed
   expect((await server.say('memory', '/recall 1')).text).toBe('one  two\n three');
 });
 
+test('/crash ends the process at once, and the attempt after it says so', async () => {
+  // The answer may be lost with the process; a repeated call with the same key tells what became of it.
+  const once = () => server.send('crash', '/crash', {}, { 'Idempotency-Key': 'once' });
+  await once().catch(() => undefined);
+  await server.gone();
+  await server.start();
+  const { body } = await once();
+  await server.idle('crash');
+
+  const [turn] = (await server.get('/v1/sessions/crash/turns')).body.turns;
+  expect(body).toMatchObject({ disposition: 'replayed', turn: turn.id });
+  expect(turn).toMatchObject({ outcome: 'completed', attempt: 2, text: 'back, attempt 2' });
+});
+
 test('a recorded question is answered with the recorded answer, word by word', async () => {
   const [conversation] = MT_BENCH;
   for (const { question, answer } of conversation?.turns ?? []) {

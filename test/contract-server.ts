@@ -69,6 +69,7 @@ export class ContractServer {
       cwd: this.#home,
       env: {
         PATH: process.env.PATH ?? '',
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
         SOJOURN_SCRIPTED_MS: '0',
         SOJOURN_DATA: this.folder,
       },
