@@ -118,18 +118,15 @@ export class Intake {
       if (waking !== undefined) this.#conduct.letSleep(waking);
       if (core.current === turn) core.current = undefined;
     };
-    const written = await this.#append(
-      message,
-      drafts,
-      turns,
-      core.columns(use === null ? 'queued' : 'running'),
-      turn,
-      'started',
-      undo,
-    );
+    const columns = core.columns(use === null ? 'queued' : 'running');
+    const writing = this.#append(message, drafts, turns, columns, turn, 'started', undo);
+    // An instance that comes at once lets the start share this append; a keyed message may turn out not to be new.
+    const isNew = message.once === undefined;
+    if (isNew && use === null) this.#conduct.begin(turn, waking);
+    const written = await writing;
     if (written.kind === 'once') return this.#replayed(written.row, message);
-    if (use === null) this.#conduct.begin(turn, waking);
-    else this.#conduct.drive(turn, use);
+    if (use !== null) this.#conduct.drive(turn, use);
+    else if (!isNew) this.#conduct.begin(turn, waking);
     return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
   }
 
