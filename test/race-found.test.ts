@@ -10,7 +10,7 @@ import type { Runtime } from '../src/runtime/runtime.ts';
 import { textOf } from '../src/wire/message.ts';
 import type { Store } from '../src/store/store.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-import { MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
+import { type GroupStep, MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
 
 interface Scene {
   runtime: Runtime;
@@ -20,8 +20,8 @@ interface Scene {
   hold: () => void;
   /** The commits that wait go on, and no later ones wait. */
   release: () => void;
-  /** The next commit fails: the disk is full for a moment. */
-  fail: () => void;
+  /** The next commit fails: the disk is full for a moment. Or it is written, and nobody is told. */
+  fail: (step?: GroupStep) => void;
   settle: () => Promise<void>;
 }
 
@@ -33,12 +33,11 @@ async function scene(
   const clock = new ManualClock();
   const { disk = new MemoryDisk(), around, ...options } = more;
   let held: PromiseWithResolvers<void> | undefined;
-  let failing = false;
-  const gate = async (step: string): Promise<void> => {
-    if (step !== 'commit') return;
-    await held?.promise;
-    if (!failing) return;
-    failing = false;
+  let failing: GroupStep | undefined;
+  const gate = async (step: GroupStep): Promise<void> => {
+    if (step === 'commit') await held?.promise;
+    if (step !== failing) return;
+    failing = undefined;
     throw new SojournError('store.full', 'as told');
   };
   const store = new MemoryStore({ clock, disk, gate });
@@ -59,7 +58,7 @@ async function scene(
       held?.resolve();
       held = undefined;
     },
-    fail: () => (failing = true),
+    fail: (step = 'commit') => (failing = step),
     settle: () => clock.advance(0),
   };
 }
@@ -382,6 +381,10 @@ test('an agent remembers, although an earlier opening that was given up ends lat
     {},
     { around, limits: { openMsMax: 20 } },
   );
+  await runtime.send('key', { input: 'zero' });
+  await settle();
+  await runtime.evict('key');
+  reads = 0;
   await runtime.send('key', { input: 'one' });
   await runtime.send('key', { input: 'two' });
   await clock.advance(20);
@@ -391,7 +394,7 @@ test('an agent remembers, although an earlier opening that was given up ends lat
   await runtime.send('key', { input: 'three' });
   await settle();
 
-  expect(seen).toEqual([0, 2]);
+  expect(seen).toEqual([0, 2, 4]);
 });
 
 test('what a crash left goes on by itself, although the disk is full at the start', async () => {
@@ -416,4 +419,77 @@ test('what a crash left goes on by itself, although the disk is full at the star
   await clock.advance(1_000);
 
   expect((await runtime.turn('key', turn)).outcome).toBe('interrupted');
+});
+
+test('a turn that a message was said to stop is cancelled, even if it was just ending', async () => {
+  const wrong: unknown[] = [];
+  // Which moment it is depends on how many steps a turn takes to end: all of the first few are tried.
+  for (let steps = 0; steps < 40; steps++) {
+    const go = Promise.withResolvers<void>();
+    const { runtime, settle } = await scene(async function* (turn) {
+      if (turn.inputs.length > 0) yield 'working';
+      await go.promise;
+    });
+    const { turn } = await runtime.send('key', { input: 'one' });
+    await settle();
+    const sent = runtime.send('key', { input: 'two', policy: 'interrupt' });
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    go.resolve();
+    const { stopped } = await sent;
+    await settle();
+    const { outcome } = await runtime.turn('key', turn);
+    if ((stopped === turn) !== (outcome === 'cancelled')) wrong.push({ steps, stopped, outcome });
+  }
+
+  expect(wrong).toEqual([]);
+});
+
+test('a reader sees what was written when nobody was told that it was', async () => {
+  const { runtime, fail, settle } = await scene(async function* () {
+    yield 'hello';
+  });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+  const { headSeq } = await runtime.session('key');
+  const tail = await runtime.tail('key', { after: headSeq });
+  const seen = tail.next();
+
+  fail('answer');
+  await expect(runtime.close('key')).rejects.toThrow('as told');
+
+  expect((await seen).map(({ kind }) => kind)).toEqual(['session.closed']);
+});
+
+test('an agent is closed after it has let go, also in a shutdown that comes right after the disk failed', async () => {
+  const seen: string[] = [];
+  const go = Promise.withResolvers<void>();
+  const clean = Promise.withResolvers<void>();
+  const agent: Agent = {
+    ...functionAgent(() => null as never, { rerun: 'safe' }),
+    open: () => ({
+      async *run(turn) {
+        await go.promise;
+        yield turn.inputs.length > 0 ? 'this is lost' : '';
+        await new Promise<void>((resolve) => turn.signal.addEventListener('abort', () => resolve()));
+        await clean.promise;
+        seen.push('let go');
+      },
+      snapshot: () => undefined,
+      close: (reason) => void seen.push(`closed: ${reason}`),
+    }),
+  };
+  const { runtime, fail, settle } = await scene(() => null as never, {}, { agents: { agent } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  fail();
+  go.resolve();
+  await settle();
+
+  const down = runtime.shutdown(0);
+  await settle();
+  clean.resolve();
+  await down;
+
+  expect(seen).toEqual(['let go', 'closed: error']);
 });

@@ -98,6 +98,7 @@ export class SessionLog {
   #headSeq: number;
   #claim: 'none' | 'asked' | 'held' = 'none';
   #broken: unknown;
+  #abandoned: SojournError | undefined;
   /** Not handed to the store yet, because the claim is being asked for. */
   readonly #unsent: Job[] = [];
   /** The job that still collects; undefined when the store has taken the last one. */
@@ -180,6 +181,14 @@ export class SessionLog {
   settled(): Promise<void> {
     if (this.#jobs === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Nothing more is appended: whoever owns it gives it up. What the store has been handed is still answered. */
+  abandon(error: unknown): void {
+    if (this.#broken !== undefined) return;
+    this.#broken = error;
+    this.#open = undefined;
+    if (error instanceof SojournError) this.#abandoned = error;
   }
 
   #jobFor(alone: boolean): Job {
@@ -332,6 +341,7 @@ export class SessionLog {
   }
 
   #poisoned(): SojournError {
+    if (this.#abandoned !== undefined) return this.#abandoned;
     return new SojournError('log.poisoned', 'An earlier write of this session failed', {
       cause: this.#broken,
     });

@@ -7,6 +7,7 @@
 import type { Bus } from '../bus/bus.ts';
 import type { EventStore, SessionNum, StoredEvent } from '../store/store.ts';
 
+/** What is published is the events that became durable; none: there may be more than anybody was told, so look. */
 export const logTopic = (session: SessionNum): string => `log:${session}`;
 
 export interface LogTailOptions {
@@ -84,6 +85,7 @@ export class LogTail {
   #receive(events: readonly StoredEvent[]): void {
     const first = events[0]?.seq;
     const last = events.at(-1)?.seq;
+    if (events.length === 0) this.#look();
     if (first === undefined || last === undefined || last <= this.#head) return;
     const contiguous = this.#head === this.#last + this.#fresh.length && first === this.#head + 1; // T2
     this.#head = last;
@@ -93,6 +95,11 @@ export class LogTail {
     } else {
       this.#fresh = []; // T3
     }
+    this.#wake?.();
+  }
+
+  #look(): void {
+    this.#head = Math.max(this.#head, this.#last + this.#fresh.length + 1);
     this.#wake?.();
   }
 

@@ -10,6 +10,7 @@
 //   U6. Nobody works with an object that has been let go: whoever had found it looks again.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis, Timer } from '../kernel/clock.ts';
+import { logTopic } from '../log/tail.ts';
 import type { NewSession, SessionRow } from '../store/store.ts';
 import type { SessionHost } from '../session/host.ts';
 import { Session } from '../session/session.ts';
@@ -140,12 +141,19 @@ export class SessionRouter {
     await session.conduct.unwound();
     await this.#host.registry.retire(session.id, 'error');
     await session.core.log.settled();
+    const { num } = session.core.log;
+    if (num !== undefined) this.#host.bus.publish(logTopic(num), []); // Readers see what was written and not answered.
   }
 
   /** Nothing is taken up again: the next start will. */
   drain(): void {
     for (const { timer } of this.#takingUp.values()) timer?.cancel();
     this.#takingUp.clear();
+  }
+
+  /** Resolves when what has been given up has let go of its instance. */
+  async gone(): Promise<void> {
+    await Promise.all(this.#givenUp.values());
   }
 
   /** U5. */

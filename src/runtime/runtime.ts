@@ -334,7 +334,9 @@ export class Runtime implements RuntimeCalls {
     );
     timer.cancel();
     await Promise.all([...router.sessions].map((session) => session.stopForShutdown()));
+    await router.gone();
     await host.registry.shutdown(0);
+    await Promise.all([...router.sessions].map((session) => session.core.log.settled()));
     // What waits is in the store; who waited for it here is told that it will not be heard of.
     const over = new SojournError('runtime.draining', 'The runtime has shut down');
     idle.end(over);

@@ -248,6 +248,7 @@ export class Session {
 
   /** It leaves memory: nothing more is written, nothing is waited for. */
   drop(error: unknown): void {
+    this.core.log.abandon(error);
     this.core.questions.drop();
     for (const turn of this.turns()) turn.abandon(error);
   }

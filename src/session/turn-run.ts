@@ -180,7 +180,7 @@ export class TurnRun {
 
   #resume(): void {
     const { clock, turn } = this.#options;
-    if (this.#runningSince !== undefined) return;
+    if (this.#runningSince !== undefined || this.#isOver) return;
     const expire = (): void => {
       const reason = `it ran longer than ${this.#options.deadlineMs} ms`;
       turn.stopFor({ outcome: this.#options.deadlineOutcome, reason });
