@@ -301,29 +301,34 @@ test('a write that fails in the middle of a turn loses what was not yet durable,
   expect(await kinds(world, 'chat')).toContain('tool.called');
 });
 
-test('a message that comes while a session is being recovered waits for that', async () => {
+test('a message that comes while a session is being recovered stands behind those that waited', async () => {
   let isFull = false;
-  const stage = new Stage({ rerun: 'safe' });
+  const stage = new Stage();
   await using world = await testRuntime({
     agents: { stage },
     onWrite({ events: all }) {
       if (isFull && all.length > 0) throw new SojournError('store.full', 'No space is left');
     },
   });
-  const { turn } = await send(world, 'chat', 'hello');
+  await send(world, 'chat', 'running');
   const first = await stage.next();
+  await send(world, 'chat', 'waiting');
   isFull = true;
   first.utter('lost');
   await first.left;
   isFull = false;
 
-  const [, busy] = await Promise.all([
-    world.runtime.open('chat'),
-    refusal(send(world, 'chat', { input: 'me first', policy: 'reject' })),
-  ]);
+  const ending = world.whenWriting(({ events: all }) => all.some(({ kind }) => kind === 'turn.ended'));
+  const opening = world.runtime.open('chat'); // Whoever comes first recovers it.
+  await ending;
+  const late = await send(world, 'chat', 'late');
+  await opening;
+  const acts = [await stage.next()];
+  acts[0]?.end();
+  acts.push(await stage.next());
 
-  expect(busy).toBe('session.busy');
-  expect((await stage.next()).turn.id).toBe(turn);
+  expect(late.disposition).toBe('queued');
+  expect(acts.map(({ heard }) => heard)).toEqual([['waiting'], ['late']]);
 });
 
 test('an agent that is gone after a restart ends its turns as interrupted, and others go on', async () => {

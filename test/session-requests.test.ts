@@ -222,6 +222,18 @@ describe('an agent with rerun: safe', () => {
     );
   });
 
+  test('an answer that comes after its time is too late, although no timer has fired', async () => {
+    const { stage, world, request } = await asked({}, { requestMs: 60_000 });
+    await using _ = world;
+
+    world.clock.jumpWall(60_001); // As after a night with the lid closed.
+    const late = await refusal(world.runtime.answer('chat', request, { decision: 'allow' }));
+    const heard = await refusal((await stage.next()).turn.ask('sure', SURE));
+
+    expect([late, heard]).toEqual(['request.closed', 'request.closed']);
+    expect(await bodies(world, 'chat', 'request.closed')).toMatchObject([{ decision: 'expired' }]);
+  });
+
   test('gives the same answer again where a person said to remember it', async () => {
     const stage = new Stage({ rerun: 'safe' });
     await using world = await testRuntime({ agents: { stage } });
