@@ -6,7 +6,7 @@
 //   I7. Whoever waits for an outcome is told after the place is free: a new message is not refused as busy.
 //   I8. Nothing here rejects: a broken log is `lost` once, and the store knows the rest.
 import { SojournError } from '../kernel/errors.ts';
-import type { Place, Use } from '../keeper/keeper.ts';
+import type { Use } from '../keeper/keeper.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { SessionPatch, TurnPatch } from '../store/store.ts';
 import type { Input } from '../wire/message.ts';
@@ -15,7 +15,9 @@ import { agentTurn } from './agent-turn.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
+import { donePatch, queuedPatch, shifted, spentColumns, stopError } from './turn-rows.ts';
 import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
+import type { Waking } from './waking.ts';
 
 /** How a turn ends, before it is written. */
 interface Ending {
@@ -25,12 +27,6 @@ interface Ending {
   partial: boolean;
   run?: TurnRun;
   completed?: boolean;
-}
-
-/** An instance that is being got for a turn while its acceptance becomes durable. */
-export interface Waking {
-  use: Promise<Use<LiveSession>>;
-  abort: AbortController;
 }
 
 export class Conduct {
@@ -62,24 +58,6 @@ export class Conduct {
     this.begin(next);
   }
 
-  /** Gets an instance with a place that was reserved; `begin` or `letSleep` takes care of it. */
-  awaken(place: Place): Waking {
-    const { host, row, context } = this.#core;
-    const abort = new AbortController();
-    const use = host.registry.use(row.id, context, { place, signal: abort.signal });
-    use.catch(() => undefined); // Whoever takes care of it hears of it.
-    return { use, abort };
-  }
-
-  /** The turn it was for does not come. */
-  letSleep({ use, abort }: Waking): void {
-    abort.abort();
-    void use.then(
-      (held) => held.release(),
-      () => undefined,
-    );
-  }
-
   /** Gets an instance for the current turn, records that it starts, and runs it. */
   begin(turn: Turn, waking?: Waking): void {
     this.#way = this.#begin(turn, waking);
@@ -93,7 +71,7 @@ export class Conduct {
   async #begin(turn: Turn, waking?: Waking): Promise<void> {
     const { host, log, row } = this.#core;
     if (turn.isLost || host.draining) {
-      if (waking !== undefined) this.letSleep(waking);
+      waking?.letSleep();
       return; // It is queued in the store.
     }
     const abort = waking?.abort ?? new AbortController();
@@ -212,7 +190,7 @@ export class Conduct {
     const { host, row, context } = this.#core;
     try {
       if (turn.stop !== undefined) {
-        if (waking !== undefined) this.letSleep(waking);
+        waking?.letSleep();
       } else if (waking !== undefined) {
         return await waking.use;
       } else {
@@ -393,29 +371,4 @@ function unlessFailed(ending: Ending, error: TurnError | undefined): Ending {
 function stoppedAtLast(end: RunEnd, { stop }: Turn): RunEnd {
   if (stop === undefined || (end.kind !== 'completed' && end.kind !== 'failed')) return end;
   return { kind: 'stopped', stop, gaveUp: false };
-}
-
-export function stopError(stop: Stop): TurnError {
-  return { code: `turn.${stop.outcome}`, message: stop.reason };
-}
-
-export function queuedPatch(turn: Turn, acceptedAt: number): TurnPatch {
-  return { id: turn.id, state: 'queued', kind: turn.spec.kind, attempt: 0, rank: turn.rank, acceptedAt };
-}
-
-export function donePatch(turn: Turn, outcome: Outcome, endedAt: number): TurnPatch {
-  return { id: turn.id, state: 'done', outcome, endedAt, ...turn.usage, costUsd: turn.costUsd };
-}
-
-/** What turns that are over have spent: one that is not is billed when it is, also after a crash. */
-export function spentColumns(core: SessionCore, ended: Turn): SessionPatch {
-  const open = [...(core.current === undefined ? [] : [core.current]), ...core.mailbox.waiting];
-  const { usage, costUsd, turns, toolCalls, ms } = core.spending.without(
-    open.filter((turn) => turn !== ended),
-  );
-  return { ...usage, costUsd, turnsEnded: turns, toolCalls, turnMs: ms };
-}
-
-function shifted<Request extends { closedEvent?: number }>(request: Request, by: number): Request {
-  return { ...request, closedEvent: (request.closedEvent ?? 0) + by };
 }

@@ -12,10 +12,12 @@ import type { EventBodies } from '../wire/event.ts';
 import { type Input, textOf } from '../wire/message.ts';
 import type { Budget } from '../wire/session.ts';
 import type { Disposition, Policy, Receipt } from '../wire/turn.ts';
-import { type Conduct, queuedPatch } from './conduct.ts';
+import type { Conduct } from './conduct.ts';
 import type { SessionCore } from './core.ts';
 import type { Placement } from './mailbox.ts';
 import { Turn, type TurnSpec } from './turn.ts';
+import { queuedPatch } from './turn-rows.ts';
+import { Waking } from './waking.ts';
 
 /** A message as the runtime hands it over: checked, with its large parts moved out. */
 export interface Message extends Omit<TurnSpec, 'id' | 'inputs'> {
@@ -112,10 +114,10 @@ export class Intake {
       });
       drafts.push({ kind: 'turn.started', turn: turn.id, body: { attempt: 1 } });
     }
-    const waking = place && this.#conduct.awaken(place); // I11
+    const waking = place && new Waking(core, place); // I11
     const undo = (): void => {
       use?.release();
-      if (waking !== undefined) this.#conduct.letSleep(waking);
+      waking?.letSleep();
       if (core.current === turn) core.current = undefined;
     };
     const columns = core.columns(use === null ? 'queued' : 'running');

@@ -15,9 +15,10 @@ import type { EventBodies } from '../wire/event.ts';
 import type { Input, ToolResultPart } from '../wire/message.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { Composer } from './composer.ts';
-import { type Conduct, donePatch, requeue, spentColumns } from './conduct.ts';
+import { type Conduct, requeue } from './conduct.ts';
 import type { SessionCore } from './core.ts';
 import { Turn } from './turn.ts';
+import { donePatch, spentColumns } from './turn-rows.ts';
 
 export async function recover(core: SessionCore, conduct: Conduct): Promise<void> {
   const { store } = core.host;

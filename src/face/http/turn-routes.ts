@@ -111,7 +111,11 @@ export const turnRoutes: readonly Route[] = [
     summary: 'List turns, newest first',
     parameters: [
       { name: 'limit', in: 'query', description: 'Turns in a page: 1 to 200, default 50.' },
-      { name: 'before', in: 'query', description: 'Only turns accepted before this seq: the `acceptedSeq` of the last one seen.' },
+      {
+        name: 'before',
+        in: 'query',
+        description: 'Only turns accepted before this seq: the `acceptedSeq` of the last one seen.',
+      },
     ],
     answers: { 200: { description: 'A page.', schema: turnPageView } },
     answer: list,
