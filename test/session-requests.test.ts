@@ -89,6 +89,25 @@ describe('an agent with rerun: never', () => {
     expect((await bodies(world, 'chat', 'request.closed'))[0]).toMatchObject({ decision: 'expired' });
   });
 
+  test('does not pay with its own time for the person', async () => {
+    const stage = new Stage();
+    await using world = await testRuntime({ agents: { stage }, limits: { turnMs: 10_000 } });
+    const { turn } = await send(world, 'chat', 'hello');
+    const act = await stage.next();
+    await world.clock.advance(4_000);
+
+    const answer = act.turn.ask('sure', SURE);
+    await seen(world, 'chat', 'request.opened');
+    await world.clock.advance(3_600_000);
+    await world.runtime.answer('chat', await open(world), { decision: 'allow' });
+    await answer;
+    const left = act.turn.leftMs();
+    await world.clock.advance(6_000);
+
+    expect(left).toBe(6_000);
+    expect((await outcome(world, 'chat', turn)).outcome).toBe('expired');
+  });
+
   test('gives the same answer again where a person said to remember it, for that very call', async () => {
     const stage = new Stage();
     await using world = await testRuntime({ agents: { stage } });
