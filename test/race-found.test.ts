@@ -8,9 +8,9 @@ import { silentLogger } from '../src/kernel/logger.ts';
 import { createRuntime, type RuntimeOptions } from '../src/runtime/create.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import { textOf } from '../src/wire/message.ts';
-import type { Store } from '../src/store/store.ts';
+import type { Append, Store } from '../src/store/store.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-import { type GroupStep, MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
+import { type Gate, type GroupStep, MemoryDisk, MemoryStore } from '../src/testing/memory-store.ts';
 
 interface Scene {
   runtime: Runtime;
@@ -25,17 +25,25 @@ interface Scene {
   settle: () => Promise<void>;
 }
 
+interface SceneOptions {
+  disk?: MemoryDisk;
+  around?: Around;
+  /** Its whole group is not written. */
+  isRefused?: (append: Append) => boolean;
+}
+
 async function scene(
   run: AgentFunction,
   capabilities: Partial<AgentCapabilities> = {},
-  more: Partial<RuntimeOptions> & { disk?: MemoryDisk; around?: Around } = {},
+  more: Partial<RuntimeOptions> & SceneOptions = {},
 ): Promise<Scene> {
   const clock = new ManualClock();
-  const { disk = new MemoryDisk(), around, ...options } = more;
+  const { disk = new MemoryDisk(), around, isRefused = () => false, ...options } = more;
   let held: PromiseWithResolvers<void> | undefined;
   let failing: GroupStep | undefined;
-  const gate = async (step: GroupStep): Promise<void> => {
+  const gate: Gate = async (step, appends) => {
     if (step === 'commit') await held?.promise;
+    if (step === 'commit' && appends.some(isRefused)) throw new SojournError('store.full', 'as told');
     if (step !== failing) return;
     failing = undefined;
     throw new SojournError('store.full', 'as told');
@@ -492,4 +500,31 @@ test('an agent is closed after it has let go, also in a shutdown that comes righ
   await down;
 
   expect(seen).toEqual(['let go', 'closed: error']);
+});
+
+test('a session whose disk fails while it waits for its children lets them end, and ends', async () => {
+  let refusals = 1;
+  const { runtime, clock, settle } = await scene(
+    async function* (turn) {
+      if (turn.session.parent === null) for (const input of ['a', 'b']) await turn.spawn('agent', input);
+      yield 'working';
+      await new Promise((_, reject) =>
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason)),
+      );
+    },
+    {},
+    { isRefused: ({ events }) => events.some(({ kind }) => kind === 'child.ended') && (refusals -= 1) >= 0 },
+  );
+  const { turn } = await runtime.send('key', { input: 'one' });
+  await settle();
+
+  const cancelled = runtime.cancelTurn('key', turn);
+  const lost = expect(cancelled).rejects.toThrow();
+  await clock.advance(60_000);
+
+  await lost;
+  const { sessions } = await runtime.sessions();
+  expect(sessions.map(({ state }) => state)).toEqual(['idle', 'idle', 'idle']);
+  const { events } = await runtime.events('key', { after: 0 });
+  expect(events.filter(({ kind }) => kind === 'child.ended').length).toBe(2);
 });

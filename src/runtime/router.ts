@@ -14,6 +14,7 @@ import { logTopic } from '../log/tail.ts';
 import type { NewSession, SessionRow } from '../store/store.ts';
 import type { SessionHost } from '../session/host.ts';
 import { Session } from '../session/session.ts';
+import { Flights } from './flights.ts';
 
 /** What makes a session, besides where it is found. */
 export type Making = Omit<NewSession, 'id' | 'project' | 'key' | 'at'>;
@@ -33,8 +34,8 @@ export class SessionRouter {
   readonly #byId = new Map<string, Session>();
   /** By project and key or alias. */
   readonly #byName = new Map<string, Session>();
-  readonly #finding = new Map<string, Promise<Session | null>>();
-  readonly #opening = new Map<string, Promise<Session>>();
+  readonly #finding = new Flights<Session | null>();
+  readonly #opening = new Flights<Session>();
   readonly #givenUp = new Map<string, Promise<void>>();
   readonly #buckets = new Map<string, Bucket>();
   /** U5. Without a timer it is being tried. */
@@ -63,12 +64,7 @@ export class SessionRouter {
     const name = nameOf(project, key);
     const known = this.#byName.get(name);
     if (known !== undefined) return this.#opening.get(known.id) ?? Promise.resolve(known); // U2
-    let finding = this.#finding.get(name);
-    if (finding === undefined) {
-      finding = this.#find(project, key).finally(() => this.#finding.delete(name));
-      this.#finding.set(name, finding);
-    }
-    return finding;
+    return this.#finding.share(name, () => this.#find(project, key));
   }
 
   async findById(id: string): Promise<Session | null> {
@@ -187,14 +183,9 @@ export class SessionRouter {
 
   /** U1, U2. */
   #open(row: SessionRow): Promise<Session> {
-    let opening = this.#opening.get(row.id);
-    const known = this.#byId.get(row.id);
-    if (opening === undefined && known !== undefined) return Promise.resolve(known);
-    if (opening === undefined) {
-      opening = this.#openOnce(row.id).finally(() => this.#opening.delete(row.id));
-      this.#opening.set(row.id, opening);
-    }
-    return opening;
+    const known = this.#opening.get(row.id) === undefined ? this.#byId.get(row.id) : undefined;
+    if (known !== undefined) return Promise.resolve(known);
+    return this.#opening.share(row.id, () => this.#openOnce(row.id));
   }
 
   async #openOnce(id: string): Promise<Session> {

@@ -33,8 +33,8 @@ export class Conduct {
   readonly #core: SessionCore;
   /** The agent said that the session is over with this turn. */
   readonly #onCompleted: () => void;
-  /** The current turn's way through here, and the last one's (I8). */
-  #way: Promise<void> = Promise.resolve();
+  /** What runs on the instance, and what ran last. */
+  #run: Promise<unknown> = Promise.resolve();
 
   constructor(core: SessionCore, onCompleted: () => void) {
     this.#core = core;
@@ -42,8 +42,8 @@ export class Conduct {
   }
 
   /** Resolves when nothing runs on the instance any more: a turn that was stopped or abandoned has let go. */
-  unwound(): Promise<void> {
-    return this.#way;
+  async unwound(): Promise<void> {
+    await this.#run.catch(() => undefined); // Its own caller hears of it.
   }
 
   /** Starts the next turn when there is one and nothing is current. */
@@ -60,12 +60,12 @@ export class Conduct {
 
   /** Gets an instance for the current turn, records that it starts, and runs it. */
   begin(turn: Turn, waking?: Waking): void {
-    this.#way = this.#begin(turn, waking);
+    void this.#begin(turn, waking); // I8
   }
 
   /** Runs the current turn, whose start is durable, and ends or parks it. */
   drive(turn: Turn, use: Use<LiveSession>): void {
-    this.#way = this.#drive(turn, use);
+    void this.#drive(turn, use); // I8
   }
 
   async #begin(turn: Turn, waking?: Waking): Promise<void> {
@@ -133,7 +133,7 @@ export class Conduct {
         cancelMsMax: host.limits.cancelMsMax,
       });
       host.changed(this.#core);
-      const ran = await this.#run(turn, use, run, abort);
+      const ran = await this.#perform(turn, use, run, abort);
       const { completed } = ran;
       const end = stoppedAtLast(ran.end, turn);
       spending.spent.ms += turn.ranMs - ranBefore;
@@ -208,7 +208,7 @@ export class Conduct {
     return undefined;
   }
 
-  async #run(
+  async #perform(
     turn: Turn,
     use: Use<LiveSession>,
     run: TurnRun,
@@ -237,8 +237,9 @@ export class Conduct {
       afterCrash: turn.crashAttempts > 0,
       complete: () => (completed = true),
     });
-    const end = await run.drive(view);
-    return { end, completed };
+    const driving = run.drive(view);
+    this.#run = driving;
+    return { end: await driving, completed };
   }
 
   /** What this attempt said stays, should there be no other. */
