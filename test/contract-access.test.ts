@@ -56,9 +56,9 @@ test('a scope opens its calls and no other', async () => {
   expect(opened).toEqual({
     read: ['list', 'export', 'requests', 'stats'],
     send: ['send'],
-    approve: ['answer'],
+    approve: ['requests', 'answer'],
     operate: ['dirty', 'evict'],
-    admin: ['tokens', 'projects'],
+    admin: ['erase', 'tokens', 'projects'],
     post: [],
   });
 });

@@ -116,8 +116,8 @@ export class SessionCalls {
     options: { reason?: string; erase?: boolean },
     caller: Caller,
   ): Promise<SessionView | null> {
-    if (options.erase === true) requireScope(caller, 'admin');
-    return withSession(this.#host, caller, 'send', key, async (session) => {
+    const scope = options.erase === true ? 'admin' : 'send';
+    return withSession(this.#host, caller, scope, key, async (session) => {
       await session.close(options.reason ?? 'asked');
       if (options.erase !== true) return viewOf(this.#host, session.core.row);
       await this.#erase(session);

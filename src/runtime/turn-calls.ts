@@ -205,7 +205,7 @@ export class TurnCalls {
   }
 
   async requests(caller: Caller): Promise<readonly RequestView[]> {
-    requireScope(caller, 'read');
+    requireScope(caller, 'read', 'approve');
     const { store } = this.#host;
     const open = await store.openRequests(caller.project, REQUESTS_MAX);
     const seen = open.filter(({ session }) => mayTouch(caller, session));
