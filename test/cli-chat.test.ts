@@ -89,7 +89,7 @@ describe('a chat over a pipe', () => {
     const { code, err } = await cli(server.folder, ['chat', 'unanswered'], { stdin: '/ask Anyone?\n' });
 
     expect(code).toBe(4);
-    expect(err).toContain('sojourn approve');
+    expect(err).toContain('npm run sojourn -- approve');
     await cli(server.folder, ['cancel', 'unanswered']);
   });
 

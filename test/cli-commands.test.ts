@@ -293,7 +293,7 @@ describe('what goes wrong', () => {
 
     expect(code).toBe(3);
     expect(out).toBe('');
-    expect(err).toMatch(/^session\.not_found: .*\n  Check the key;/);
+    expect(err).toMatch(/^session\.not_found: .*\n  `npm run sojourn -- ls` lists/);
   });
 
   test('is JSON for a program', async () => {

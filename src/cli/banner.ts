@@ -1,6 +1,7 @@
 // Banner: what a server says when it is there. For people: where it is, and three things to try. With `--json`: one line.
 import { relative } from 'node:path';
 import type { AgentChoice } from './agent-choice.ts';
+import { COMMAND } from './command-name.ts';
 import { tokenFile } from './place.ts';
 import type { Screen } from './screen.ts';
 import type { Serving } from './serving.ts';
@@ -47,9 +48,6 @@ export function announce(world: World, screen: Screen, announcement: Announcemen
   screen.line(`    -d '{"input": "Hello"}'\n`);
   screen.line(`  ${url}/docs\n`);
 }
-
-/** As one calls it from here: in a clone, or with the package installed. */
-const COMMAND = import.meta.url.endsWith('.ts') ? 'npm run sojourn --' : 'npx sojourn';
 
 function shortPath(world: World, path: string): string {
   const short = relative(world.cwd, path);

@@ -15,6 +15,7 @@ import type { SessionView } from '../wire/session.ts';
 import { POLICIES, type Policy } from '../wire/turn.ts';
 import { CHAT_HELP, commandOf } from './chat-command.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
+import { COMMAND } from './command-name.ts';
 import { Conversation, type OpenRequest } from './conversation.ts';
 import { receiptText } from './event-text.ts';
 import { EXIT, exitCodeOf, Quit, type ExitCode } from './exit.ts';
@@ -220,7 +221,7 @@ class Chat {
   #leaveIfAnswered(): void {
     if (this.#leaving !== 'when answered') return;
     if (this.#conversation.asks) {
-      this.#screen.note('Nobody is here to answer; `sojourn approve` does.');
+      this.#screen.note(`Nobody is here to answer; \`${COMMAND} approve\` does.`);
       this.#leaveWith(EXIT.later);
     } else if (this.#conversation.quiet) this.#leaveWith(this.#code);
   }

@@ -3,6 +3,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { COMMAND } from './command-name.ts';
 import { CONFIG_NAMES, configFile } from './config.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -46,7 +47,7 @@ export function addInit(program: Command, world: World): void {
       const ignored = await ignoreFolder(join(folder, '.gitignore'));
       screen.result({ config: file, written: there === undefined, ignored }, () =>
         there === undefined
-          ? `Written: ${file}\nNext: sojourn dev, and in another terminal: sojourn chat`
+          ? `Written: ${file}\nNext: ${COMMAND} dev, and in another terminal: ${COMMAND} chat`
           : `${file} is there already; it stays as it is.`,
       );
     });

@@ -5,6 +5,7 @@
 //   S3. What others wrote never reaches a terminal as a command to it: see `visible`.
 import { styleText } from 'node:util';
 import { ERRORS, type SojournError } from '../kernel/errors.ts';
+import { adviceFor } from './advice.ts';
 import type { Out, World } from './world.ts';
 import { widthOf } from './wrap.ts';
 
@@ -79,7 +80,7 @@ export class Screen {
 
 /** What was wrong, and below it the way out. */
 export function errorText(error: SojournError): string {
-  return `${error.code}: ${visible(error.detail)}\n  ${ERRORS[error.code].fix}`;
+  return `${error.code}: ${visible(error.detail)}\n  ${adviceFor(error.code)}`;
 }
 
 const FORMAT = String.raw`\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff\u{e0000}-\u{e007f}`;

@@ -11,6 +11,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Event } from '../wire/event.ts';
 import type { FilePart, InputPart } from '../wire/message.ts';
 import { POLICIES, TURN_KINDS, type Outcome, type Policy, type TurnKind } from '../wire/turn.ts';
+import { COMMAND } from './command-name.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { eventSummary, receiptText } from './event-text.ts';
 import { EXIT, Quit } from './exit.ts';
@@ -91,7 +92,7 @@ async function showReply(
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;
-    screen.note(`\nThe turn goes on; \`sojourn cancel ${session.key}\` stops it.`);
+    screen.note(`\nThe turn goes on; \`${COMMAND} cancel ${session.key}\` stops it.`);
     throw new Quit(EXIT.interrupted);
   } finally {
     unwatch();
@@ -115,7 +116,7 @@ function remark(screen: Screen, key: string, event: Event, before: string): void
       return;
     case 'request.opened':
       screen.note(`waits for a person: ${brief(event.body.text, 200)}`);
-      screen.note(`  sojourn approve ${event.body.request} [--deny] [--answer TEXT]`);
+      screen.note(`  ${COMMAND} approve ${event.body.request} [--deny] [--answer TEXT]`);
       return;
     case 'turn.requeued':
       screen.note(`the running turn did not take it: it is turn ${event.body.turn} now`);

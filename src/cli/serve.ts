@@ -9,6 +9,7 @@ import { systemClock } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { chooseAgents } from './agent-choice.ts';
 import { announce } from './banner.ts';
+import { COMMAND } from './command-name.ts';
 import { Config, configFile } from './config.ts';
 import { EXIT, Quit } from './exit.ts';
 import { addressFile, dataFolder, DEFAULT_PORT, serverPort } from './place.ts';
@@ -32,7 +33,7 @@ export async function serve(world: World, options: StartOptions, watching: boole
     if (watching && file === undefined) {
       throw new SojournError(
         'config.invalid',
-        'There is no sojourn.config.ts to watch; `sojourn init` writes one',
+        `There is no sojourn.config.ts to watch; \`${COMMAND} init\` writes one`,
       );
     }
     const config = file === undefined ? undefined : new Config(file);
