@@ -132,3 +132,18 @@ test('a port that something else has taken is worth a warning', async () => {
     expect.objectContaining({ level: 'warning', what: `Something else listens on port ${port}` }),
   );
 });
+
+test('a copy is not blamed for the server of another folder', async () => {
+  const { code, findings } = await doctor(copied(), { PORT: new URL(server.url).port });
+
+  expect(code).toBe(0);
+  expect(findings.at(-1)?.what).toContain('Something else listens');
+  expect(findings.map(({ what }) => what).join()).not.toContain('auth.required');
+});
+
+test('a port that is no number is said, and everything else too', async () => {
+  const { code, findings } = await doctor(copied(), { PORT: 'many' });
+
+  expect(code).toBe(1);
+  expect(bad(findings).map(({ what }) => what)).toContainEqual(expect.stringContaining('PORT is "many"'));
+});

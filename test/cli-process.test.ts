@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -124,6 +124,22 @@ test.each([
   expect(err).toContain(name);
 });
 
+test.each([['start'], ['init'], ['backup']])(
+  'a place that cannot be used is said by %s, and is no defect',
+  async (word) => {
+    const file = join(folder, 'file');
+    writeFileSync(file, 'not a folder');
+    const words = word === 'start' ? ['start', '--data', join(file, 'data')] : [word, join(file, 'new')];
+    mkdirSync(stored());
+    writeFileSync(join(stored(), 'sojourn.db'), '');
+
+    const { code, err } = await cli(stored(), words, { env: { PORT: '0' } });
+
+    expect(code).toBe(1);
+    expect(err).toMatch(/^config\.invalid: \S+ \(ENOTDIR\): a file is in the way/);
+  },
+);
+
 test('a chat survives kill -9 of the server in the middle of a turn, and shows all of the answer', async () => {
   // Below the ports that connections are given: nobody takes it while the server is away.
   const port = String(15_000 + (process.pid % 10_000));
@@ -177,7 +193,7 @@ describe('dev', () => {
     const { code, err } = await cli(folder, ['dev', '--port', '0']);
 
     expect(code).toBe(1);
-    expect(err).toContain('sojourn init');
+    expect(err).toContain('npm run sojourn -- init');
   });
 });
 

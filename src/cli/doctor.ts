@@ -1,11 +1,12 @@
 // Doctor: what is wrong with a data folder or a setup, and how to mend it. It changes nothing.
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ERRORS, SojournError } from '../kernel/errors.ts';
+import { SojournError } from '../kernel/errors.ts';
+import { adviceFor } from './advice.ts';
 import { EXIT, Quit } from './exit.ts';
-import { client, dataFolder, serverPort, serverUrl, tokenFile, type PlaceOptions } from './place.ts';
+import { client, dataFolder, namedUrl, serverPort, tokenFile, type PlaceOptions } from './place.ts';
 import { Screen, visible, type Style } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -45,14 +46,29 @@ function show(screen: Screen, finding: Finding): void {
 
 async function examine(world: World, place: PlaceOptions): Promise<Finding[]> {
   const folder = dataFolder(world, place);
-  return [
-    nodeVersion(process.versions.node),
+  const closed = closedFolder(folder);
+  const inside = async (): Promise<Finding[]> => [
     ...tokenFindings(folder),
     ...(await folderFindings(folder, place.data !== undefined)),
-    await configFinding(world),
-    await agentFinding(world),
+  ];
+  return [
+    nodeVersion(process.versions.node),
+    ...(closed === undefined ? await inside() : [closed]),
+    ...(await agentFindings(world)),
     await serverFinding(world, place),
   ];
+}
+
+/** Nobody can look into it, and no server could use it. */
+function closedFolder(folder: string): Finding | undefined {
+  if (!existsSync(folder)) return undefined;
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch {
+    const fix = 'Work as its owner, or name another folder with --data or SOJOURN_DATA.';
+    return { level: 'error', what: `This user may not read and write ${folder}`, fix };
+  }
 }
 
 function nodeVersion(version: string): Finding {
@@ -92,11 +108,17 @@ async function folderFindings(folder: string, named: boolean): Promise<readonly 
   return findings.filter((finding) => !finding.what.startsWith(`${tokenFile(folder)} `)); // Examined above.
 }
 
-async function configFinding(world: World): Promise<Finding> {
-  const { Config, configFile } = await import('./config.ts');
+/** A config's agents, or else the ones that the environment leads to. */
+async function agentFindings(world: World): Promise<Finding[]> {
+  const { configFile } = await import('./config.ts');
   const file = configFile(world.cwd);
-  if (file === undefined)
-    return { level: 'info', what: 'There is no sojourn.config.ts here, and none is needed' };
+  if (file !== undefined) return [await configFinding(file)];
+  const none: Finding = { level: 'info', what: 'There is no sojourn.config.ts here, and none is needed' };
+  return [none, await environmentFinding(world)];
+}
+
+async function configFinding(file: string): Promise<Finding> {
+  const { Config } = await import('./config.ts');
   try {
     const { agents } = await new Config(file).load();
     return { level: 'info', what: `${file} names ${Object.keys(agents).join(', ')}` };
@@ -105,31 +127,35 @@ async function configFinding(world: World): Promise<Finding> {
   }
 }
 
-async function agentFinding(world: World): Promise<Finding> {
+async function environmentFinding(world: World): Promise<Finding> {
   const { chooseAgents } = await import('./agent-choice.ts');
   try {
     const { description, warning } = await chooseAgents(world.env, undefined);
-    if (warning === undefined)
-      return { level: 'info', what: `Without a config, the agent is ${description}` };
-    return { level: 'warning', what: warning, fix: ERRORS['agent.package_missing'].fix };
+    if (warning === undefined) return { level: 'info', what: `The agent is ${description}` };
+    return { level: 'warning', what: warning, fix: adviceFor('agent.package_missing') };
   } catch (error) {
     return findingOf(error);
   }
 }
 
-/** A server that answers must know our token; where none answers, its port must be free. */
+/** The server of this folder must know its token; where there is none, its port must be free. */
 async function serverFinding(world: World, place: PlaceOptions): Promise<Finding> {
-  const url = serverUrl(world, place);
+  const url = namedUrl(world, place);
   try {
+    // What answers at an address that nobody named is not the server of this folder.
+    if (url === undefined) return await portFinding(world, 'No server uses this folder');
     await client(world, place, { retryMsMax: 0 }).agents();
     return { level: 'info', what: `A server answers at ${url}, and knows the token` };
   } catch (error) {
     if (!SojournError.is(error, 'server.unreachable')) return findingOf(error);
+    return await portFinding(world, `No server answers at ${url}`);
   }
+}
+
+async function portFinding(world: World, none: string): Promise<Finding> {
   const port = serverPort(world);
-  if (port === 0 || (await isFree(port))) {
-    return { level: 'info', what: `No server answers at ${url}; port ${port} is free for one` };
-  }
+  if (port === 0) return { level: 'info', what: none };
+  if (await isFree(port)) return { level: 'info', what: `${none}; port ${port} is free for one` };
   const what = `Something else listens on port ${port}`;
   return { level: 'warning', what, fix: 'Stop it, or start with another --port (0 picks a free one).' };
 }
@@ -144,5 +170,5 @@ function isFree(port: number): Promise<boolean> {
 
 function findingOf(error: unknown): Finding {
   if (!(error instanceof SojournError)) throw error;
-  return { level: 'error', what: `${error.code}: ${error.detail}`, fix: ERRORS[error.code].fix };
+  return { level: 'error', what: `${error.code}: ${error.detail}`, fix: adviceFor(error.code) };
 }

@@ -26,8 +26,13 @@ export const tokenFile = (folder: string): string => resolve(folder, 'token');
 export const addressFile = (folder: string): string => resolve(folder, 'address');
 
 export function serverUrl(world: World, options: PlaceOptions): string {
+  return namedUrl(world, options) ?? `http://127.0.0.1:${DEFAULT_PORT}`;
+}
+
+/** As the caller or the data folder has it; undefined where neither says. */
+export function namedUrl(world: World, options: PlaceOptions): string | undefined {
   const given = options.url ?? (world.env.SOJOURN_URL || undefined);
-  return given ?? lineOf(addressFile(dataFolder(world, options))) ?? `http://127.0.0.1:${DEFAULT_PORT}`;
+  return given ?? lineOf(addressFile(dataFolder(world, options)));
 }
 
 /** Where a server would listen. */

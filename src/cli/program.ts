@@ -9,6 +9,7 @@ import { EXIT, EXIT_HELP, exitCodeOf, Quit, type ExitCode } from './exit.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
 import { addOverview } from './overview.ts';
+import { refusedFile } from './refused-file.ts';
 import { addRequests } from './requests.ts';
 import { Screen } from './screen.ts';
 import { addSend } from './send.ts';
@@ -69,10 +70,11 @@ function codeOf(thrown: unknown, screen: Screen): ExitCode {
   const error =
     thrown instanceof SojournError
       ? thrown
-      : new SojournError(
+      : (refusedFile(thrown) ??
+        new SojournError(
           'internal',
           thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
-        );
+        ));
   screen.error(error);
   return exitCodeOf(error);
 }

@@ -1,0 +1,25 @@
+// Refused file: what the machine says about a path, told as what it is. It is no defect of ours, and no stack mends it.
+import { SojournError } from '../kernel/errors.ts';
+
+const RIGHTS = 'this user may not use it; give the right to, or choose another place';
+const IN_THE_WAY = 'a file is in the way; move it, or choose another place';
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: RIGHTS,
+  EPERM: RIGHTS,
+  EROFS: 'it is on a disk that is read-only; choose another place',
+  ENOSPC: 'the disk is full; free some space, or choose another place',
+  ENOENT: 'it is not there',
+  ENOTDIR: IN_THE_WAY,
+  EEXIST: IN_THE_WAY,
+  EISDIR: 'it is a folder, and a file is meant',
+};
+
+/** Undefined for anything else than a path that was refused. */
+export function refusedFile(thrown: unknown): SojournError | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown) || !('path' in thrown)) return undefined;
+  const why = WHY[String(thrown.code)];
+  if (why === undefined) return undefined;
+  return new SojournError('config.invalid', `${String(thrown.path)} (${String(thrown.code)}): ${why}`, {
+    cause: thrown,
+  });
+}
