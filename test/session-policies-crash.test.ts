@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { textOf } from '../src/wire/message.ts';
 import type { Policy } from '../src/wire/turn.ts';
-import { type Act, bodies, events, outcome, refusal, send, spoken, Stage } from './session-stage.ts';
+import { type Act, bodies, events, gate, outcome, refusal, send, spoken, Stage } from './session-stage.ts';
 
 type Rerun = 'safe' | 'never';
 
@@ -35,34 +35,44 @@ const heard = (acts: readonly Act[]) => acts.map((act) => act.heard.join(' + '))
 describe.each<Rerun>(['safe', 'never'])('an agent with rerun: %s', (rerun) => {
   const isSafe = rerun === 'safe';
 
-  test.each(['a first message', 'a live session'])(
-    'start: a crash right after the receipt of %s leaves a turn that runs or says it was interrupted',
-    async (state) => {
-      const stage = new Stage({ rerun });
-      await using world = await testRuntime({ agents: { stage } });
-      if (state === 'a live session') {
-        await send(world, 'chat', 'before');
-        const first = await play(stage, 1);
-        await outcome(world, 'chat', first[0]?.turn.id ?? '');
-      }
-      const receipt = await send(world, 'chat', 'hello');
+  test('start: a crash right after a receipt, before the agent was there, leaves a turn that runs', async () => {
+    const stage = new Stage({ rerun, opening: () => (isUp ? undefined : gate().opened) });
+    let isUp = false;
+    await using world = await testRuntime({ agents: { stage } });
+    const receipt = await send(world, 'chat', 'hello');
 
-      await world.crash();
-      // The first is the attempt of the process that died.
-      const acts = isSafe ? [await stage.next(), ...(await play(stage, 1))] : [];
-      const { outcome: end } = await outcome(world, 'chat', receipt.turn);
+    await world.kill();
+    isUp = true;
+    await world.start();
+    const [act] = await play(stage, 1);
 
-      expect(acts.map(({ turn }) => [turn.attempt, turn.afterCrash])).toEqual(
-        isSafe
-          ? [
-              [1, false],
-              [2, true],
-            ]
-          : [],
-      );
-      expect(end).toBe(isSafe ? 'completed' : 'interrupted');
-    },
-  );
+    expect(act?.turn).toMatchObject({ id: receipt.turn, attempt: 1, afterCrash: false });
+    expect((await outcome(world, 'chat', receipt.turn)).outcome).toBe('completed');
+  });
+
+  test('start: a crash right after the receipt of a live session leaves a turn that runs or says it was interrupted', async () => {
+    const stage = new Stage({ rerun });
+    await using world = await testRuntime({ agents: { stage } });
+    await send(world, 'chat', 'before');
+    const first = await play(stage, 1);
+    await outcome(world, 'chat', first[0]?.turn.id ?? '');
+    const receipt = await send(world, 'chat', 'hello');
+
+    await world.crash();
+    // The first is the attempt of the process that died.
+    const acts = isSafe ? [await stage.next(), ...(await play(stage, 1))] : [];
+    const { outcome: end } = await outcome(world, 'chat', receipt.turn);
+
+    expect(acts.map(({ turn }) => [turn.attempt, turn.afterCrash])).toEqual(
+      isSafe
+        ? [
+            [1, false],
+            [2, true],
+          ]
+        : [],
+    );
+    expect(end).toBe(isSafe ? 'completed' : 'interrupted');
+  });
 
   test('queue: what waited runs after the restart, in its order', async () => {
     const { stage, world, running, waiting } = await busy(rerun);
