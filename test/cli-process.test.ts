@@ -179,7 +179,7 @@ describe('dev', () => {
     expect((await cli(stored(), ['send', 'a', 'x'])).out).toBe('two!\n');
 
     writeFileSync(join(folder, 'sojourn.config.ts'), 'export default { agents: 1 ');
-    await server.err.says('not taken up');
+    await server.err.says(/not taken up: \S+sojourn\.config\.ts:1: /);
     expect((await cli(stored(), ['send', 'a', 'x'])).out).toBe('two!\n');
 
     writeFileSync(join(folder, 'sojourn.config.ts'), config('three'));
@@ -198,7 +198,8 @@ describe('dev', () => {
 });
 
 describe('init', () => {
-  test('writes a config that dev can serve, and keeps the data out of git', async () => {
+  test('writes a config that dev can serve in a package as npm makes it, and keeps the data out of git', async () => {
+    writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }');
     const { code } = await cli(folder, ['init']);
     const server = sojourn('dev', '--port', '0');
     await server.out.says('/docs');

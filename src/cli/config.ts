@@ -4,6 +4,8 @@
 //       one copy of it in the process.
 //   O2. A reload imports the config and all of the user's own files that it imports anew; packages stay as they are.
 //   O3. What it exports is checked before anybody uses it: a config that is wrong changes nothing.
+//   O4. The config and the user's own .ts files are ES modules, whatever the package.json beside them says: npm writes
+//       "commonjs" into a new one.
 import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -43,9 +45,11 @@ export class Config {
           return next(specifier, { ...context, parentURL: import.meta.url, conditions: CONDITIONS }); // O1
         }
         const found = next(specifier, context);
+        if (this.#isOurs(found.url)) return { ...found, ...formatOf(this.file) };
         if (!this.#isOurs(context.parentURL) || !isUserFile(found.url)) return found;
-        this.files.add(fileURLToPath(found.url));
-        return { ...found, url: `${found.url}?${ROUND}=${this.#round}` }; // O2
+        const file = fileURLToPath(found.url);
+        this.files.add(file);
+        return { ...found, ...formatOf(file), url: `${found.url}?${ROUND}=${this.#round}` }; // O2
       },
     });
   }
@@ -60,7 +64,7 @@ export class Config {
       module = (await import(`${pathToFileURL(this.file).href}?${ROUND}=${this.#round}`)) as typeof module;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new SojournError('config.invalid', `${this.file}: ${reason}`, { cause });
+      throw new SojournError('config.invalid', `${placeOf(cause) ?? this.file}: ${reason}`, { cause });
     }
     return checked(this.file, module.default);
   }
@@ -73,6 +77,18 @@ export class Config {
 const ROUND = 'sojourn-round';
 /** From a clone the sources are run as they are. */
 const CONDITIONS = ['node', 'import', ...(import.meta.url.endsWith('.ts') ? ['sojourn-source'] : [])];
+
+/** O4 */
+function formatOf(file: string): { format?: string } {
+  return file.endsWith('.ts') ? { format: 'module-typescript' } : {};
+}
+
+/** File and line of the user's own that it came from. */
+function placeOf(cause: unknown): string | undefined {
+  const stack = cause instanceof Error ? (cause.stack ?? '') : '';
+  const [, url, line] = new RegExp(`(file://\\S+?)\\?${ROUND}=\\d+:(\\d+)`).exec(stack) ?? [];
+  return url === undefined ? undefined : `${fileURLToPath(url)}:${line}`;
+}
 
 function isUserFile(url: string): boolean {
   return url.startsWith('file:') && !url.includes('/node_modules/') && !url.includes('?');
