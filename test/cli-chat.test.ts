@@ -85,6 +85,13 @@ describe('a chat over a pipe', () => {
     expect(await talking.ended).toBe(0);
   });
 
+  test('is held in a session of its own for each agent, when it names none', async () => {
+    const { code, err } = await cli(server.folder, ['chat'], { stdin: 'Hello\n' });
+
+    expect(code).toBe(0);
+    expect(err).toMatch(/^chat-scripted with scripted, a new session/);
+  });
+
   test('does not wait for ever for an answer that cannot come', async () => {
     const { code, err } = await cli(server.folder, ['chat', 'unanswered'], { stdin: '/ask Anyone?\n' });
 

@@ -40,10 +40,13 @@ export function announce(world: World, screen: Screen, announcement: Announcemen
   );
   screen.line(`  data   ${folder}`);
   screen.line(`  token  ${token}${serving.newToken ? ' (made just now)' : ''}`);
+  screen.line(`  pid    ${process.pid}`);
   if (configFile !== undefined) screen.line(`  config ${shortPath(world, configFile)}`);
   if (agents.warning !== undefined) screen.warn(`\n${agents.warning}`);
   screen.line(`\nTry:\n\n  ${COMMAND} chat\n`);
-  screen.line(`  curl ${url}/v1/sessions/hello/turns -H 'Prefer: wait=10' \\`);
+  // A session stays with its agent: another agent gets another session to try.
+  const key = encodeURIComponent(`hello-${agents.defaultAgent}`);
+  screen.line(`  curl ${url}/v1/sessions/${key}/turns -H 'Prefer: wait=10' \\`);
   screen.line(`    -H "Authorization: Bearer $(cat ${token})" -H 'Content-Type: application/json' \\`);
   screen.line(`    -d '{"input": "Hello"}'\n`);
   screen.line(`  ${url}/docs\n`);

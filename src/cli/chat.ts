@@ -28,16 +28,18 @@ const RETRY_MS_MAX = 60 * 60 * 1_000;
 
 export function addChat(program: Command, world: World): void {
   program
-    .command('chat [key]')
+    .command('chat')
     .description('talk to an agent; /help in the chat says how')
+    .argument('[key]', "the session; without one, the agent's own for this: chat-NAME")
     .option('--agent <name>', 'the agent, when this makes the session')
     .addHelpText('after', `\n${CHAT_HELP}`)
-    .action(async (key = 'chat', options: { agent?: string }, command: Command) => {
+    .action(async (key: string | undefined, options: { agent?: string }, command: Command) => {
       const place = command.optsWithGlobals<PlaceOptions>();
       const { agent } = options;
       // A server that is not there at all is said at once; from then on it is waited for (T4).
-      const view = await client(world, place)
-        .session(String(key))
+      const first = client(world, place);
+      const view = await first
+        .session(key ?? `chat-${agent ?? (await defaultAgent(first))}`)
         .open(agent === undefined ? {} : { agent });
       const server = client(world, place, {
         retryMsMax: RETRY_MS_MAX,
@@ -47,6 +49,12 @@ export function addChat(program: Command, world: World): void {
       const code = await chat.run();
       if (code !== EXIT.ok) throw new Quit(code);
     });
+}
+
+/** A session stays with its agent, so that a chat with the next one begins in another. */
+async function defaultAgent(server: Client): Promise<string> {
+  const agents = await server.agents();
+  return agents.find((agent) => agent.default)?.name ?? '';
 }
 
 type Leaving = 'no' | 'asked once' | 'when answered';
