@@ -248,10 +248,12 @@ describe('changing', () => {
     await sending.err.says('waits for a person');
 
     const [request] = await json<RequestView>('requests');
+    const unsaid = await sojourn('approve', request?.id ?? '');
+    expect([unsaid.code, unsaid.err]).toEqual([2, expect.stringContaining('--answer or --deny is needed')]);
     const { out } = await sojourn('approve', request?.id.slice(0, 30) ?? '', '--answer', 'blue');
 
     expect(request).toMatchObject({ key: 'asking', text: 'Which colour?' });
-    expect(out).toContain('allow');
+    expect(out).toBe('Which colour?\n  answered: blue\n');
     expect(await sending.ended).toBe(0);
     expect(sending.out.text).toContain('blue');
     expect((await sojourn('approve')).code).toBe(3);

@@ -35,7 +35,7 @@ export function eventSummary(event: Event): string {
     case 'request.opened':
       return brief(`${event.body.kind} ${event.body.request}: ${event.body.text}`, TEXT_MAX);
     case 'request.closed':
-      return brief(`${event.body.decision} ${event.body.answer ?? ''}`, TEXT_MAX);
+      return brief(decisionText(event.body), TEXT_MAX);
     case 'child.started':
       return brief(`${event.body.agent} ${event.body.key}`, TEXT_MAX);
     case 'child.progress':
@@ -51,6 +51,13 @@ function returned(body: Extract<Event, { kind: 'tool.returned' }>['body']): stri
   if (body.unknown) return 'unknown: the process died before the result';
   const text = body.artifact !== undefined ? `${body.bytes} bytes: ${body.preview}` : jsonText(body.output);
   return brief(`${body.isError ? 'error ' : ''}${text}`, TEXT_MAX);
+}
+
+/** How a question or an approval ended. */
+export function decisionText({ decision, answer }: { decision: string; answer?: string }): string {
+  if (decision === 'allow') return answer === undefined ? 'allowed' : `answered: ${answer}`;
+  if (decision === 'deny') return answer === undefined ? 'denied' : `denied: ${answer}`;
+  return decision;
 }
 
 /** What was done with a message. */

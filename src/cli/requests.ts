@@ -4,7 +4,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { AnswerCall } from '../wire/calls.ts';
 import type { RequestView } from '../wire/session.ts';
 import { desk } from './desk.ts';
-import { jsonText } from './event-text.ts';
+import { decisionText, jsonText } from './event-text.ts';
 import { brief, table, visible } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -38,6 +38,12 @@ export function addRequests(program: Command, world: World): void {
     .action(async (id: string | undefined, options: AnswerOptions, command: Command) => {
       const { screen, server } = desk(world, command);
       const request = chosen(await server.requests(), id);
+      if (request.kind === 'question' && options.answer === undefined && !options.deny) {
+        throw new SojournError(
+          'input.invalid',
+          `It is a question, so --answer or --deny is needed: ${request.text}`,
+        );
+      }
       const call: AnswerCall = {
         decision: options.deny ? 'deny' : 'allow',
         ...(options.answer === undefined ? {} : { answer: options.answer }),
@@ -46,7 +52,7 @@ export function addRequests(program: Command, world: World): void {
       const result = await server.session(request.key).answer(request.id, call);
       screen.result(
         { request: request.id, ...result },
-        () => `${result.decision}: ${brief(request.text, 100)}`,
+        () => `${brief(request.text, 100)}\n  ${brief(decisionText({ ...options, ...result }), 100)}`,
       );
     });
 }
@@ -54,8 +60,8 @@ export function addRequests(program: Command, world: World): void {
 function chosen(requests: readonly RequestView[], id: string | undefined): RequestView {
   const fitting = id === undefined ? requests : requests.filter((request) => request.id.startsWith(id));
   const [first] = fitting;
-  const asked = id === undefined ? 'at all' : `that begins with ${JSON.stringify(id)}`;
-  if (first === undefined) throw new SojournError('request.not_found', `No request ${asked} is open`);
+  const asked = id === undefined ? '' : ` that begins with ${JSON.stringify(id)}`;
+  if (first === undefined) throw new SojournError('request.not_found', `No request${asked} is open`);
   if (fitting.length > 1)
     throw new SojournError('input.invalid', `${fitting.length} are open; name one by its id`);
   return first;

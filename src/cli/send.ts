@@ -116,7 +116,9 @@ function remark(screen: Screen, key: string, event: Event, before: string): void
       return;
     case 'request.opened':
       screen.note(`waits for a person: ${brief(event.body.text, 200)}`);
-      screen.note(`  ${COMMAND} approve ${event.body.request} [--deny] [--answer TEXT]`);
+      screen.note(
+        `  ${COMMAND} approve ${event.body.request} ${event.body.kind === 'question' ? '--answer TEXT' : '[--deny]'}`,
+      );
       return;
     case 'turn.requeued':
       screen.note(`the running turn did not take it: it is turn ${event.body.turn} now`);
