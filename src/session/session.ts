@@ -184,15 +184,12 @@ export class Session {
     const transcript = new Transcript();
     const arriving: StoredEvent[] = [];
     core.arriving = arriving;
-    await core.log.settled();
+    // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
     const { num } = core.log;
     const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
+    const bounds = { eventsMax, bytesMax, kinds: TRANSCRIPT_KINDS };
     for (let page: readonly StoredEvent[] | undefined; num !== undefined && page?.length !== 0;) {
-      page = await core.host.store.read(num, transcript.lastSeq, {
-        eventsMax,
-        bytesMax,
-        kinds: TRANSCRIPT_KINDS,
-      });
+      page = await core.host.store.read(num, transcript.lastSeq, bounds);
       transcript.feed(page);
     }
     if (core.arriving === arriving) core.arriving = undefined;
