@@ -1,8 +1,9 @@
 // Backup: a consistent copy of a data folder, also while a server uses it.
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
+import { START } from './command-name.ts';
 import { dataFolder, type PlaceOptions } from './place.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -25,15 +26,22 @@ export function addBackup(program: Command, world: World): void {
         );
       }
       const bar = progressBar(screen, world);
-      let bytes = 0;
-      await backupFolder(from, to, (done, all) => {
-        bytes = all;
-        bar.show(done, all);
-      });
+      await backupFolder(from, to, (done, all) => bar.show(done, all));
       bar.end();
+      const bytes = bytesIn(to);
       screen.result({ from, to, bytes }, () => `${sizeText(bytes)} copied to ${to}`);
-      screen.note('Start from it with SOJOURN_DATA. It holds no token file: the first start makes one.');
+      screen.note(
+        `Start from it with ${START} and SOJOURN_DATA=${to}. That makes a token file: a copy holds none.`,
+      );
     });
+}
+
+/** What stands in the copy. Its progress is told only while it lasts, and a small one is made in one step. */
+function bytesIn(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  return files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
 }
 
 const BAR_CHARS = 30;

@@ -36,6 +36,9 @@ function lines(value: object, lead: string): string[][] {
   return Object.entries(value).flatMap(([name, part]: [string, unknown]) =>
     typeof part === 'object' && part !== null
       ? lines(part, `${lead}${name}.`)
-      : [[`${lead}${name}`, String(part)]],
+      : [[`${lead}${name}`, typeof part === 'number' ? figure(part) : String(part)]],
   );
 }
+
+/** More digits than three behind the point are noise to a person. */
+const figure = (value: number): string => String(Math.round(value * 1_000) / 1_000);
