@@ -40,7 +40,7 @@ export async function serve(world: World, options: StartOptions, watching: boole
     const loaded = await config?.load();
     const agents = await chooseAgents(world.env, loaded);
     const folder = dataFolder(world, options);
-    const serving = await opened(screen, {
+    const serving = await opened({
       folder,
       agents,
       http: httpOptions(world, options),
@@ -60,19 +60,19 @@ export async function serve(world: World, options: StartOptions, watching: boole
   }
 }
 
-async function opened(screen: Screen, options: ServingOptions): Promise<Serving> {
+async function opened(options: ServingOptions): Promise<Serving> {
   try {
     return await openServing(options);
   } catch (error) {
-    const port = options.http.port ?? DEFAULT_PORT;
     if (SojournError.is(error, 'config.invalid') && error.detail.endsWith('is in use')) {
-      screen.warn(
-        `Port ${port} is taken: stop what listens there, or choose another with --port (0 picks a free one).`,
-      );
+      const port = options.http.port ?? DEFAULT_PORT;
+      const taken = `Port ${port} is taken; PORT or --port names another, and 0 picks a free one`;
+      throw new SojournError('config.invalid', taken, { cause: error });
     }
-    if (SojournError.is(error, 'store.in_use')) {
-      const address = readText(addressFile(options.folder));
-      if (address !== '') screen.warn(`A server on this folder was last at ${address}.`);
+    const address = readText(addressFile(options.folder));
+    if (SojournError.is(error, 'store.in_use') && address !== '') {
+      const owned = `${error.detail}, with its server at ${address}`;
+      throw new SojournError('store.in_use', owned, { cause: error });
     }
     throw error;
   }

@@ -32,8 +32,18 @@ export function addStart(program: Command, world: World): void {
   });
 }
 
+const MODELS = `
+Without a config, the environment names the model; the first that is set counts:
+  ANTHROPIC_API_KEY   Anthropic, or what ANTHROPIC_BASE_URL names
+  OPENAI_BASE_URL     any compatible server, with OPENAI_API_KEY where it wants one
+  OPENAI_API_KEY      OpenAI
+  OLLAMA_HOST         that Ollama
+  SOJOURN_MODEL       the model's name; a compatible server without one is asked for its first
+With none of them, the scripted agent answers; SOJOURN_SCRIPTED_MS is its pace, in ms a word.`;
+
 function withOptions(command: Command): Command {
   return command
+    .addHelpText('after', MODELS)
     .option('-p, --port <port>', 'default PORT, else 4242; 0 picks a free one', wholeNumber(0))
     .option('--host <address>', 'default HOST, else this machine only')
     .option('-c, --config <file>', 'default sojourn.config.ts, where there is one')
