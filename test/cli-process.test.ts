@@ -140,6 +140,19 @@ test.each([['start'], ['init'], ['backup']])(
   },
 );
 
+test('a message whose server died while it was answered is said to be kept', async () => {
+  const server = await started('--port', '0');
+  const sending = begin(stored(), ['send', 'kept', '/words 100000 5']);
+  await sending.err.says('started');
+
+  server.child.kill('SIGKILL');
+
+  expect(await sending.ended).toBe(4);
+  expect(sending.err.text).toMatch(
+    /The message is kept\. When the server is back: \S+ run sojourn -- show kept/,
+  );
+});
+
 test('a chat survives kill -9 of the server in the middle of a turn, and shows all of the answer', async () => {
   // Below the ports that connections are given: nobody takes it while the server is away.
   const port = String(15_000 + (process.pid % 10_000));

@@ -72,12 +72,14 @@ async function showReply(
   const stop = new AbortController();
   const unwatch = world.onSignal('SIGINT', () => stop.abort());
   const reply = new Reply();
+  let accepted = false;
   let outcome: Outcome | undefined;
   try {
     const events = session.stream(input, {
       ...call,
       signal: stop.signal,
       onReceipt: (receipt) => {
+        accepted = true;
         if (screen.json) screen.value(receipt);
         else screen.note(receiptText(receipt));
       },
@@ -91,6 +93,9 @@ async function showReply(
       if (event.kind === 'turn.ended') outcome = event.body.outcome;
     }
   } catch (error) {
+    if (accepted && SojournError.is(error, 'server.unreachable')) {
+      screen.note(`\nThe message is kept. When the server is back: ${COMMAND} show ${session.key}`);
+    }
     if (!stop.signal.aborted) throw error;
     screen.note(`\nThe turn goes on; \`${COMMAND} cancel ${session.key}\` stops it.`);
     throw new Quit(EXIT.interrupted);
@@ -150,8 +155,11 @@ async function inputOf(
 ): Promise<readonly InputPart[]> {
   const given = words.join(' ');
   const fromStdin = given === '-' || (given === '' && files.length === 0);
-  if (fromStdin && world.stdin.isTTY) throw new SojournError('input.invalid', 'There is no text to send');
+  const nothing = (): SojournError =>
+    new SojournError('input.invalid', 'There is no text to send: write it behind the key, or pipe it in');
+  if (fromStdin && world.stdin.isTTY) throw nothing();
   const text = fromStdin ? (await textOfStream(world.stdin)).replace(/\r?\n$/, '') : given;
+  if (text === '' && files.length === 0) throw nothing();
   const attached = await Promise.all(files.map((file) => filePart(resolve(world.cwd, file))));
   return text === '' ? attached : [{ type: 'text', text }, ...attached];
 }
