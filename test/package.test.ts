@@ -42,6 +42,13 @@ function node(...words: string[]): string {
   });
 }
 
+/** The example in the README that imports this. */
+function readmeCode(imported: string): string {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const examples = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, code = '']) => code);
+  return examples.find((code) => code.includes(`import { ${imported}`)) ?? '';
+}
+
 /** From what npm has downloaded before, where that is enough; otherwise from the registry. */
 function install(tarball: string): void {
   const words = ['install', '--ignore-scripts', '--no-audit', '--no-fund', tarball];
@@ -126,6 +133,20 @@ describe('installed bare', () => {
     });
 
     expect(missing).toEqual([]);
+  });
+
+  test('runs the ten lines of the README as they stand', () => {
+    writeFileSync(join(consumer, 'parrot.mts'), readmeCode('createRuntime'));
+
+    expect(node('parrot.mts')).toMatch(/outcome: 'completed'[^]*text: 'hello'/);
+  });
+
+  test("serves the README's own agent from a config", () => {
+    writeFileSync(join(consumer, 'sojourn.config.ts'), readmeCode('defineConfig'));
+
+    expect(node(join('node_modules', 'sojourn', 'bin', 'sojourn.mjs'), 'doctor')).toContain(
+      'sojourn.config.ts names support',
+    );
   });
 
   test('the command says its version', () => {
