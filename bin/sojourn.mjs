@@ -9,7 +9,7 @@ if (found[0] < NEEDED[0] || (found[0] === NEEDED[0] && found[1] < NEEDED[1])) {
       ' or newer; this is ' +
       process.versions.node +
       '.\n' +
-      '  Install it from https://nodejs.org, or run: npx -p node@24 -p sojourn sojourn\n',
+      '  Install it from https://nodejs.org, or run: npx -p node@24 sojourn\n',
   );
   process.exitCode = 1;
 } else {
