@@ -529,3 +529,25 @@ test('a session whose disk fails while it waits for its child lets it end, and e
   const { events } = await runtime.events('key', { after: 0 });
   expect(events.filter(({ kind }) => kind === 'child.ended').length).toBe(1);
 });
+
+test('a shutdown ends while a turn waits for a child that has not begun', async () => {
+  const go = Promise.withResolvers<void>();
+  const { runtime, store, hold, release, settle } = await scene(async function* (turn) {
+    await go.promise;
+    if (turn.session.parent !== null) yield 'child';
+    else yield (await (await turn.spawn('agent', 'child')).result()).text;
+  });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  hold();
+  go.resolve();
+  await settle();
+
+  const down = runtime.shutdown(0);
+  await settle();
+  release();
+  await down;
+
+  const [parent] = store.disk.sessions.values();
+  expect([...(parent?.turns.values() ?? [])].map(({ outcome }) => outcome)).toEqual(['interrupted']);
+});

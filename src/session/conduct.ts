@@ -72,7 +72,8 @@ export class Conduct {
     const { host, log, row } = this.#core;
     if (turn.isLost || host.draining) {
       waking?.letSleep();
-      return; // It is queued in the store.
+      if (!turn.isLost && turn.state.kind === 'accepting') this.queued(turn); // It waits for the next start.
+      return;
     }
     const abort = waking?.abort ?? new AbortController();
     turn.enter({ kind: 'starting', abort });
