@@ -28,7 +28,7 @@ export async function chooseAgents(
   const plain = {
     agents: { scripted },
     defaultAgent: 'scripted',
-    description: 'scripted, needs no model and no key',
+    description: 'no model, no key; try /words 50 100, /ask Who?, /tool clock {} or /crash',
   };
   try {
     const model = await modelFromEnvironment(env);

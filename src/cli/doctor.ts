@@ -130,8 +130,8 @@ async function configFinding(file: string): Promise<Finding> {
 async function environmentFinding(world: World): Promise<Finding> {
   const { chooseAgents } = await import('./agent-choice.ts');
   try {
-    const { description, warning } = await chooseAgents(world.env, undefined);
-    if (warning === undefined) return { level: 'info', what: `The agent is ${description}` };
+    const { defaultAgent, description, warning } = await chooseAgents(world.env, undefined);
+    if (warning === undefined) return { level: 'info', what: `The agent is ${defaultAgent}: ${description}` };
     return { level: 'warning', what: warning, fix: adviceFor('agent.package_missing') };
   } catch (error) {
     return findingOf(error);
