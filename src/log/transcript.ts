@@ -98,6 +98,8 @@ export class Transcript {
   }
 
   #apply(event: StoredEvent, turn: string): void {
+    if (event.kind === 'turn.started') return this.#start(this.#block(turn));
+    if (event.kind === 'turn.ended') return this.#end(this.#block(turn));
     const at = timeText(event.at);
     const body: unknown = JSON.parse(event.body);
     switch (event.kind) {
@@ -122,12 +124,8 @@ export class Transcript {
         this.#block(next).inputs.push({ input, at });
         return;
       }
-      case 'turn.started':
-        return this.#start(this.#block(turn));
       case 'turn.dropped':
         return this.#drop(this.#block((body as EventBodies['turn.dropped']).turn));
-      case 'turn.ended':
-        return this.#end(this.#block(turn));
       default: {
         const { role, parts, partial } = body as EventBodies['message'];
         this.#block(turn).said.push({
