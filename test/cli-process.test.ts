@@ -67,7 +67,7 @@ describe('a server that runs', () => {
 
     const [, url = '', port = ''] = /listens on (http:\/\/127\.0\.0\.1:(\d+))\n/.exec(server.out.text) ?? [];
     const token = readFileSync(join(stored(), 'token'), 'utf8').trim();
-    expect(server.out.text).toContain('chat');
+    expect(server.out.text).toContain('npm run sojourn -- chat\n');
     expect(server.out.text).toContain('$(cat .sojourn/token)');
     expect(token).toMatch(/^soj_/);
     expect(server.out.text + server.err.text).not.toContain(token);

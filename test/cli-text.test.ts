@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { commandOf } from '../src/cli/chat-command.ts';
+import { shellWord } from '../src/cli/command-name.ts';
 import { exitCodeOf } from '../src/cli/exit.ts';
 import { Reply } from '../src/cli/reply.ts';
 import { brief, Screen, table, visible } from '../src/cli/screen.ts';
@@ -110,6 +112,18 @@ test.each([
   ['internal', 1],
 ] as const)('a script that meets %s sees exit code %i', (code: ErrorCode, exit) => {
   expect(exitCodeOf(new SojournError(code, 'x'))).toBe(exit);
+});
+
+test('a path in a command to paste is one word to a shell, whatever is in it', () => {
+  const words = ['.sojourn/token', '/my data/token', "it's", '$(cat)', 'a;b'];
+  const line = words.map(shellWord).join(' ');
+
+  expect(line).toMatch(/^\.sojourn\/token '\/my data\/token' /);
+  expect(
+    execFileSync('sh', ['-c', `printf '%s\\n' ${line}`], { encoding: 'utf8' })
+      .trim()
+      .split('\n'),
+  ).toEqual(words);
 });
 
 describe('a line typed into a chat', () => {

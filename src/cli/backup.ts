@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
-import { START } from './command-name.ts';
+import { shellWord, START } from './command-name.ts';
 import { dataFolder, type PlaceOptions } from './place.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -31,7 +31,7 @@ export function addBackup(program: Command, world: World): void {
       const bytes = bytesIn(to);
       screen.result({ from, to, bytes }, () => `${sizeText(bytes)} copied to ${to}`);
       screen.note(
-        `Start from it with ${START} and SOJOURN_DATA=${to}. That makes a token file: a copy holds none.`,
+        `To start from it: SOJOURN_DATA=${shellWord(to)} ${START} (it holds no token; that makes one)`,
       );
     });
 }

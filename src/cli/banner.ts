@@ -1,8 +1,8 @@
 // Banner: what a server says when it is there. For people: where it is, and three things to try. With `--json`: one line.
 import { relative } from 'node:path';
 import type { AgentChoice } from './agent-choice.ts';
-import { COMMAND } from './command-name.ts';
-import { tokenFile } from './place.ts';
+import { COMMAND, shellWord } from './command-name.ts';
+import { dataFolder, tokenFile } from './place.ts';
 import type { Screen } from './screen.ts';
 import type { Serving } from './serving.ts';
 import type { World } from './world.ts';
@@ -43,11 +43,15 @@ export function announce(world: World, screen: Screen, announcement: Announcemen
   screen.line(`  pid    ${process.pid}`);
   if (configFile !== undefined) screen.line(`  config ${shortPath(world, configFile)}`);
   if (agents.warning !== undefined) screen.warn(`\n${agents.warning}`);
-  screen.line(`\nTry:\n\n  ${COMMAND} chat\n`);
+  // Whoever has not said where the data is looks beside themselves.
+  const place = folder === dataFolder({ ...world, env: {} }) ? '' : ` --data ${shellWord(folder)}`;
+  screen.line(`\nTry:\n\n  ${COMMAND} chat${place}\n`);
   // A session stays with its agent: another agent gets another session to try.
   const key = encodeURIComponent(`hello-${agents.defaultAgent}`);
   screen.line(`  curl ${url}/v1/sessions/${key}/turns -H 'Prefer: wait=10' \\`);
-  screen.line(`    -H "Authorization: Bearer $(cat ${token})" -H 'Content-Type: application/json' \\`);
+  screen.line(
+    `    -H "Authorization: Bearer $(cat ${shellWord(token)})" -H 'Content-Type: application/json' \\`,
+  );
   screen.line(`    -d '{"input": "Hello"}'\n`);
   screen.line(`  ${url}/docs\n`);
 }
