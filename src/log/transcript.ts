@@ -4,6 +4,7 @@
 //   X2. Turns stand in the order they first started; a turn's own messages in the order they were said.
 //   X3. `turn.started` voids what earlier attempts of the turn said; inputs that were steered into it stay.
 //   X4. A dropped turn is marked, and hidden from agents.
+//   X5. A checkpoint stands for the events up to its `lastSeq`; fed with those after it, it is the same transcript.
 import type { StoredEvent } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Input, Message, Part, TranscriptMessage } from '../wire/message.ts';
@@ -32,6 +33,17 @@ interface TurnBlock {
   dropped: boolean;
 }
 
+/** A transcript at one moment, as it is stored: nothing in it that the log does not say (X5). */
+export interface Checkpoint {
+  lastSeq: number;
+  chars: number;
+  hasRefs: boolean;
+  turns: readonly TurnBlock[];
+  /** Ids of turns in the order they started. */
+  order: readonly string[];
+  offered: readonly { input: Input; turn: string }[];
+}
+
 export class Transcript {
   readonly #turns = new Map<string, TurnBlock>();
   /** Turns in the order they started (X2). */
@@ -43,6 +55,34 @@ export class Transcript {
   #hasRefs = false;
   /** Follows the ended turns that were not dropped. */
   #history: Message[] = [];
+
+  static from(checkpoint: Checkpoint): Transcript {
+    const transcript = new Transcript();
+    transcript.#lastSeq = checkpoint.lastSeq;
+    transcript.#chars = checkpoint.chars;
+    transcript.#hasRefs = checkpoint.hasRefs;
+    for (const turn of checkpoint.turns) transcript.#turns.set(turn.id, turn);
+    for (const offer of checkpoint.offered) transcript.#offered.set(offer.input.id, offer);
+    for (const id of checkpoint.order) {
+      const turn = transcript.#block(id);
+      transcript.#order.push(turn);
+      if (turn.ended) transcript.#remember(turn);
+    }
+    return transcript;
+  }
+
+  /** To be written at once: it shares what it holds. Undefined when it would be larger than `charsMax`. */
+  checkpoint(charsMax: number): Checkpoint | undefined {
+    if (this.#chars === 0 || this.#chars > charsMax) return undefined;
+    return {
+      lastSeq: this.#lastSeq,
+      chars: this.#chars,
+      hasRefs: this.#hasRefs,
+      turns: [...this.#turns.values()],
+      order: this.#order.map((turn) => turn.id),
+      offered: [...this.#offered.values()],
+    };
+  }
 
   get lastSeq(): number {
     return this.#lastSeq;
@@ -148,6 +188,10 @@ export class Transcript {
   /** Turns end in the order they started: one runs at a time. One that never started said nothing. */
   #end(turn: TurnBlock): void {
     turn.ended = true;
+    this.#remember(turn);
+  }
+
+  #remember(turn: TurnBlock): void {
     if (!turn.started || turn.dropped) return;
     this.#history.push(...asked(turn));
     for (const { role, parts, turn: id, at } of turn.said) this.#history.push({ role, parts, turn: id, at });

@@ -2,11 +2,11 @@
 // It is the keeper, told what a live session is.
 import type { SojournHooks } from './hooks.ts';
 import { SojournError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
+import type { Agent } from '../agent/agent.ts';
 import { Keeper, type Making } from '../keeper/keeper.ts';
-import { Transcript } from '../log/transcript.ts';
+import { type Checkpoint, Transcript } from '../log/transcript.ts';
 import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
-import { LiveSession } from '../session/live.ts';
+import { type Left, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRouter } from './router.ts';
 
@@ -68,9 +68,9 @@ async function wake(
   const { core } = session;
   // An exclusive one whose replacement failed comes back as it was.
   const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
-  const transcript = await conversation(session, agent.capabilities.ownsHistory, making.signal, previous);
-  const snapshot =
-    previous === undefined ? await storedSnapshot(host, core.log.num) : await previous.snapshot();
+  const left = previous === undefined ? await leftBehind(host, core.log.num) : undefined;
+  const transcript = await conversation(session, agent, making.signal, previous, left?.conversation);
+  const snapshot = previous === undefined ? left?.instance : await previous.snapshot();
   making.signal.throwIfAborted();
   const { clock, logger, limits } = host;
   const instance = await agent.open({ session: core.facts, signal: making.signal, clock, logger }, snapshot);
@@ -78,7 +78,7 @@ async function wake(
     facts: core.facts,
     agent,
     instance,
-    isRestored: snapshot !== undefined,
+    isRestored: left !== undefined || snapshot !== undefined,
     transcript,
     clock,
     logger,
@@ -90,17 +90,18 @@ async function wake(
 
 async function conversation(
   session: Session,
-  ownsHistory: boolean,
+  agent: Agent,
   signal: AbortSignal,
   previous?: LiveSession,
+  checkpoint?: Checkpoint,
 ): Promise<Transcript> {
-  if (ownsHistory) return new Transcript();
+  if (agent.capabilities.ownsHistory) return new Transcript();
   // An exclusive one was closed before: its conversation is not fed any more.
   if (previous !== undefined && session.core.transcript === previous.transcript) return previous.transcript;
-  return session.readTranscript(signal);
+  return session.readTranscript(signal, checkpoint);
 }
 
-async function storedSnapshot(host: SessionHost, num: number | undefined): Promise<Json | undefined> {
+async function leftBehind(host: SessionHost, num: number | undefined): Promise<Left | undefined> {
   const text = num === undefined ? null : await host.store.snapshot(num);
-  return text === null ? undefined : (JSON.parse(text) as Json);
+  return text === null ? undefined : (JSON.parse(text) as Left);
 }

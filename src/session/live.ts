@@ -9,13 +9,13 @@ import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Answer, Instance, SessionFacts } from '../agent/agent.ts';
-import type { Transcript } from '../log/transcript.ts';
+import type { Checkpoint, Transcript } from '../log/transcript.ts';
 
 export interface LiveParts {
   facts: SessionFacts;
   agent: Agent;
   instance: Instance;
-  /** It was opened with a snapshot. */
+  /** Something is stored that its last predecessor left. */
   isRestored: boolean;
   /** Fed with the session's events while it lives. */
   transcript: Transcript;
@@ -25,6 +25,15 @@ export interface LiveParts {
 }
 
 const OWN_BYTES = 4_096;
+
+/** A longer conversation is read from its log. */
+const CHECKPOINT_CHARS_MAX = 128 * 1_024;
+
+/** What a live session leaves behind for its successor, as it is stored. */
+export interface Left {
+  instance?: Json;
+  conversation?: Checkpoint;
+}
 
 interface Resource {
   name: string;
@@ -69,9 +78,15 @@ export class LiveSession {
 
   /** What its successor was opened with; asked for where there is none yet. As JSON text: null removes what is stored. */
   async left(reason: 'remade' | 'other'): Promise<{ snapshot?: string | null }> {
-    const snapshot =
+    const instance =
       reason === 'remade' && this.#given !== undefined ? this.#given.snapshot : await this.snapshot();
-    if (snapshot !== undefined) return { snapshot: JSON.stringify(snapshot) };
+    // Its successor after a remaking has the conversation in memory.
+    const conversation = reason === 'remade' ? undefined : this.transcript.checkpoint(CHECKPOINT_CHARS_MAX);
+    const left: Left = {
+      ...(instance === undefined ? {} : { instance }),
+      ...(conversation === undefined ? {} : { conversation }),
+    };
+    if (Object.keys(left).length > 0) return { snapshot: JSON.stringify(left) };
     return this.#parts.isRestored ? { snapshot: null } : {};
   }
 

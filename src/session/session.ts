@@ -8,7 +8,7 @@
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
 import type { Draft } from '../log/session-log.ts';
-import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
+import { type Checkpoint, Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
 import type { AnswerCall, CancelResult } from '../wire/calls.ts';
@@ -179,9 +179,9 @@ export class Session {
    * Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. Rejects
    * with the signal's reason when nobody waits for it any more: somebody else may be reading.
    */
-  async readTranscript(signal: AbortSignal): Promise<Transcript> {
+  async readTranscript(signal: AbortSignal, checkpoint?: Checkpoint): Promise<Transcript> {
     const { core } = this;
-    const transcript = new Transcript();
+    const transcript = checkpoint === undefined ? new Transcript() : Transcript.from(checkpoint);
     const arriving: StoredEvent[] = [];
     core.arriving = arriving;
     // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
