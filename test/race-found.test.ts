@@ -374,11 +374,11 @@ test('an agent may clean up when the disk fails under what it says', async () =>
 test('an agent remembers, although an earlier opening that was given up ends later', async () => {
   const seen: number[] = [];
   const slow = Promise.withResolvers<void>();
-  let reads = -Infinity;
+  let isSlow = false;
   const around: Around = async (call, run) => {
-    const isLast = call === 'read' && (reads += 1) === 2; // Of the first opening: it found nothing more.
+    const mayWait = call === 'read' && isSlow;
     const answer = await run();
-    if (isLast) await slow.promise;
+    if (mayWait && (answer as unknown[]).length === 0) await slow.promise; // There was nothing more, when it was asked.
     return answer;
   };
   const { runtime, clock, settle } = await scene(
@@ -392,10 +392,11 @@ test('an agent remembers, although an earlier opening that was given up ends lat
   await runtime.send('key', { input: 'zero' });
   await settle();
   await runtime.evict('key');
-  reads = 0;
+  isSlow = true;
   await runtime.send('key', { input: 'one' });
   await runtime.send('key', { input: 'two' });
   await clock.advance(20);
+  isSlow = false;
   await clock.advance(10_000);
   slow.resolve();
   await settle();
@@ -550,4 +551,30 @@ test('a shutdown ends while a turn waits for a child that has not begun', async 
 
   const [parent] = store.disk.sessions.values();
   expect([...(parent?.turns.values() ?? [])].map(({ outcome }) => outcome)).toEqual(['interrupted']);
+});
+
+test('the end of a child reaches its parent by itself, although the disk was full when it was recovered', async () => {
+  const disk = new MemoryDisk();
+  const first = await scene(
+    async function* (turn) {
+      if (turn.session.parent === null) yield (await turn.spawn('agent', 'child')).session;
+      else await new Promise(() => undefined);
+    },
+    {},
+    { disk },
+  );
+  await first.runtime.send('key', { input: 'one' });
+  await first.settle();
+  first.store.crash();
+  let refusals = 1;
+  const isRefused = ({ events }: Append): boolean =>
+    events.some(({ kind }) => kind === 'child.ended') && (refusals -= 1) >= 0;
+
+  const { runtime, clock } = await scene(() => null as never, {}, { disk, isRefused });
+  await clock.advance(10_000);
+
+  const { sessions } = await runtime.sessions();
+  expect(sessions.map(({ state }) => state)).toEqual(['idle', 'idle']);
+  const { events } = await runtime.events('key', { after: 0 });
+  expect(events.filter(({ kind }) => kind === 'child.ended').length).toBe(1);
 });

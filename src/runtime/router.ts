@@ -5,8 +5,8 @@
 //   U3. An object is let go when nothing needs it; one that cannot go on is given up at once, and whoever asks next
 //       begins from the store, after its instance has been disposed of.
 //   U4. New sessions of a project come at a bounded rate.
-//   U5. What was at work when it was given up is taken up again without anybody asking, ever less often while that fails;
-//       unless somebody else owns the session now.
+//   U5. What was given up is taken up again without anybody asking, ever less often while that fails: it may have been at
+//       work. Unless somebody else owns the session now, or it has been erased.
 //   U6. Nobody works with an object that has been let go: whoever had found it looks again.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis, Timer } from '../kernel/clock.ts';
@@ -118,12 +118,11 @@ export class SessionRouter {
   /** U3, U5. */
   giveUp(session: Session, error: unknown): void {
     if (this.#byId.get(session.id) !== session) return;
-    const { state } = session.core.row;
-    const isLeft = session.working || (state !== 'idle' && state !== 'closed');
     const isOurs = !this.#host.draining && !SojournError.is(error, 'log.fenced');
+    const isThere = !SojournError.is(error, 'session.not_found');
     this.#remove(session);
     session.drop(error);
-    if (isLeft && isOurs && !this.#takingUp.has(session.id)) this.#takeUpAfter(session.id, TAKE_UP_MS);
+    if (isOurs && isThere && !this.#takingUp.has(session.id)) this.#takeUpAfter(session.id, TAKE_UP_MS);
     const retired = this.#retire(session)
       .catch((thrown: unknown) =>
         this.#host.logger.error('router.retire_failed', { session: session.id, error: thrown }),
@@ -199,12 +198,14 @@ export class SessionRouter {
     this.#byId.set(row.id, session);
     this.#byName.set(nameOf(row.project, row.key), session);
     if (row.state === 'idle' || row.state === 'closed') return session;
-    try {
-      await session.using(() => session.recover());
-    } catch (error) {
-      this.giveUp(session, error);
-      throw error;
-    }
+    await session.using(async () => {
+      try {
+        await session.recover();
+      } catch (error) {
+        this.giveUp(session, error);
+        throw error;
+      }
+    });
     return session;
   }
 

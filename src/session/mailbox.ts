@@ -75,7 +75,8 @@ export class Mailbox {
     }
     if (message.policy === 'interrupt' || message.policy === 'rollback') {
       const turn = message.turn();
-      turn.rank = Math.min(0, this.#waiting[0]?.rank ?? 0) - 1;
+      // Before the current one, too: after a crash that may wait again.
+      turn.rank = Math.min(0, current?.rank ?? 0, this.#waiting[0]?.rank ?? 0) - 1;
       this.#waiting.unshift(turn);
       return { kind: 'queue', turn, position: 1, ...ended(message.policy, current) };
     }

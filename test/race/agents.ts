@@ -28,6 +28,8 @@ export const OPS = [
   'fail',
   'end',
   'use',
+  'kid',
+  'kids',
 ] as const;
 export type Op = (typeof OPS)[number];
 export type AgentName = 'safe' | 'plain' | 'own';
@@ -199,7 +201,7 @@ async function* run(process: Process, living: Living, turn: AgentTurn): AsyncGen
   living.running = turn;
   living.abortedMs = turn.signal.aborted ? world.clock.monotonic() : undefined;
   turn.signal.addEventListener('abort', () => (living.abortedMs ??= world.clock.monotonic()));
-  const speech = { words: 0, calls: 0, asks: 0 };
+  const speech = { words: 0, calls: 0, asks: 0, kids: 0 };
   let isOver = false;
   try {
     for (const input of turn.inputs) yield* obey(process, record, turn, input, speech);
@@ -221,6 +223,7 @@ interface Speech {
   words: number;
   calls: number;
   asks: number;
+  kids: number;
 }
 
 async function* obey(
@@ -254,6 +257,7 @@ async function* obey(
       const { answer = '' } = await turn.ask(key, { kind: 'question', text: key });
       process.world.books.answered(turn.id, key, answer);
     }
+    if (op === 'kid' || op === 'kids') await bear(process, turn, `k${++speech.kids}`, op === 'kid');
     if (op === 'take') {
       for (const taken of turn.inbox.take()) {
         record.taken.push(nameOf(taken));
@@ -261,6 +265,14 @@ async function* obey(
       }
     }
   }
+}
+
+/** Starts a child, and waits for it or not. */
+async function bear(process: Process, turn: AgentTurn, key: string, isAwaited: boolean): Promise<void> {
+  const child = await turn.spawn('plain', `${turn.id}-${key} say,say`, { key });
+  if (!isAwaited) return;
+  const { outcome } = await child.result();
+  guard(process, () => process.world.books.bore(turn, child.session, outcome));
 }
 
 async function* callTool(process: Process, turn: AgentTurn, call: string): AsyncGenerator<AgentEvent> {

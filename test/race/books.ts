@@ -85,6 +85,30 @@ export class Books {
     check(false, () => `turn ${turn} got an answer to ${key}, which the log never asked`);
   }
 
+  /** An agent was told how its child ended. */
+  bore(turn: AgentTurn, child: string, outcome: string): void {
+    const told = this.#kept(turn.session.id)?.events.filter(
+      (event) => event.kind === 'child.ended' && bodyIn(event, 'child.ended').session === child,
+    );
+    const [first] = told ?? [];
+    check(told?.length === 1 && first !== undefined, () => `the end of ${child} is on disk ${told?.length} times`);
+    const logged = bodyIn(first, 'child.ended').outcome;
+    check(logged === outcome, () => `turn ${turn.id} was told that its child ended ${outcome}, not ${logged}`);
+  }
+
+  /** When it is all over: every child's end has reached its parent, once. */
+  checkEnd(): void {
+    for (const { row, turns } of this.#world.disk.sessions.values()) {
+      if (row.parent === null) continue;
+      const heard = this.#kept(row.parent)?.events.filter(({ kind }) => kind === 'child.ended') ?? [];
+      for (const { id, kind } of turns.values()) {
+        if (kind !== 'child') continue;
+        const ends = heard.filter((event) => bodyIn(event, 'child.ended').turn === id);
+        check(ends.length === 1, () => `the end of child ${row.key} reached its parent ${ends.length} times`);
+      }
+    }
+  }
+
   /** A mark that was made before anybody asked for this turn is seen by its instance. */
   #checkFresh(run: Run): void {
     const mark = this.#world.ledger.markBefore(run);

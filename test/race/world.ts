@@ -210,7 +210,10 @@ export class World {
         .filter(({ state }) => state !== 'done')
         .map(({ id, state }) => `${row.key}/${id} ${state}`),
     );
-    return [...this.process.pending.values(), ...turns];
+    const rows = [...this.disk.sessions.values()].flatMap(({ row }) =>
+      row.state === 'idle' || row.state === 'closed' ? [] : [`${row.key} ${row.state}`],
+    );
+    return [...this.process.pending.values(), ...turns, ...rows];
   }
 
   /** After faults have stopped: all that was accepted ends, and one more message is answered by each session. */
@@ -232,6 +235,7 @@ export class World {
       check(row.queued === 0 && row.turn === null, () => `session ${row.key} is left with a turn`);
     }
     this.ledger.checkEnd(readings);
+    this.books.checkEnd();
     this.verify();
   }
 
