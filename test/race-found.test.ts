@@ -578,3 +578,40 @@ test('the end of a child reaches its parent by itself, although the disk was ful
   const { events } = await runtime.events('key', { after: 0 });
   expect(events.filter(({ kind }) => kind === 'child.ended').length).toBe(1);
 });
+
+test('a message that is sent again at once does not stop its own turn', async () => {
+  const slow = Promise.withResolvers<void>();
+  let lookups = -Infinity;
+  const around: Around = async (call, run) => {
+    const isLate = call === 'once' && (lookups += 1) === 1;
+    const answer = await run();
+    if (isLate) await slow.promise;
+    return answer;
+  };
+  const { runtime, settle } = await scene(
+    async function* (turn) {
+      if (turn.inputs.length > 0) yield 'working';
+      await new Promise((_, reject) =>
+        turn.signal.addEventListener('abort', () => reject(turn.signal.reason)),
+      );
+    },
+    {},
+    { around },
+  );
+  const { turn: first } = await runtime.send('key', { input: 'one' });
+  await settle();
+  lookups = 0;
+  const again = () =>
+    runtime.send('key', { input: 'two', policy: 'interrupt' }, { idempotencyKey: 'the same' });
+
+  const both = [again(), again()];
+  await settle();
+  slow.resolve();
+  const receipts = await Promise.all(both);
+  await settle();
+
+  expect(new Set(receipts.map(({ turn }) => turn)).size).toBe(1);
+  expect((await runtime.turn('key', first)).outcome).toBe('cancelled');
+  expect((await runtime.turn('key', receipts[0]?.turn ?? '')).outcome).toBe(null);
+  await runtime.cancel('key');
+});

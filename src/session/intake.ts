@@ -51,24 +51,25 @@ export class Intake {
   async send(message: Message): Promise<Receipt> {
     const { once } = message;
     if (once === undefined) return this.#accept(message);
-    const { log, host } = this.#core;
-    if (log.num !== undefined && !this.#sending.has(once.key)) {
-      const row = await host.store.once(log.num, once.key, host.clock.now());
-      if (row !== null) return replay(row, once);
-    }
     const twin = this.#sending.get(once.key);
     if (twin !== undefined) {
       if (twin.hash !== once.hash) throw conflict(once.key);
       const { session, turn, seq } = await twin.receipt;
       return { session, turn, seq, disposition: 'replayed' };
     }
-    const receipt = this.#accept(message);
+    const receipt = this.#sendOnce(message, once);
     this.#sending.set(once.key, { hash: once.hash, receipt });
     try {
       return await receipt;
     } finally {
       this.#sending.delete(once.key);
     }
+  }
+
+  async #sendOnce(message: Message, once: { key: string; hash: string }): Promise<Receipt> {
+    const { log, host } = this.#core;
+    const row = log.num === undefined ? null : await host.store.once(log.num, once.key, host.clock.now());
+    return row === null ? this.#accept(message) : replay(row, once);
   }
 
   #accept(message: Message): Promise<Receipt> {
@@ -119,6 +120,7 @@ export class Intake {
       use?.release();
       waking?.letSleep();
       if (core.current === turn) core.current = undefined;
+      turn.lose(neverWas(turn));
     };
     const columns = core.columns(use === null ? 'queued' : 'running');
     const writing = this.#append(message, drafts, turns, columns, turn, 'started', undo);
@@ -157,6 +159,7 @@ export class Intake {
     const joined = placement.kind === 'queue' ? undefined : turn.join();
     const undo = (): void => {
       core.mailbox.undo(placement);
+      if (placement.kind === 'queue') turn.lose(neverWas(turn));
       joined?.();
     };
     const written = await this.#append(message, drafts, turns, core.columns(), turn, disposition, undo);
@@ -231,6 +234,11 @@ function replay(row: OnceRow, once: { key: string; hash: string }): Receipt {
   if (row.hash !== once.hash) throw conflict(once.key);
   const { session, turn } = JSON.parse(row.receipt) as Receipt;
   return { session, turn, seq: row.seq - 1, disposition: 'replayed' };
+}
+
+/** Its message turned out to be another's, or was not written: whoever waits for it waits no more. */
+function neverWas(turn: Turn): SojournError {
+  return new SojournError('turn.not_found', `Turn ${turn.id} was never accepted`);
 }
 
 function conflict(key: string): SojournError {

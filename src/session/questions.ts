@@ -72,7 +72,14 @@ export class Questions {
       expiresAt,
       openedEvent: 0,
     };
-    await this.#options.append(turn, [{ kind: 'request.opened', turn: turn.id, body }], { requests: [row] });
+    try {
+      await this.#options.append(turn, [{ kind: 'request.opened', turn: turn.id, body }], {
+        requests: [row],
+      });
+    } catch (error) {
+      this.#forget(ask.request, { kind: 'void' }); // It was never asked.
+      throw error;
+    }
     return ask;
   }
 

@@ -92,6 +92,16 @@ export class Session {
     return { outcome, changed: changed && outcome === 'cancelled' };
   }
 
+  /** Undefined for one whose acceptance did not become durable. */
+  async #cancelIfThere(turn: Turn, reason: string): Promise<CancelResult | undefined> {
+    try {
+      return await this.cancel(turn, reason);
+    } catch (error) {
+      if (SojournError.is(error, 'turn.not_found')) return undefined;
+      throw error;
+    }
+  }
+
   /**
    * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
    * them and not taken waits, too: it goes with it.
@@ -99,7 +109,7 @@ export class Session {
   async cancelAll(reason: string): Promise<string[]> {
     const cancelled: string[] = [];
     for (let turns = this.turns().toReversed(); turns.length > 0;) {
-      const results = await Promise.all(turns.map((turn) => this.cancel(turn, reason)));
+      const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason)));
       const changed = turns.filter((_, index) => results[index]?.changed).map((turn) => turn.id);
       cancelled.push(...changed.toReversed());
       const over = new Set(turns);
