@@ -615,3 +615,34 @@ test('a message that is sent again at once does not stop its own turn', async ()
   expect((await runtime.turn('key', receipts[0]?.turn ?? '')).outcome).toBe(null);
   await runtime.cancel('key');
 });
+
+test('a reader misses nothing that was written while it was let in', async () => {
+  const slow = Promise.withResolvers<void>();
+  let isSlow = false;
+  const around: Around = async (call, run) => {
+    const mayWait = call === 'byKey' && isSlow;
+    isSlow = false;
+    const answer = await run();
+    if (mayWait) await slow.promise;
+    return answer;
+  };
+  const { runtime, settle } = await scene(
+    async function* () {
+      yield 'hello';
+    },
+    {},
+    { around },
+  );
+  await runtime.open('key');
+  const { headSeq } = await runtime.session('key');
+
+  isSlow = true;
+  const tail = runtime.tail('key', { after: headSeq });
+  await settle();
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  slow.resolve();
+  const seen = await (await tail).next();
+
+  expect(seen[0]?.seq).toBe(headSeq + 1);
+});

@@ -18,6 +18,8 @@ export interface LogTailOptions {
   after: number;
   /** A lower bound of the head; a store read is skipped when the tail begins there. */
   headSeq: number;
+  /** More may have become durable since that was read, before the tail listens: it looks first (T1). */
+  mayBeMore: boolean;
   eventsMax: number;
   /** Durable events up to `headSeq` that are still in memory; used where they begin right after the cursor. */
   recent?: readonly StoredEvent[];
@@ -45,6 +47,7 @@ export class LogTail {
     this.#unsubscribe = options.bus.subscribe(logTopic(options.session), (message) => {
       this.#receive(message as readonly StoredEvent[]);
     });
+    if (options.mayBeMore) this.#look();
   }
 
   /** At least one event, or none when the tail was closed. One call at a time. */

@@ -143,6 +143,9 @@ export class TurnCalls {
     const { tailEventsMax: eventsMax, pageEventsMax, pageBytesMax } = limits;
     const { counts } = this.#host;
     counts.tails += 1;
+    // A row in memory moves with the log; one from the store is as old as the reading of it.
+    const core = this.#host.router.peek(row.id)?.core;
+    const { headSeq } = core?.log.num === undefined ? row : core.row;
     return new SessionTail(
       row.id,
       {
@@ -150,8 +153,9 @@ export class TurnCalls {
         bus,
         session: row.num,
         after,
-        headSeq: row.headSeq,
-        recent: this.#host.router.peek(row.id)?.core.recent ?? [],
+        headSeq,
+        mayBeMore: core === undefined,
+        recent: core?.recent ?? [],
         eventsMax,
         pageEventsMax,
         pageBytesMax,

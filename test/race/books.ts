@@ -91,9 +91,15 @@ export class Books {
       (event) => event.kind === 'child.ended' && bodyIn(event, 'child.ended').session === child,
     );
     const [first] = told ?? [];
-    check(told?.length === 1 && first !== undefined, () => `the end of ${child} is on disk ${told?.length} times`);
+    check(
+      told?.length === 1 && first !== undefined,
+      () => `the end of ${child} is on disk ${told?.length} times`,
+    );
     const logged = bodyIn(first, 'child.ended').outcome;
-    check(logged === outcome, () => `turn ${turn.id} was told that its child ended ${outcome}, not ${logged}`);
+    check(
+      logged === outcome,
+      () => `turn ${turn.id} was told that its child ended ${outcome}, not ${logged}`,
+    );
   }
 
   /** When it is all over: every child's end has reached its parent, once. */

@@ -93,6 +93,7 @@ export class Ledger {
     const { runtime } = process;
     if (runtime === undefined) return;
     const isOver = this.#begin(sent.key);
+    const isAlone = this.#quiet(sent.key, 1);
     sent.tries += 1;
     const closedTick = this.closed.get(sent.key);
     try {
@@ -107,7 +108,7 @@ export class Ledger {
     } catch (error) {
       if (process.isGone) return;
       if (!(error instanceof SojournError)) throw error;
-      if (mayNotBeBusy)
+      if (mayNotBeBusy && isAlone())
         check(error.code !== 'session.busy', () => `after a cancel, ${sent.name} was refused as busy`);
       if (REFUSALS.includes(error.code)) sent.refusals += 1;
       else if (FAILURES.includes(error.code) && (process.faults > 0 || error.code === 'keeper.gone'))
@@ -345,9 +346,9 @@ export class Ledger {
   }
 
   /** Answers whether nobody but the caller has done anything meanwhile. */
-  #quiet(key: Key): () => boolean {
+  #quiet(key: Key, own = 0): () => boolean {
     const calls = this.#underWay.get(key);
     const [now, ever] = [calls?.now ?? 0, calls?.ever ?? 0];
-    return () => now === 0 && ever === (this.#underWay.get(key)?.ever ?? 0);
+    return () => now === own && ever === (this.#underWay.get(key)?.ever ?? 0);
   }
 }
