@@ -1,8 +1,10 @@
 // What tidy finds, shown on small planted repositories, and that this one has nothing to be found.
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { EXCEPTIONS } from '../scripts/tidy/exceptions.ts';
 import type { Exception } from '../scripts/tidy/size.ts';
 import { findingText, tidy } from '../scripts/tidy/tidy.ts';
+import { readTree } from '../scripts/tidy/tree.ts';
 
 /** What one rule says about planted files. */
 function say(rule: string, files: Record<string, string>, exceptions: readonly Exception[] = []): string[] {
@@ -362,6 +364,12 @@ describe('what is published and what is reached', () => {
 });
 
 describe('this repository', () => {
+  test('keeps the rules of the house', () => {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+
+    expect(tidy(readTree(root)).map(findingText)).toEqual([]);
+  });
+
   test('has no more exceptions than it had', () => {
     // Lower it when one goes. Raising it needs a page in decisions/.
     expect(EXCEPTIONS.length).toBeLessThanOrEqual(0);
