@@ -34,6 +34,8 @@ export class LogTail {
   #head: number;
   /** Consecutive, beginning at `#last + 1`; empty while the store has to be read. */
   #fresh: StoredEvent[] = [];
+  /** How often something was published. */
+  #news = 0;
   #wake: (() => void) | undefined;
   #closed = false;
   readonly #unsubscribe: () => void;
@@ -60,9 +62,11 @@ export class LogTail {
         return this.#advance(events);
       }
       if (this.#head > this.#last) {
+        const news = this.#news;
         const page = await this.#readPage();
         if (page.length > 0) return this.#advance(page);
-        this.#head = this.#last; // It was pruned or never there: wait for what comes.
+        // It was pruned or never there: wait for what comes, unless that came while the store was being read.
+        if (this.#news === news) this.#head = this.#last;
         continue;
       }
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -88,6 +92,7 @@ export class LogTail {
   #receive(events: readonly StoredEvent[]): void {
     const first = events[0]?.seq;
     const last = events.at(-1)?.seq;
+    this.#news += 1;
     if (events.length === 0) this.#look();
     if (first === undefined || last === undefined || last <= this.#head) return;
     const contiguous = this.#head === this.#last + this.#fresh.length && first === this.#head + 1; // T2
