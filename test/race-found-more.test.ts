@@ -282,3 +282,35 @@ test('a reader misses nothing that was written while it was let in', async () =>
 
   expect(seen[0]?.seq).toBe(headSeq + 1);
 });
+
+test('a reader misses nothing that was written while it read', async () => {
+  const slow = Promise.withResolvers<void>();
+  let isSlow = false;
+  const around: Around = async (call, run) => {
+    const mayWait = call === 'read' && isSlow;
+    if (mayWait) isSlow = false;
+    const answer = await run();
+    if (mayWait) await slow.promise;
+    return answer;
+  };
+  const { runtime, settle } = await scene(
+    async function* () {
+      yield 'hello';
+    },
+    {},
+    { around },
+  );
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+  const { headSeq } = await runtime.session('key');
+  const tail = await runtime.tail('key', { after: headSeq });
+
+  isSlow = true;
+  const seen = tail.next();
+  await settle();
+  await runtime.close('key');
+  slow.resolve();
+
+  expect((await seen).map(({ kind }) => kind)).toEqual(['session.closed']);
+});

@@ -296,35 +296,3 @@ test('an agent may clean up when the disk fails under what it says', async () =>
 
   expect(seen).toEqual(['cleaned up']);
 });
-
-test('a reader misses nothing that was written while it read', async () => {
-  const slow = Promise.withResolvers<void>();
-  let isSlow = false;
-  const around: Around = async (call, run) => {
-    const mayWait = call === 'read' && isSlow;
-    if (mayWait) isSlow = false;
-    const answer = await run();
-    if (mayWait) await slow.promise;
-    return answer;
-  };
-  const { runtime, settle } = await scene(
-    async function* () {
-      yield 'hello';
-    },
-    {},
-    { around },
-  );
-  await runtime.send('key', { input: 'one' });
-  await settle();
-  await runtime.evict('key');
-  const { headSeq } = await runtime.session('key');
-  const tail = await runtime.tail('key', { after: headSeq });
-
-  isSlow = true;
-  const seen = tail.next();
-  await settle();
-  await runtime.close('key');
-  slow.resolve();
-
-  expect((await seen).map(({ kind }) => kind)).toEqual(['session.closed']);
-});
