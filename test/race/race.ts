@@ -44,16 +44,14 @@ export async function races(options: RaceOptions, runs: number, seed: number): P
   return result.numRuns;
 }
 
-/** The first rule that breaks within so many runs, and in which; `what` is undefined where none does. */
+/** The first rule that breaks within so many runs, and in which; `error` is undefined where none does. */
 export async function firstBroken(
   options: RaceOptions,
   runs: number,
   seed: number,
-): Promise<{ what: string | undefined; runs: number }> {
+): Promise<{ error: unknown; runs: number }> {
   const result = await fc.check(race(options), { numRuns: runs, seed, endOnFailure: true });
-  const { errorInstance: error } = result;
-  if (!result.failed) return { what: undefined, runs };
-  return { what: error instanceof Error ? error.message : String(error), runs: result.numRuns };
+  return result.failed ? { error: result.errorInstance, runs: result.numRuns } : { error: undefined, runs };
 }
 
 type Failure = fc.RunDetailsFailureProperty<[fc.Scheduler, Setting, readonly Step[]]>;
