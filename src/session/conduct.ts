@@ -329,8 +329,11 @@ export class Conduct {
   }
 
   /** I8. */
-  #lose(turn: Turn, error: unknown, use?: Use<LiveSession>): void {
+  #lose(turn: Turn, cause: unknown, use?: Use<LiveSession>): void {
     const core = this.#core;
+    const error = core.host.draining
+      ? new SojournError('runtime.draining', `Turn ${turn.id} goes on after the restart`, { cause })
+      : cause;
     use?.release();
     if (core.current === turn) core.current = undefined;
     turn.lose(error);

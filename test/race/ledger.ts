@@ -7,6 +7,7 @@ import { SojournError, type ErrorCode } from '../../src/kernel/errors.ts';
 import type { CancelResult } from '../../src/wire/calls.ts';
 import type { Policy, Receipt } from '../../src/wire/turn.ts';
 import type { Run } from './agents.ts';
+import { attempt, FAILURES } from './attempt.ts';
 import { check } from './check.ts';
 import type { Process } from './process.ts';
 import { bodyIn, nameIn } from './reading.ts';
@@ -17,7 +18,7 @@ import type { World } from './world.ts';
 export interface Sent {
   readonly name: string;
   readonly key: Key;
-  readonly call: { input: string; policy: Policy; agent: string };
+  readonly call: { input: string; policy: Policy; agent: string; deadlineMs?: number };
   readonly once: string | undefined;
   /** The world's tick when it was first sent. */
   readonly tick: number;
@@ -36,17 +37,6 @@ const REFUSALS: readonly ErrorCode[] = [
   'agent.cannot_rewind',
   'runtime.draining',
 ];
-/** They say neither. The session was lost from memory; asking again helps. */
-const FAILURES: readonly ErrorCode[] = [
-  'store.full',
-  'store.failed',
-  'log.poisoned',
-  'log.fenced',
-  'keeper.gone',
-  'session.not_found',
-  'session.exists',
-];
-
 export class Ledger {
   readonly sent: Sent[] = [];
   readonly #world: World;
@@ -69,14 +59,19 @@ export class Ledger {
   send(
     process: Process,
     key: Key,
-    call: { ops: string; policy: Policy; once: boolean },
+    call: { ops: string; policy: Policy; once: boolean; deadlineMs?: number },
     mayNotBeBusy = false,
   ): void {
     const name = this.#world.nextName();
     const sent: Sent = {
       name,
       key,
-      call: { input: `${name} ${call.ops}`, policy: call.policy, agent: AGENT_OF[key] },
+      call: {
+        input: `${name} ${call.ops}`,
+        policy: call.policy,
+        agent: AGENT_OF[key],
+        ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
+      },
       once: call.once ? name : undefined,
       tick: this.#world.tick(),
       tries: 0,
@@ -111,8 +106,7 @@ export class Ledger {
       if (mayNotBeBusy && isAlone())
         check(error.code !== 'session.busy', () => `after a cancel, ${sent.name} was refused as busy`);
       if (REFUSALS.includes(error.code)) sent.refusals += 1;
-      else if (FAILURES.includes(error.code) && (process.faults > 0 || error.code === 'keeper.gone'))
-        sent.unsure += 1;
+      else if (FAILURES.includes(error.code) && process.faults > 0) sent.unsure += 1;
       else throw error;
     } finally {
       isOver();
@@ -158,7 +152,7 @@ export class Ledger {
         this.#world.afterStep(() => this.#mustNotBegin.set(turn, process)),
       );
     }
-    const result = await this.#call(process, runtime.cancelTurn(key, turn, 'as told'));
+    const result = await attempt(process, runtime.cancelTurn(key, turn, 'as told'));
     if (result === undefined) return;
     this.#checkOutcome(key, turn, result);
     const isLeft = this.#world
@@ -173,7 +167,7 @@ export class Ledger {
     for (const turn of this.#openTurns(key)) this.stopped.add(turn);
     this.stopped.add(key);
     const stillQuiet = this.#quiet(key);
-    const result = await this.#call(process, runtime.cancel(key, 'as told'));
+    const result = await attempt(process, runtime.cancel(key, 'as told'));
     if (result === undefined) return;
     for (const turn of result.cancelled)
       this.#checkOutcome(key, turn, { outcome: 'cancelled', changed: true });
@@ -200,7 +194,7 @@ export class Ledger {
     if (runtime === undefined) return;
     this.stopped.add(key);
     this.#begin(key);
-    const view = await this.#call(process, runtime.close(key, { reason: 'as told' }));
+    const view = await attempt(process, runtime.close(key, { reason: 'as told' }));
     if (view === undefined) return;
     const state = this.#world.keptOf(key)?.row.state;
     check(state === 'closed', () => `session ${key} was said to be closed, and the disk says ${state}`);
@@ -214,7 +208,7 @@ export class Ledger {
     // Also one that fails to be answered may have marked.
     const marked = process.livings.filter(({ stage }) => stage === 'live' || stage === 'opening');
     this.#world.isMarked = true;
-    const found = await this.#call(
+    const found = await attempt(
       process,
       runtime.dirty({ ...(key === undefined ? {} : { key }), reason: 'as told' }),
     );
@@ -228,13 +222,13 @@ export class Ledger {
   async answer(process: Process, n: number): Promise<void> {
     const { runtime } = process;
     if (runtime === undefined) return;
-    const open = await this.#call(process, runtime.requests());
+    const open = await attempt(process, runtime.requests());
     const chosen = open?.[n % open.length];
     if (chosen === undefined) return;
     const said = `yes${n}`;
     this.#begin(chosen.key as Key);
     const call = runtime.answer(chosen.key, chosen.id, { decision: 'allow', answer: said });
-    const done = await this.#call(process, call, ['request.closed', 'request.not_found']);
+    const done = await attempt(process, call, ['request.closed', 'request.not_found']);
     if (done === undefined) return;
     const event = this.#world
       .kept(chosen.session)
@@ -245,31 +239,8 @@ export class Ledger {
     check(logged === said, () => `${chosen.id} was answered ${said}, and the disk says ${logged}`);
   }
 
-  /** Undefined where it was refused as it may be, or the process is gone. */
-  async #call<Result>(
-    process: Process,
-    call: Promise<Result>,
-    also: readonly ErrorCode[] = [],
-  ): Promise<Result | undefined> {
-    try {
-      const result = await call;
-      return process.isGone ? undefined : result;
-    } catch (error) {
-      if (process.isGone) return undefined;
-      if (!(error instanceof SojournError)) throw error;
-      const isAllowed =
-        also.includes(error.code) ||
-        ['session.busy', 'session.not_found', 'turn.not_found', 'runtime.draining', 'keeper.gone'].includes(
-          error.code,
-        ) ||
-        (FAILURES.includes(error.code) && process.faults > 0);
-      if (!isAllowed) throw error;
-      return undefined;
-    }
-  }
-
   evict(process: Process, key: Key): Promise<unknown> {
-    return this.#call(process, process.runtime?.evict(key) ?? Promise.resolve(false));
+    return attempt(process, process.runtime?.evict(key) ?? Promise.resolve(false));
   }
 
   /** An agent is about to run a turn. */
@@ -313,7 +284,8 @@ export class Ledger {
       const turn = reading?.turns.get(place.turn);
       for (const { stopped } of acks) {
         const outcome = stopped === undefined ? undefined : reading?.turns.get(stopped)?.outcome;
-        check(outcome === undefined || outcome === 'cancelled', () => {
+        // Its deadline may have stopped it just before.
+        check(outcome === undefined || outcome === 'cancelled' || outcome === 'expired', () => {
           return `${name} was said to stop turn ${stopped}, which ended ${outcome}`;
         });
       }

@@ -26,6 +26,9 @@ export interface LoggedTurn {
   outcome: Outcome | undefined;
 }
 
+/** What a turn may fail of: time ran out, a person did not answer, no place for a child, or no disk for it. */
+const MAY_FAIL = ['keeper.hung', 'request.closed', 'capacity', 'child.limit', 'store.full', 'log.poisoned'];
+
 export class LogReading {
   readonly turns = new Map<string, LoggedTurn>();
   /** Where each message was accepted, by name. */
@@ -157,7 +160,10 @@ export class LogReading {
 
   end(event: StoredEvent, id: string): void {
     const turn = this.open(event, id);
-    turn.outcome = bodyIn(event, 'turn.ended').outcome;
+    const { outcome, error } = bodyIn(event, 'turn.ended');
+    turn.outcome = outcome;
+    const isTold = error?.message === 'as told' || MAY_FAIL.includes(error?.code ?? '');
+    check(outcome !== 'failed' || isTold, () => `turn ${id} failed: ${error?.code}, ${error?.message}`);
     const left = [...turn.open.values()];
     check(left.length === 0, () => `turn ${id} ended, and "${left[0]}" is in no message`);
     if (this.#running === id) this.#running = undefined;

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { POLICIES } from '../../src/wire/turn.ts';
 import { OPS } from './agents.ts';
+import { look, watch } from './onlookers.ts';
 import type { Key, Setting } from './setting.ts';
 import type { World } from './world.ts';
 
@@ -20,7 +21,8 @@ const policyOf = ({ n }: Step) => POLICIES[n % POLICIES.length] ?? 'queue';
 
 const ACTS: Record<string, Act> = {
   send: ({ ledger, process }, key, step) => {
-    ledger.send(process, key, { ops: step.ops, policy: policyOf(step), once: step.n % 3 === 0 });
+    const deadline = step.n % 11 === 0 ? { deadlineMs: 1 + (step.n % 20) } : {};
+    ledger.send(process, key, { ops: step.ops, policy: policyOf(step), once: step.n % 3 === 0, ...deadline });
   },
   resend: ({ ledger, process }, _, { n }) => {
     const keyed = ledger.sent.filter(({ once }) => once !== undefined);
@@ -40,6 +42,12 @@ const ACTS: Record<string, Act> = {
     process.watch('dirty', ledger.dirty(process, n % 3 === 0 ? undefined : key)),
   evict: ({ ledger, process }, key) => process.watch(`evict ${key}`, ledger.evict(process, key)),
   answer: ({ ledger, process }, _, { n }) => process.watch('answer', ledger.answer(process, n)),
+  look: ({ process }, key, { n }) => process.watch('look', look(process, key, n)),
+  watch: ({ ledger, process }, _, { n }) => {
+    const acked = ledger.sent.filter(({ acks }) => acks.length > 0);
+    const sent = acked.at(-1 - (n % 3));
+    if (sent !== undefined) process.watch(`watch ${sent.name}`, watch(process, sent, n % 2 === 0));
+  },
   come: ({ readers, process }, _, { n }) => readers[n % readers.length]?.come(process),
   leave: ({ readers }, _, { n }) => readers[n % readers.length]?.leave(),
   advance: ({ clock }, _, { n }) => clock.advance(n % 40),
