@@ -314,3 +314,34 @@ test('a reader misses nothing that was written while it read', async () => {
 
   expect((await seen).map(({ kind }) => kind)).toEqual(['session.closed']);
 });
+
+test('a reader may come back with what it saw before the writer had heard that it was written', async () => {
+  const answered = Promise.withResolvers<void>();
+  let isSlow = false;
+  const around: Around = async (call, run) => {
+    const answer = await run();
+    if (call === 'append' && isSlow) await answered.promise;
+    return answer;
+  };
+  const { runtime, settle } = await scene(
+    async function* () {
+      yield 'hello';
+    },
+    {},
+    { around },
+  );
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  const { headSeq } = await runtime.session('key');
+
+  isSlow = true;
+  const sent = runtime.send('key', { input: 'two' });
+  await settle();
+  const { events } = await runtime.events('key', { after: headSeq });
+  const tail = await runtime.tail('key', { after: events.at(-1)?.seq ?? 0 });
+  isSlow = false;
+  answered.resolve();
+  await sent;
+
+  expect((await tail.next())[0]?.seq).toBe((events.at(-1)?.seq ?? 0) + 1);
+});

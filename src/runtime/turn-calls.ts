@@ -118,7 +118,7 @@ export class TurnCalls {
     caller: Caller,
   ): Promise<{ session: string; events: readonly StoredEvent[]; headSeq: number }> {
     const row = await rowOf(this.#host, caller, key);
-    checkCursor(options.after, row.headSeq);
+    await this.#checkCursor(options.after, row);
     const { pageEventsMax, pageBytesMax } = this.#host.limits;
     const eventsMax = Math.min(options.limit ?? pageEventsMax, pageEventsMax);
     const events = await this.#host.store.read(row.num, options.after, {
@@ -138,7 +138,7 @@ export class TurnCalls {
       );
     }
     const after = call.after ?? 0;
-    checkCursor(after, row.headSeq);
+    await this.#checkCursor(after, row);
     const { store, bus, limits } = this.#host;
     const { tailEventsMax: eventsMax, pageEventsMax, pageBytesMax } = limits;
     const { counts } = this.#host;
@@ -166,6 +166,16 @@ export class TurnCalls {
       },
       () => (counts.tails -= 1),
     );
+  }
+
+  /** Throws `cursor.invalid` or `cursor.ahead`. A reader may have seen what the writer has not heard of yet: the store knows. */
+  async #checkCursor(after: number, { id, headSeq }: SessionRow): Promise<void> {
+    if (!Number.isSafeInteger(after) || after < 0)
+      throw new SojournError('cursor.invalid', `The cursor ${after} is not a seq`);
+    if (after <= headSeq) return;
+    const stored = await this.#host.store.byId(id);
+    if (after > (stored?.headSeq ?? 0))
+      throw new SojournError('cursor.ahead', `The cursor ${after} is beyond headSeq ${headSeq}`);
   }
 
   async artifacts(
@@ -292,13 +302,6 @@ export class TurnCalls {
       signal?.removeEventListener('abort', give);
     }
   }
-}
-
-function checkCursor(after: number, headSeq: number): void {
-  if (!Number.isSafeInteger(after) || after < 0)
-    throw new SojournError('cursor.invalid', `The cursor ${after} is not a seq`);
-  if (after > headSeq)
-    throw new SojournError('cursor.ahead', `The cursor ${after} is beyond headSeq ${headSeq}`);
 }
 
 function noTurn(key: string, id: string): SojournError {
