@@ -28,6 +28,7 @@ test('an agent remembers, although an earlier opening that was given up ends lat
   await runtime.send('key', { input: 'zero' });
   await settle();
   await runtime.evict('key');
+  await runtime.update('key', { title: 'moved' }); // So that what it left is not all there is to read.
   isSlow = true;
   await runtime.send('key', { input: 'one' });
   await runtime.send('key', { input: 'two' });

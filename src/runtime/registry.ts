@@ -4,7 +4,7 @@ import type { SojournHooks } from './hooks.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import { Keeper, type Making } from '../keeper/keeper.ts';
-import { type Checkpoint, Transcript } from '../log/transcript.ts';
+import { Transcript } from '../log/transcript.ts';
 import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
 import { type Left, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
@@ -69,7 +69,7 @@ async function wake(
   // An exclusive one whose replacement failed comes back as it was.
   const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
   const left = previous === undefined ? await leftBehind(host, core.log.num) : undefined;
-  const transcript = await conversation(session, agent, making.signal, previous, left?.conversation);
+  const transcript = await conversation(session, agent, making.signal, previous, left);
   const snapshot = previous === undefined ? left?.instance : await previous.snapshot();
   making.signal.throwIfAborted();
   const { clock, logger, limits } = host;
@@ -93,12 +93,12 @@ async function conversation(
   agent: Agent,
   signal: AbortSignal,
   previous?: LiveSession,
-  checkpoint?: Checkpoint,
+  left?: Left,
 ): Promise<Transcript> {
   if (agent.capabilities.ownsHistory) return new Transcript();
   // An exclusive one was closed before: its conversation is not fed any more.
   if (previous !== undefined && session.core.transcript === previous.transcript) return previous.transcript;
-  return session.readTranscript(signal, checkpoint);
+  return session.readTranscript(signal, left);
 }
 
 async function leftBehind(host: SessionHost, num: number | undefined): Promise<Left | undefined> {

@@ -37,6 +37,8 @@ export class SessionRouter {
   readonly #finding = new Flights<Session | null>();
   readonly #opening = new Flights<Session>();
   readonly #givenUp = new Map<string, Promise<void>>();
+  /** Moves with everything that is let go, and again when that has written its last: a row read before may be old. */
+  #removals = 0;
   readonly #buckets = new Map<string, Bucket>();
   /** U5. Without a timer it is being tried. */
   readonly #takingUp = new Map<string, { delayMs: Millis; timer: Timer | undefined }>();
@@ -70,8 +72,9 @@ export class SessionRouter {
   async findById(id: string): Promise<Session | null> {
     const known = this.#opening.get(id) ?? this.#byId.get(id); // U2
     if (known !== undefined) return known;
+    const removals = this.#removals;
     const row = await this.#host.store.byId(id);
-    return row === null ? null : this.#open(row);
+    return row === null ? null : this.#open(row, removals);
   }
 
   /** Finds it, or makes it in memory: the first append makes it in the store. Throws `session.limit`. */
@@ -127,7 +130,10 @@ export class SessionRouter {
       .catch((thrown: unknown) =>
         this.#host.logger.error('router.retire_failed', { session: session.id, error: thrown }),
       )
-      .finally(() => this.#givenUp.delete(session.id));
+      .finally(() => {
+        this.#givenUp.delete(session.id);
+        this.#removals += 1;
+      });
     this.#givenUp.set(session.id, retired);
   }
 
@@ -170,9 +176,10 @@ export class SessionRouter {
   }
 
   async #find(project: string, key: string): Promise<Session | null> {
+    const removals = this.#removals;
     const row = await this.#host.store.byKey(project, key);
     if (row === null) return null;
-    const session = await this.#open(row);
+    const session = await this.#open(row, removals);
     if (this.#byId.get(session.id) === session && key !== row.key) {
       session.aliases.add(key);
       this.#byName.set(nameOf(project, key), session);
@@ -180,18 +187,18 @@ export class SessionRouter {
     return session;
   }
 
-  /** U1, U2. */
-  #open(row: SessionRow): Promise<Session> {
+  /** U1, U2. `removals` is how many there had been when the row was asked for. */
+  #open(row: SessionRow, removals: number): Promise<Session> {
     const known = this.#opening.get(row.id) === undefined ? this.#byId.get(row.id) : undefined;
     if (known !== undefined) return Promise.resolve(known);
-    return this.#opening.share(row.id, () => this.#openOnce(row.id));
+    return this.#opening.share(row.id, () => this.#openOnce(row, removals));
   }
 
-  async #openOnce(id: string): Promise<Session> {
-    await this.#givenUp.get(id);
-    // Read again: what was being written when the last object was given up is known only now.
-    const row = await this.#host.store.byId(id);
-    if (row === null) throw new SojournError('session.not_found', `Session ${id} has been erased`);
+  async #openOnce(found: SessionRow, removals: number): Promise<Session> {
+    await this.#givenUp.get(found.id);
+    // What was being written when the last object was let go is known only now.
+    const row = removals === this.#removals ? found : await this.#host.store.byId(found.id);
+    if (row === null) throw new SojournError('session.not_found', `Session ${found.id} has been erased`);
     if (row.damaged)
       throw new SojournError('session.damaged', `The log of session ${row.key} does not match its checksums`);
     const session = new Session(this.#host, row);
@@ -249,6 +256,7 @@ export class SessionRouter {
   }
 
   #remove(session: Session): void {
+    this.#removals += 1;
     this.#byId.delete(session.id);
     const { project, key } = session.core.row;
     this.#byName.delete(nameOf(project, key));

@@ -33,6 +33,8 @@ const CHECKPOINT_CHARS_MAX = 128 * 1_024;
 export interface Left {
   instance?: Json;
   conversation?: Checkpoint;
+  /** Events that are written with it and say nothing of the conversation. */
+  quiet?: number;
 }
 
 interface Resource {
@@ -76,15 +78,18 @@ export class LiveSession {
     return snapshot;
   }
 
-  /** What its successor was opened with; asked for where there is none yet. As JSON text: null removes what is stored. */
-  async left(reason: 'remade' | 'other'): Promise<{ snapshot?: string | null }> {
+  /**
+   * What its successor was opened with; asked for where there is none yet. As JSON text: null removes what is stored.
+   * `quiet` is how many events that say nothing of the conversation are written in the same append.
+   */
+  async left(reason: 'remade' | 'other', quiet: number): Promise<{ snapshot?: string | null }> {
     const instance =
       reason === 'remade' && this.#given !== undefined ? this.#given.snapshot : await this.snapshot();
     // Its successor after a remaking has the conversation in memory.
     const conversation = reason === 'remade' ? undefined : this.transcript.checkpoint(CHECKPOINT_CHARS_MAX);
     const left: Left = {
       ...(instance === undefined ? {} : { instance }),
-      ...(conversation === undefined ? {} : { conversation }),
+      ...(conversation === undefined ? {} : { conversation, quiet }),
     };
     if (Object.keys(left).length > 0) return { snapshot: JSON.stringify(left) };
     return this.#parts.isRestored ? { snapshot: null } : {};

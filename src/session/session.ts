@@ -8,7 +8,7 @@
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
 import type { Draft } from '../log/session-log.ts';
-import { type Checkpoint, Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
+import { Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
 import type { AnswerCall, CancelResult } from '../wire/calls.ts';
@@ -17,7 +17,7 @@ import { Conduct } from './conduct.ts';
 import { SessionCore } from './core.ts';
 import type { SessionHost } from './host.ts';
 import { Intake, type Message } from './intake.ts';
-import type { LiveSession } from './live.ts';
+import type { Left, LiveSession } from './live.ts';
 import { recover } from './recovery.ts';
 import type { Turn } from './turn.ts';
 
@@ -189,16 +189,18 @@ export class Session {
    * Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. Rejects
    * with the signal's reason when nobody waits for it any more: somebody else may be reading.
    */
-  async readTranscript(signal: AbortSignal, checkpoint?: Checkpoint): Promise<Transcript> {
+  async readTranscript(signal: AbortSignal, left: Left = {}): Promise<Transcript> {
     const { core } = this;
-    const transcript = checkpoint === undefined ? new Transcript() : Transcript.from(checkpoint);
+    const { conversation, quiet = 0 } = left;
+    const transcript = conversation === undefined ? new Transcript() : Transcript.from(conversation);
     const arriving: StoredEvent[] = [];
     core.arriving = arriving;
     // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
     const { num } = core.log;
     const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
     const bounds = { eventsMax, bytesMax, kinds: TRANSCRIPT_KINDS };
-    for (let page: readonly StoredEvent[] | undefined; num !== undefined && page?.length !== 0;) {
+    const isWhole = core.log.headSeq <= transcript.lastSeq + quiet;
+    for (let page: readonly StoredEvent[] | undefined; num !== undefined && !isWhole && page?.length !== 0;) {
       page = await core.host.store.read(num, transcript.lastSeq, bounds);
       transcript.feed(page);
     }
@@ -222,7 +224,9 @@ export class Session {
     let left: { snapshot?: string | null } = {};
     try {
       // An instance that was given up is asked nothing.
-      if (reason !== 'deadline' && reason !== 'error') left = await live.left(isRemade ? 'remade' : 'other');
+      if (reason !== 'deadline' && reason !== 'error') {
+        left = await live.left(isRemade ? 'remade' : 'other', drafts.length);
+      }
     } finally {
       if (drafts.length > 0 || left.snapshot !== undefined) await core.append(drafts, { ...left, row: {} });
     }

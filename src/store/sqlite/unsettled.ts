@@ -1,16 +1,16 @@
 // Unsettled: the sessions that moved lately and therefore stand in no list index (M3 of schema.ts).
 //
 //   U1. A session that moves for the first time leaves the indexes; from then on its moves touch none of them.
-//   U2. Above KEPT_MAX those that moved longest ago go back into the indexes, a few with each group, so that no commit
-//       carries many. Lists look through the unsettled ones one by one: KEPT_MAX bounds what that costs.
+//   U2. When there are BATCH above KEPT_MAX, those that moved longest ago go back into the indexes: together, because
+//       neighbours share pages and a commit, and no more than BATCH beyond what the group added, so that no commit
+//       carries many. Lists look through the unsettled ones one by one: the bounds hold down what that costs.
 //   U3. What changes during a group counts once the group is committed; a rolled back group leaves no trace.
 import type { SessionNum } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { wordsOf } from './words.ts';
 
 const KEPT_MAX = 512;
-/** In one group, beyond as many as it added. */
-const SETTLED_EXTRA = 4;
+const BATCH = 32;
 
 interface Listed {
   project: string;
@@ -76,7 +76,8 @@ export class Unsettled {
 
   /** At the end of a group (U2). */
   settleSome(): void {
-    const most = this.#added.length + SETTLED_EXTRA;
+    if (this.#nums.size < KEPT_MAX + BATCH) return;
+    const most = this.#added.length + BATCH;
     const oldest = this.#nums.values();
     for (let settled = 0; settled < most && this.#nums.size > KEPT_MAX; settled++) {
       const next = oldest.next();
