@@ -11,11 +11,14 @@ export interface CommitTime {
   commitMs: Sample;
   /** The same with a pause before each, as a lone user's turns have: disk and processor have gone to rest. */
   loneCommitMs: Sample;
+  /** The same with a short pause, as the turns of one user after another have, of whom nobody waits. */
+  pacedCommitMs: Sample;
 }
 
 const ROUNDS = 300;
 const LONE_ROUNDS = 60;
 const LONE_PAUSE_MS = 20;
+const PACED_PAUSE_MS = 1;
 
 export async function commitTime(folder: string): Promise<CommitTime> {
   mkdirSync(folder, { recursive: true });
@@ -35,8 +38,9 @@ export async function commitTime(folder: string): Promise<CommitTime> {
   const commit = (): void => void insert.run('x'.repeat(200));
   const commitMs = await timed(ROUNDS, 0, commit);
   const loneCommitMs = await timed(LONE_ROUNDS, LONE_PAUSE_MS, commit);
+  const pacedCommitMs = await timed(ROUNDS, PACED_PAUSE_MS, commit);
   db.close();
-  return { fdatasyncMs, commitMs, loneCommitMs };
+  return { fdatasyncMs, commitMs, loneCommitMs, pacedCommitMs };
 }
 
 async function timed(rounds: number, pauseMs: number, write: () => void): Promise<Sample> {

@@ -40,8 +40,9 @@ export const SOJOURN_EACH = sojourn('Sojourn, each delta', '... and each delta a
 export const F0 = floor('F0', 'nothing kept', 'floors/memory.ts');
 export const F0_NORMAL = floor("F0'", 'one NORMAL commit a turn', 'floors/turn.ts', 'NORMAL');
 export const F1 = floor('F1', 'one FULL commit a turn', 'floors/turn.ts', 'FULL');
+export const F1_BARE = floor('F1 bare', 'the same, past the framework', 'floors/turn.ts', 'FULL', '--bare');
 export const F2 = floor('F2', 'a FULL commit for every delta', 'floors/delta.ts');
-export const CONTENDERS: readonly Contender[] = [SOJOURN, SOJOURN_EACH, F0, F0_NORMAL, F1, F2];
+export const CONTENDERS: readonly Contender[] = [SOJOURN, SOJOURN_EACH, F0, F0_NORMAL, F1, F1_BARE, F2];
 
 const READY_MS_MAX = 20_000;
 

@@ -115,6 +115,7 @@ async function measure(options: Options, folder: string, load: Load): Promise<Re
     rounds: sizes.rounds,
     commitMs: commitMs(commits, 'commitMs'),
     loneCommitMs: commitMs(commits, 'loneCommitMs'),
+    pacedCommitMs: commitMs(commits, 'pacedCommitMs'),
     fdatasyncMs: commitMs(commits, 'fdatasyncMs'),
     visits,
     memory,

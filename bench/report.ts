@@ -16,7 +16,7 @@ export function report(results: Results): string {
   const { machine } = results;
   return [
     `# Measured`,
-    `Node ${machine.node}, ${machine.platform}, ${machine.cpus} cores (${machine.model}), ${results.at.slice(0, 10)}${results.quick ? ', a quick run' : ''}. Medians of ${results.rounds} rounds; ratios are taken within a round. Here one commit takes **${fixed(results.commitMs)} ms** (${fixed(results.loneCommitMs)} ms after a pause) and a bare \`fdatasync\` of 4 KiB ${fixed(results.fdatasyncMs)} ms.`,
+    `Node ${machine.node}, ${machine.platform}, ${machine.cpus} cores (${machine.model}), ${results.at.slice(0, 10)}${results.quick ? ', a quick run' : ''}. Medians of ${results.rounds} rounds; ratios are taken within a round. Here one commit takes **${fixed(results.commitMs)} ms** (${fixed(results.loneCommitMs)} ms after a pause of 20 ms, ${fixed(results.pacedCommitMs)} ms after one of 1 ms) and a bare \`fdatasync\` of 4 KiB ${fixed(results.fdatasyncMs)} ms.`,
     results.loadBefore > results.machine.cpus / 2 ? busy(results) : '',
     section('Goals', goalsTable(results)),
     section('Distances', distancesTable(results)),

@@ -3,13 +3,14 @@
 //   W1. All contenders are up at once; each workload goes round all of them before the next begins, and every other
 //       round goes round backwards: what a drifting machine does to one, it does to its neighbours.
 //   W2. A round starts from empty folders and new processes, which first answer turns that are not counted.
-//   W3. The restart is counted on sessions that had no turn in the new process; others have warmed its code.
+//   W3. The restart is counted on sessions that had no turn in the new process; others have warmed its code. A session's
+//       second turn comes right after its first: what the process learns meanwhile helps both.
 import { RunningServer, type Contender } from './contender.ts';
 import { commitTime, type CommitTime } from './commit-time.ts';
 import type { Load } from './load/driver.ts';
 import type { TurnsFigures } from './load/load.ts';
 
-export const WORKLOADS = ['w1', 'w2', 'w2-paced', 'first', 'w3-cold', 'w3-warm'] as const;
+export const WORKLOADS = ['w1', 'w2', 'w2-paced', 'first', 'w3'] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 
 /** One workload on one contender in one round. */
@@ -119,8 +120,7 @@ async function runRound(options: RoundsOptions, round: number): Promise<void> {
       for (const seat of keeping) await restart(seat);
       for (const seat of keeping) await warmUp(options.load, seat, names('w', WARM_UP_SESSIONS), 3, 5);
       const again = visiting(options, round, keeping);
-      await again('w3-cold', { keys: warm, before: said, turnsEach: 1, concurrency: 1 });
-      await again('w3-warm', { keys: warm, before: said + 1, turnsEach: 1, concurrency: 1 });
+      await again('w3', { keys: warm, before: said, turnsEach: 2, concurrency: 1, inARow: true });
     }
   } finally {
     for (const seat of seats) await seat.server.stop();
@@ -133,6 +133,7 @@ interface Turns {
   turnsEach: number;
   gapMs?: number;
   concurrency?: number;
+  inARow?: boolean;
 }
 
 /** Goes round all seats with one workload (W1). */

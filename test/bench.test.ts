@@ -107,6 +107,7 @@ test('ratios are taken within a round, so a slow round of the machine moves noth
       turnsPerSecond,
       firstMs: none,
       totalMs: none,
+      turnMs: [],
       deltasPerTurn: 20,
       eventsPerTurn: 21,
       cpuUsPerTurn: 1,
@@ -121,6 +122,7 @@ test('ratios are taken within a round, so a slow round of the machine moves noth
     rounds: 3,
     commitMs: 0.1,
     loneCommitMs: 0.1,
+    pacedCommitMs: 0.1,
     fdatasyncMs: 0.1,
     visits: [
       visit(0, F1, 2_000),

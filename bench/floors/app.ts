@@ -1,11 +1,12 @@
 // The floors' app: what a competent engineer writes in an afternoon, and what Sojourn is measured against.
 //
 // Hono, a Map of sessions with their history, one turn at a time per session, and SSE. It has no receipts, no cursors,
-// no reconnecting, no cancel, no tokens. The deltas go straight to Node's response: on this kind of work that is two
-// to three times as fast as Hono's `streamSSE`, and a floor should be hard to beat.
+// no reconnecting, no cancel, no tokens. Deltas leave by Hono's own `streamSSE`; with `--bare` they go straight to
+// Node's response, which is what whoever profiles the first one writes the next day.
 import { serve, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
+import { streamSSE } from 'hono/streaming';
 import type { AddressInfo } from 'node:net';
 import { echo } from '../echo.ts';
 
@@ -24,6 +25,9 @@ export interface Notebook {
   turn(key: string, input: string, answer: string): void;
 }
 
+/** Shows a reader one event of a turn. */
+type Show = (event: string, data: unknown) => Promise<void>;
+
 interface Session {
   history: Said[];
   /** Settles when the turn before this one has ended. */
@@ -31,6 +35,7 @@ interface Session {
 }
 
 export function serveFloor(notebook: Notebook): void {
+  const isBare = process.argv.includes('--bare');
   const sessions = new Map<string, Session>();
   const app = new Hono<{ Bindings: HttpBindings }>();
 
@@ -48,9 +53,22 @@ export function serveFloor(notebook: Notebook): void {
     const { input } = await c.req.json<{ input: unknown }>();
     if (typeof input !== 'string') return c.json({ error: 'input must be a string' }, 400);
     const session = sessionOf(key);
-    const turn = session.tail.then(() => runTurn(notebook, key, session, input, c.env.outgoing));
-    session.tail = turn.catch(() => undefined);
-    await turn;
+    const take = (show: Show): Promise<void> => {
+      const turn = session.tail.then(() => runTurn(notebook, key, session, input, show));
+      session.tail = turn.catch(() => undefined);
+      return turn;
+    };
+    if (!isBare) {
+      return streamSSE(c, (stream) =>
+        take((event, data) => stream.writeSSE({ event, data: JSON.stringify(data) })),
+      );
+    }
+    const out = c.env.outgoing;
+    out.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+    await take(async (event, data) => {
+      out.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    });
+    out.end();
     return RESPONSE_ALREADY_SENT;
   });
 
@@ -67,20 +85,19 @@ async function runTurn(
   key: string,
   session: Session,
   input: string,
-  out: HttpBindings['outgoing'],
+  show: Show,
 ): Promise<void> {
   session.history.push({ role: 'user', text: input });
   const count = session.history.filter((said) => said.role === 'user').length;
-  out.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   let answer = '';
   let n = 0;
   for await (const text of echo(input, count)) {
     n += 1;
     notebook.delta(key, input, n, text);
     answer += text;
-    out.write(`event: text.delta\ndata: ${JSON.stringify({ text })}\n\n`);
+    await show('text.delta', { text });
   }
   notebook.turn(key, input, answer);
   session.history.push({ role: 'assistant', text: answer });
-  out.end(`event: turn.ended\ndata: ${JSON.stringify({ outcome: 'completed', text: answer })}\n\n`);
+  await show('turn.ended', { outcome: 'completed', text: answer });
 }

@@ -18,6 +18,8 @@ export interface TurnsOrder {
   turnsEach: number;
   concurrency: number;
   gapMs: number;
+  /** A session has all its turns one after the other, instead of going round. Default false. */
+  inARow?: boolean;
 }
 
 export interface CallsOrder {
@@ -34,6 +36,8 @@ export interface TurnsFigures {
   turnsPerSecond: number;
   firstMs: Sample;
   totalMs: Sample;
+  /** The same, of each session's first turn in this order, of its second, and so on. */
+  turnMs: readonly Sample[];
   deltasPerTurn: number;
   eventsPerTurn: number;
   /** Of this process, per turn: what the measuring itself takes from the two cores. */
@@ -52,16 +56,17 @@ export type LoadReply = { ok: true; figures: Figures } | { ok: false; error: str
 
 async function turns(order: TurnsOrder): Promise<TurnsFigures> {
   const times: TurnTimes[] = [];
+  const byTurn = Array.from({ length: order.turnsEach }, (): number[] => []);
   const cpu = process.cpuUsage();
   const start = performance.now();
   await Promise.all(
     Array.from({ length: order.concurrency }, async (_, lane) => {
       const own = order.keys.filter((_key, at) => at % order.concurrency === lane);
       const connection = new Connection(order.target.host, order.target.port);
-      for (let turn = 1; turn <= order.turnsEach; turn += 1) {
-        for (const key of own) {
-          times.push(await sendTurn(connection, order.target, key, order.before + turn, order.gapMs));
-        }
+      for (const [turn, key] of inOrder(order, own)) {
+        const time = await sendTurn(connection, order.target, key, order.before + turn + 1, order.gapMs);
+        times.push(time);
+        byTurn[turn]?.push(time.totalMs);
       }
       connection.close();
     }),
@@ -74,10 +79,19 @@ async function turns(order: TurnsOrder): Promise<TurnsFigures> {
     turnsPerSecond: (times.length / ms) * 1_000,
     firstMs: sample(times.map((time) => time.firstMs)),
     totalMs: sample(times.map((time) => time.totalMs)),
+    turnMs: byTurn.map(sample),
     deltasPerTurn: mean(times.map((time) => time.deltas)),
     eventsPerTurn: mean(times.map((time) => time.events)),
     cpuUsPerTurn: (used.user + used.system) / times.length,
   };
+}
+
+/** Which turn of which session comes after which. */
+function inOrder({ turnsEach, inARow = false }: TurnsOrder, keys: readonly string[]): [number, string][] {
+  const turns = Array.from({ length: turnsEach }, (_, turn) => turn);
+  return inARow
+    ? keys.flatMap((key) => turns.map((turn): [number, string] => [turn, key]))
+    : turns.flatMap((turn) => keys.map((key): [number, string] => [turn, key]));
 }
 
 async function calls(order: CallsOrder): Promise<CallsFigures> {
