@@ -1,6 +1,6 @@
 // What the races found later, each as the user met it, small enough to read.
 import { expect, test } from 'vitest';
-import type { Agent } from '../src/agent/agent.ts';
+import type { Agent, AgentFunction } from '../src/agent/agent.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import { SojournError } from '../src/kernel/errors.ts';
 import type { Append } from '../src/store/store.ts';
@@ -17,18 +17,16 @@ test('an agent remembers, although an earlier opening that was given up ends lat
     if (mayWait && (answer as unknown[]).length === 0) await slow.promise; // There was nothing more, when it was asked.
     return answer;
   };
-  const { runtime, clock, settle } = await scene(
-    async function* (turn) {
-      seen.push(turn.history.length);
-      yield 'hello';
-    },
-    {},
-    { around, limits: { openMsMax: 20 } },
-  );
-  await runtime.send('key', { input: 'zero' });
-  await settle();
-  await runtime.evict('key');
-  await runtime.update('key', { title: 'moved' }); // So that what it left is not all there is to read.
+  const agent: AgentFunction = async function* (turn) {
+    seen.push(turn.history.length);
+    yield 'hello';
+  };
+  const disk = new MemoryDisk();
+  const first = await scene(agent, {}, { disk });
+  await first.runtime.send('key', { input: 'zero' });
+  await first.settle();
+  first.store.crash(); // So that the conversation has to be read from the log.
+  const { runtime, clock, settle } = await scene(agent, {}, { disk, around, limits: { openMsMax: 20 } });
   isSlow = true;
   await runtime.send('key', { input: 'one' });
   await runtime.send('key', { input: 'two' });
