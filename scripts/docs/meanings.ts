@@ -51,6 +51,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'agent.package_missing': 'A package that this agent or store needs is not installed.',
   'budget.exceeded': 'The session has spent its budget.',
   'child.limit': 'The session has as many children as it may have.',
+  'child.not_found': 'This session has no such child; one of another session answers the same.',
+  'child.cycle': 'The agent stands above itself more often than it may.',
   'child.depth': 'A child of a child of a child may not have children.',
   'server.unreachable': 'The client got no answer from the address.',
   'server.unexpected': 'The client got an answer that no Sojourn server gives.',

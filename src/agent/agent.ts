@@ -9,9 +9,9 @@
 import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Input, Message, Part, Role } from '../wire/message.ts';
-import type { Budget, Usage } from '../wire/session.ts';
-import type { Outcome, TurnError, TurnKind } from '../wire/turn.ts';
+import type { FilePart, Input, Message, Part, Role } from '../wire/message.ts';
+import type { Budget, SessionState, Usage } from '../wire/session.ts';
+import type { HandOff, Outcome, Progress, TurnError, TurnKind } from '../wire/turn.ts';
 
 export interface AgentCapabilities {
   /** `safe`: a turn may run again from the start after a crash or a person's answer. `never`: it ends `interrupted`. */
@@ -92,11 +92,19 @@ export interface AgentTurn {
    */
   ask(key: string, question: Question): Promise<Answer>;
 
-  /**
-   * Starts a session of `agent` as a child of this one. Recorded by turn and `options.key` (default: its ordinal in
-   * the turn): a later attempt gets the same child. Answers `capacity` at once when there is no place.
-   */
+  /** The sessions that turns of this session started. */
+  readonly children: Children;
+  /** The same as `children.spawn`. */
   spawn(agent: string, input: string | readonly Part[], options?: SpawnOptions): Promise<Child>;
+
+  /**
+   * Says how this turn is getting on. The parent of this session sees it as `child.progress`, at a bounded rate: the
+   * newest replaces those that were not shown yet. Does nothing where there is no parent.
+   */
+  progress(progress: Progress): void;
+
+  /** What the next one needs to know; goes with the turn's end, and to the parent. The last one counts. */
+  handOff(handOff: HandOff): void;
 
   /** What lives as long as the live session: opened once by name, closed with it whatever the reason. */
   resource<Thing>(
@@ -131,16 +139,68 @@ export interface Answer {
   remember?: boolean;
 }
 
-export interface SpawnOptions {
+/**
+ * A child is an ordinary session with a parent. Children of other sessions answer `child.not_found`, as those that do
+ * not exist. All verbs take the child's session id.
+ */
+export interface Children {
+  /**
+   * Starts a session of `agent` as a child of this one. Recorded by turn and `options.key` (default: its ordinal in
+   * the turn): a later attempt gets the same child. Answers `capacity` at once when there is no place, `child.limit`,
+   * `child.depth`, `child.cycle`, `agent.unknown`, and `budget.exceeded` where less is left than was asked for.
+   */
+  spawn(agent: string, input: string | readonly Part[], options?: SpawnOptions): Promise<Child>;
+  /** Another turn of a child, after those it has. Recorded by turn and `options.key`. Also `session.closed`, `capacity`. */
+  continue(child: string, input: string | readonly Part[], options?: ContinueOptions): Promise<Child>;
+  /** The result of the child's newest turn, or of the one named. Rejects when this turn is aborted. */
+  wait(child: string, options?: WaitOptions): Promise<ChildResult>;
+  /** Stops what the child and all below it run, and what waits there; resolves when it has unwound. */
+  cancel(child: string, reason?: string): Promise<{ cancelled: readonly string[] }>;
+  /** Ends the child and all below it for good, running work included. Idempotent. */
+  close(child: string, reason?: string): Promise<void>;
+  /** Newest first, closed ones included, at most 100. */
+  list(): Promise<readonly ChildFacts[]>;
+}
+
+export interface ContinueOptions {
   key?: string;
+  /** What this child may spend from now on: reserved from what this session has left. Default: no more than that. */
   budget?: Budget;
+  /**
+   * `event`: the result is `child.ended` in this session's log. `turn`: it also becomes a turn of this session, of kind
+   * `child`, when nothing else runs.
+   *
+   * @default 'event'
+   */
+  whenDone?: 'event' | 'turn';
+  /** Called for this turn's progress, at a bounded rate. */
+  onProgress?: (progress: Progress) => void;
+  /** Stops waiting for the result, and the child's turn. */
+  signal?: AbortSignal;
+}
+
+export interface SpawnOptions extends ContinueOptions {
   title?: string;
+  /**
+   * When this session ends: `close` ends the child too; `handOn` gives it to this session's parent, or lets it go on
+   * alone where there is none.
+   *
+   * @default 'close'
+   */
+  whenParentEnds?: 'close' | 'handOn';
+}
+
+export interface WaitOptions {
+  turn?: string;
+  signal?: AbortSignal;
 }
 
 export interface Child {
   /** The child's session id. */
   readonly session: string;
-  /** Waits for its first turn. Rejects only when this turn is aborted. */
+  /** The turn that was started. */
+  readonly turn: string;
+  /** Waits for that turn. Rejects only when this turn, or the signal in the options, is aborted. */
   result(): Promise<ChildResult>;
 }
 
@@ -151,7 +211,27 @@ export interface ChildResult {
   error?: TurnError;
   usage: Usage;
   costUsd: number;
+  /** The child ended its session with this turn: it cannot be continued. */
   sessionCompleted: boolean;
+  /** What the child's turn showed. */
+  images: readonly FilePart[];
+  handOff?: HandOff;
+}
+
+export interface ChildFacts {
+  session: string;
+  key: string;
+  agent: string;
+  title: string | null;
+  state: SessionState;
+  /** The running or the newest turn, and how it ended. */
+  turn: string | null;
+  outcome: Outcome | null;
+  /** Of the child and everything below it. */
+  usage: Usage;
+  costUsd: number;
+  budget: Budget;
+  lastActiveAt: string;
 }
 
 /** What `run` yields. A plain string is a text delta. */

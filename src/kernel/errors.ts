@@ -74,6 +74,8 @@ const TABLE = {
   'agent.model_refused': stop(502, "Correct the model's key, name or settings, or what was sent to it."),
   'budget.exceeded': stop(409, "Raise the session's budget, or use another session."),
   'child.limit': stop(409, 'Close or await children, or raise the limit.'),
+  'child.not_found': stop(404, 'List the children of this session; only those can be named.'),
+  'child.cycle': stop(409, 'Let the agent that asks do this work: it stands above itself already.'),
   'child.depth': stop(409, 'Do this work in the session itself: children of children end here.'),
 
   // The runtime and its store.

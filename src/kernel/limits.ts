@@ -52,9 +52,15 @@ export interface Limits {
   /** New sessions of a project: a burst, then so many a minute; past it `session.limit`. */
   createBurst: number;
   createPerMinute: number;
-  /** Children of children, and children of one session. */
+  /** Children of children, and children of one session that are at work. */
   childDepthMax: number;
   childrenMax: number;
+  /** Children at work for one owner, in all; past it `capacity`: one owner cannot fill all places. */
+  childrenPerOwnerMax: number;
+  /** A live child idle for strictly longer is put away. At least 10 s. */
+  childIdleMsMax: Millis;
+  /** Between two `child.progress` of one child; the newest replaces those in between. */
+  progressMs: Millis;
 }
 
 const SECOND = 1_000;
@@ -92,6 +98,9 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   createPerMinute: 60,
   childDepthMax: 4,
   childrenMax: 16,
+  childrenPerOwnerMax: 250,
+  childIdleMsMax: 5 * MINUTE,
+  progressMs: SECOND,
 });
 
 /** Zero switches these off; everything else must be above zero. */

@@ -118,7 +118,7 @@ export class SubAgentSessions {
           {
             kind: 'child.started',
             turn: turn.id,
-            body: { session: child.id, key, agent, spawn: options.key },
+            body: { session: child.id, key, agent, turn: receipt.turn, spawn: options.key },
           },
         ],
         {
@@ -132,7 +132,11 @@ export class SubAgentSessions {
       }
       const started = child.turn(receipt.turn);
       releaseAfter(stay, started);
-      return { session: child.id, result: () => this.#result(parent, turn, child.id, receipt.turn) };
+      return {
+        session: child.id,
+        turn: receipt.turn,
+        result: () => this.#result(parent, turn, child.id, receipt.turn),
+      };
     } catch (error) {
       stay?.release();
       throw error;
@@ -157,6 +161,7 @@ export class SubAgentSessions {
       isError: outcome !== 'completed',
       ...rest,
       sessionCompleted: completed,
+      images: [],
     };
     const body = {
       session: child.row.id,

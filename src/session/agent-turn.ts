@@ -29,6 +29,14 @@ export interface AgentTurnParts {
 export function agentTurn(parts: AgentTurnParts): AgentTurn {
   const { turn, live, host, run, abort } = parts;
   let spawned = 0;
+  const spawn: AgentTurn['spawn'] = (agent, input, options = {}) => {
+    spawned += 1;
+    const key = options.key ?? `${spawned}`;
+    if (turn.stop !== undefined) return Promise.reject(abort.signal.reason);
+    return host.spawn(parts.session, turn, agent, input, { ...options, key });
+  };
+  const missing = (): Promise<never> =>
+    Promise.reject(new SojournError('child.not_found', 'There is no such child'));
   return {
     id: turn.id,
     session: live.facts,
@@ -45,12 +53,17 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     clock: host.clock,
     inbox: { take: () => takeInbox(parts) },
     ask: (key, question) => ask(parts, key, question),
-    spawn: (agent, input, options = {}) => {
-      spawned += 1;
-      const key = options.key ?? `${spawned}`;
-      if (turn.stop !== undefined) return Promise.reject(abort.signal.reason);
-      return host.spawn(parts.session, turn, agent, input, { ...options, key });
+    children: {
+      spawn,
+      continue: missing,
+      wait: missing,
+      cancel: missing,
+      close: missing,
+      list: async () => [],
     },
+    spawn,
+    progress: () => undefined,
+    handOff: () => undefined,
     resource: (name, open, close) => live.resource(name, open, close),
     completeSession: () => parts.complete(),
   };

@@ -70,6 +70,15 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
   let steered = 0;
   let completed = false;
 
+  const spawn: AgentTurn['spawn'] = async (agent, input, spawnOptions) => {
+    spawns.push({ agent, input, ...(spawnOptions ? { options: spawnOptions } : {}) });
+    return {
+      session: `child-${spawns.length}`,
+      turn: `child-turn-${spawns.length}`,
+      result: async () => ({ ...ended(input), ...(await options.child?.(agent, input)) }),
+    };
+  };
+
   const turn: AgentTurn = {
     id,
     session: TEST_SESSION,
@@ -89,13 +98,17 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       asks.push({ key, question });
       return await answer(key, question);
     },
-    async spawn(agent, input, spawnOptions) {
-      spawns.push({ agent, input, ...(spawnOptions ? { options: spawnOptions } : {}) });
-      return {
-        session: `child-${spawns.length}`,
-        result: async () => ({ ...ended(input), ...(await options.child?.(agent, input)) }),
-      };
+    children: {
+      spawn,
+      continue: (_child, input, more) => spawn('', input, more),
+      wait: async () => ended(''),
+      cancel: async () => ({ cancelled: [] }),
+      close: async () => undefined,
+      list: async () => [],
     },
+    spawn,
+    progress: () => undefined,
+    handOff: () => undefined,
     resource<Thing>(name: string, open: () => Promise<Thing>): Promise<Thing> {
       const thing = things.get(name) ?? open();
       things.set(name, thing);
@@ -163,6 +176,7 @@ function ended(input: string | readonly Part[]): ChildResult {
     usage: noUsage(),
     costUsd: 0,
     sessionCompleted: false,
+    images: [],
   };
 }
 

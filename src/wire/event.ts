@@ -4,9 +4,9 @@
 //   E2. Readers skip kinds they do not know: new kinds may come in a minor version.
 //   E3. `turn.started` voids what earlier attempts of the turn said.
 import type { JsonObject } from '../kernel/json.ts';
-import type { ArtifactRef, Input, Part, Role } from './message.ts';
+import type { ArtifactRef, FilePart, Input, Part, Role } from './message.ts';
 import type { Budget, Usage } from './session.ts';
-import type { Disposition, Outcome, Policy, TurnError, TurnKind } from './turn.ts';
+import type { Disposition, HandOff, Outcome, Policy, Progress, TurnError, TurnKind } from './turn.ts';
 
 export interface EventBodies {
   'session.created': {
@@ -48,6 +48,7 @@ export interface EventBodies {
     ref?: ArtifactRef;
     error?: TurnError;
     sessionCompleted?: true;
+    handOff?: HandOff;
     usage: Usage;
     costUsd: number;
   };
@@ -79,18 +80,17 @@ export interface EventBodies {
     remember?: boolean;
     by: string | null;
   };
-  'child.started': { session: string; key: string; agent: string; spawn: string };
-  'child.progress': {
+  /** Once for each turn of a child. `budget` is what was reserved for it: the rest comes back with `child.ended`. */
+  'child.started': {
     session: string;
-    kind: string;
-    summary?: string;
-    message?: string;
-    percent?: number;
-    turnNumber?: number;
-    elapsedMs?: number;
-    filePath?: string;
-    metadata?: JsonObject;
+    key: string;
+    agent: string;
+    turn: string;
+    spawn: string;
+    budget?: Budget;
   };
+  /** At a bounded rate: the newest stands for those before it. */
+  'child.progress': Progress & { session: string; turnNumber: number; elapsedMs: number };
   'child.ended': {
     session: string;
     turn: string;
@@ -100,6 +100,8 @@ export interface EventBodies {
     usage: Usage;
     costUsd: number;
     sessionCompleted?: true;
+    images?: readonly FilePart[];
+    handOff?: HandOff;
   };
   usage: Usage & { costUsd: number; model?: string };
   'context.offloaded': { artifact: string; bytes: number; mediaType: string; from: string };

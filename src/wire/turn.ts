@@ -1,4 +1,5 @@
 // Turn: one or more inputs and everything the agent does about them, until one outcome.
+import type { JsonObject } from '../kernel/json.ts';
 import type { ArtifactRef, Input } from './message.ts';
 import type { Usage } from './session.ts';
 
@@ -20,6 +21,28 @@ export type TurnState = 'queued' | 'running' | 'waiting' | 'done';
 export interface TurnError {
   code: string;
   message: string;
+}
+
+/** How a turn is getting on, for whoever waits for it. All of it is optional but the kind. */
+export interface Progress {
+  /** `started`, `tool`, `message`, `request`, or a name of the agent's own. */
+  kind: string;
+  /** A line for people, at most 200 code points; longer ones are cut. */
+  summary?: string;
+  message?: string;
+  /** 0 to 100. */
+  percent?: number;
+  filePath?: string;
+  metadata?: JsonObject;
+}
+
+/** What a turn leaves for whoever goes on with the work. */
+export interface HandOff {
+  summary: string;
+  changedFiles?: readonly string[];
+  decisions?: readonly string[];
+  blockers?: readonly string[];
+  followUps?: readonly string[];
 }
 
 export interface Receipt {
