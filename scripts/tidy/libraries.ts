@@ -14,6 +14,7 @@ interface Row {
 const TABLE: Readonly<Record<string, Row>> = {
   '@hono/node-server': { folders: ['src/face/http'] },
   '@agentclientprotocol/sdk': { folders: ['src/agent/acp'], late: true },
+  '@modelcontextprotocol/server': { folders: ['src/face/mcp'] },
   '@ai-sdk/anthropic': { folders: ['src/agent/ai-sdk'], late: true },
   '@ai-sdk/openai-compatible': { folders: ['src/agent/ai-sdk'], late: true },
   ai: { folders: ['src/agent/ai-sdk'], late: true },
