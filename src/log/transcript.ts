@@ -5,6 +5,7 @@
 //   X3. `turn.started` voids what earlier attempts of the turn said; inputs that were steered into it stay.
 //   X4. A dropped turn is marked, and hidden from agents.
 //   X5. A checkpoint stands for the events up to its `lastSeq`; fed with those after it, it is the same transcript.
+//   X6. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
 import type { StoredEvent } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Input, Message, Part, TranscriptMessage } from '../wire/message.ts';
@@ -36,6 +37,11 @@ interface TurnBlock {
 /** A transcript at one moment, as it is stored: nothing in it that the log does not say (X5). */
 export interface Checkpoint {
   lastSeq: number;
+  /** JSON. */
+  packed: string;
+}
+
+interface Packed {
   chars: number;
   hasRefs: boolean;
   turns: readonly TurnBlock[];
@@ -56,32 +62,44 @@ export class Transcript {
   /** Follows the ended turns that were not dropped. */
   #history: Message[] = [];
 
-  static from(checkpoint: Checkpoint): Transcript {
+  /** Of a checkpoint, until it is taken apart (X6). */
+  #packed: string | undefined;
+
+  static from({ lastSeq, packed }: Checkpoint): Transcript {
     const transcript = new Transcript();
-    transcript.#lastSeq = checkpoint.lastSeq;
-    transcript.#chars = checkpoint.chars;
-    transcript.#hasRefs = checkpoint.hasRefs;
-    for (const turn of checkpoint.turns) transcript.#turns.set(turn.id, turn);
-    for (const offer of checkpoint.offered) transcript.#offered.set(offer.input.id, offer);
-    for (const id of checkpoint.order) {
-      const turn = transcript.#block(id);
-      transcript.#order.push(turn);
-      if (turn.ended) transcript.#remember(turn);
-    }
+    transcript.#lastSeq = lastSeq;
+    transcript.#packed = packed;
     return transcript;
   }
 
-  /** To be written at once: it shares what it holds. Undefined when it would be larger than `charsMax`. */
+  /** X6. Idempotent. */
+  unpack(): void {
+    if (this.#packed === undefined) return;
+    const { chars, hasRefs, turns, offered, order } = JSON.parse(this.#packed) as Packed;
+    this.#packed = undefined;
+    this.#chars = chars;
+    this.#hasRefs = hasRefs;
+    for (const turn of turns) this.#turns.set(turn.id, turn);
+    for (const offer of offered) this.#offered.set(offer.input.id, offer);
+    for (const id of order) {
+      const turn = this.#block(id);
+      this.#order.push(turn);
+      if (turn.ended) this.#remember(turn);
+    }
+  }
+
+  /** Undefined when it would stand for more than `charsMax` in the log. */
   checkpoint(charsMax: number): Checkpoint | undefined {
+    if (this.#packed !== undefined) return { lastSeq: this.#lastSeq, packed: this.#packed };
     if (this.#chars === 0 || this.#chars > charsMax) return undefined;
-    return {
-      lastSeq: this.#lastSeq,
+    const packed: Packed = {
       chars: this.#chars,
       hasRefs: this.#hasRefs,
       turns: [...this.#turns.values()],
       order: this.#order.map((turn) => turn.id),
       offered: [...this.#offered.values()],
     };
+    return { lastSeq: this.#lastSeq, packed: JSON.stringify(packed) };
   }
 
   get lastSeq(): number {
@@ -90,11 +108,12 @@ export class Transcript {
 
   /** About what it holds in memory. */
   get bytes(): number {
-    return 2 * this.#chars;
+    return 2 * (this.#packed?.length ?? this.#chars);
   }
 
   /** Events in order; those seen before are passed over. */
   feed(events: readonly StoredEvent[]): void {
+    if (events.length > 0) this.unpack();
     for (const event of events) {
       if (event.seq <= this.#lastSeq) continue;
       this.#lastSeq = event.seq;
@@ -107,6 +126,7 @@ export class Transcript {
 
   /** All there is, for people: dropped turns are marked. */
   messages(): TranscriptMessage[] {
+    this.unpack();
     return this.#order.flatMap((turn) =>
       [...asked(turn), ...turn.said].map((message) => marked(message, turn)),
     );
@@ -114,26 +134,31 @@ export class Transcript {
 
   /** What an agent sees: ended turns that were not dropped. The caller's own array, of shared messages. */
   history(): Message[] {
+    this.unpack();
     return this.#history.slice();
   }
 
   /** Some message refers to a file: what was said has to be restored before an agent sees it. */
   get hasRefs(): boolean {
+    this.unpack();
     return this.#hasRefs;
   }
 
   /** Inputs of a turn: what it was accepted with, and what was requeued to it. */
   inputs(turn: string): Input[] {
+    this.unpack();
     return (this.#turns.get(turn)?.inputs ?? []).map(({ input }) => input);
   }
 
   /** Inputs that were offered to a turn and neither taken nor requeued. */
   offered(turn: string): Input[] {
+    this.unpack();
     return [...this.#offered.values()].filter((offer) => offer.turn === turn).map(({ input }) => input);
   }
 
   /** Inputs a turn took while it ran: a later attempt is offered them again. */
   steered(turn: string): readonly Input[] {
+    this.unpack();
     return this.#turns.get(turn)?.steered ?? [];
   }
 

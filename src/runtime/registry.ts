@@ -6,7 +6,7 @@ import type { Agent } from '../agent/agent.ts';
 import { Keeper, type Making } from '../keeper/keeper.ts';
 import { Transcript } from '../log/transcript.ts';
 import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
-import { type Left, LiveSession } from '../session/live.ts';
+import { type Left, leftOf, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRouter } from './router.ts';
 
@@ -85,6 +85,8 @@ async function wake(
     closeMsMax: limits.closeMsMax,
   });
   session.entered(live);
+  // While the message it was woken for is being written, nobody waits for what has been said before.
+  setImmediate(() => transcript.unpack());
   return live;
 }
 
@@ -103,5 +105,5 @@ async function conversation(
 
 async function leftBehind(host: SessionHost, num: number | undefined): Promise<Left | undefined> {
   const text = num === undefined ? null : await host.store.snapshot(num);
-  return text === null ? undefined : (JSON.parse(text) as Left);
+  return text === null ? undefined : leftOf(text);
 }

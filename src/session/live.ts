@@ -29,12 +29,25 @@ const OWN_BYTES = 4_096;
 /** A longer conversation is read from its log. */
 const CHECKPOINT_CHARS_MAX = 128 * 1_024;
 
-/** What a live session leaves behind for its successor, as it is stored. */
+/** What a live session leaves behind for its successor. */
 export interface Left {
   instance?: Json;
   conversation?: Checkpoint;
   /** Events that are written with it and say nothing of the conversation. */
   quiet?: number;
+}
+
+/** As it is stored: a line of JSON, and the conversation behind it as it is, so that it need not be read at once. */
+function leftText({ conversation, ...left }: Left): string {
+  if (conversation === undefined) return JSON.stringify(left);
+  return `${JSON.stringify({ ...left, lastSeq: conversation.lastSeq })}\n${conversation.packed}`;
+}
+
+export function leftOf(text: string): Left {
+  const end = text.indexOf('\n');
+  if (end < 0) return JSON.parse(text) as Left;
+  const { lastSeq, ...left } = JSON.parse(text.slice(0, end)) as Left & { lastSeq: number };
+  return { ...left, conversation: { lastSeq, packed: text.slice(end + 1) } };
 }
 
 interface Resource {
@@ -91,7 +104,7 @@ export class LiveSession {
       ...(instance === undefined ? {} : { instance }),
       ...(conversation === undefined ? {} : { conversation, quiet }),
     };
-    if (Object.keys(left).length > 0) return { snapshot: JSON.stringify(left) };
+    if (Object.keys(left).length > 0) return { snapshot: leftText(left) };
     return this.#parts.isRestored ? { snapshot: null } : {};
   }
 

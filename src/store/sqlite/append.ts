@@ -11,7 +11,7 @@ import type { Connection } from './connection.ts';
 import type { AppendJob, Extras, Refusal } from './job.ts';
 import { patchRequest, patchSession, patchTurn } from './patch.ts';
 import type { Poison } from './poison.ts';
-import { SELECT_SESSION, sessionRow, type StoredSession } from './rows.ts';
+import { sessionsOf } from './rows.ts';
 import type { Unsettled } from './unsettled.ts';
 
 export interface Desk {
@@ -70,12 +70,8 @@ function lastSeq(connection: Connection, num: SessionNum): Seq {
 }
 
 function nameTaken(connection: Connection, project: string, name: string): SessionRow | undefined {
-  const stored = connection.row<StoredSession>(
-    `${SELECT_SESSION} JOIN names n ON n.session = s.num WHERE n.project = ? AND n.name = ?`,
-    project,
-    name,
-  );
-  return stored === undefined ? undefined : sessionRow(stored);
+  const rest = 'JOIN names n ON n.session = s.num WHERE n.project = ? AND n.name = ?';
+  return sessionsOf(connection, rest, project, name)[0];
 }
 
 function insertSession({ connection, unsettled }: Desk, made: NewSession): SessionNum {

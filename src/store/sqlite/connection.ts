@@ -19,6 +19,7 @@ export type Use = 'read' | 'write-power-loss' | 'write-process-crash';
 export class Connection {
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #tuples = new Map<string, StatementSync>();
 
   constructor(file: string, use: Use) {
     this.db = new DatabaseSync(file, { readOnly: use === 'read', timeout: 5_000 });
@@ -33,12 +34,17 @@ export class Connection {
 
   /** The statement for this text, prepared once and kept while there are not too many. */
   sql(text: string): StatementSync {
-    let statement = this.#statements.get(text);
+    return this.#prepared(this.#statements, text);
+  }
+
+  #prepared(statements: Map<string, StatementSync>, text: string): StatementSync {
+    let statement = statements.get(text);
     if (statement === undefined) {
-      const [first] = this.#statements.keys();
-      if (first !== undefined && this.#statements.size >= STATEMENTS_MAX) this.#statements.delete(first);
+      const [first] = statements.keys();
+      if (first !== undefined && statements.size >= STATEMENTS_MAX) statements.delete(first);
       statement = this.db.prepare(text);
-      this.#statements.set(text, statement);
+      if (statements === this.#tuples) statement.setReturnArrays(true);
+      statements.set(text, statement);
     }
     return statement;
   }
@@ -49,6 +55,11 @@ export class Connection {
 
   rows<T>(text: string, ...values: Value[]): T[] {
     return this.sql(text).all(...values) as T[];
+  }
+
+  /** Rows without names: their columns in the order they were asked for. */
+  tuples<T extends readonly Value[]>(text: string, ...values: Value[]): T[] {
+    return this.#prepared(this.#tuples, text).all(...values) as Iterable<unknown> as T[];
   }
 
   /** The first column of the first row. */

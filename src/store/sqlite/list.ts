@@ -7,7 +7,7 @@
 import { SojournError } from '../../kernel/errors.ts';
 import type { SessionFilter, SessionNum, SessionRow } from '../store.ts';
 import type { Connection } from './connection.ts';
-import { SELECT_SESSION, sessionRow, type StoredSession } from './rows.ts';
+import { sessionsOf } from './rows.ts';
 import { searchSpots, type Condition, type Spot, type Walk } from './search.ts';
 import { matches, queryParts, wordsOf } from './words.ts';
 
@@ -28,10 +28,9 @@ export function listPage(connection: Connection, filter: SessionFilter): Page {
       ...unsettledSpots(connection, filter, before, parts),
       ...settledSpots(connection, filter, before, parts, limit + 1),
     ].sort((a, b) => b.at - a.at || b.num - a.num);
-    const sessions = spots.slice(0, limit).flatMap(({ num }) => {
-      const stored = connection.row<StoredSession>(`${SELECT_SESSION} WHERE s.num = ?`, num);
-      return stored === undefined ? [] : [sessionRow(stored)];
-    });
+    const sessions = spots
+      .slice(0, limit)
+      .flatMap(({ num }) => sessionsOf(connection, 'WHERE s.num = ?', num));
     const last = spots[limit - 1];
     return { sessions, nextCursor: spots.length > limit && last !== undefined ? cursorOf(last) : null };
   });
@@ -138,14 +137,14 @@ function parseCursor(cursor: string): Spot {
 
 /** Those started by one session, oldest first. */
 export function childrenOf(connection: Connection, parent: string): readonly SessionRow[] {
-  const rows = connection.rows<StoredSession>(
-    `${SELECT_SESSION} WHERE s.num IN (
+  return sessionsOf(
+    connection,
+    `WHERE s.num IN (
        SELECT num FROM sessions INDEXED BY unsettled WHERE listedAt IS NULL AND parent = ?1
        UNION ALL SELECT num FROM sessions INDEXED BY listParent WHERE listedAt IS NOT NULL AND parent = ?1
      ) ORDER BY s.num`,
     parent,
   );
-  return rows.map(sessionRow);
 }
 
 const OPEN_STATES = `('queued', 'running', 'waiting')`;
@@ -155,8 +154,9 @@ export function unfinishedOf(
   afterNum: SessionNum,
   limit: number,
 ): readonly SessionRow[] {
-  const rows = connection.rows<StoredSession>(
-    `${SELECT_SESSION} WHERE s.num > ?1 AND s.num IN (
+  return sessionsOf(
+    connection,
+    `WHERE s.num > ?1 AND s.num IN (
        SELECT num FROM sessions INDEXED BY unsettled WHERE listedAt IS NULL AND state IN ${OPEN_STATES}
        UNION SELECT num FROM sessions INDEXED BY listState WHERE listedAt IS NOT NULL AND state IN ${OPEN_STATES}
        UNION SELECT session FROM requests INDEXED BY requestsOpen WHERE state = 'open'
@@ -164,5 +164,4 @@ export function unfinishedOf(
     afterNum,
     limit,
   );
-  return rows.map(sessionRow);
 }

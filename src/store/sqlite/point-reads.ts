@@ -38,8 +38,7 @@ export class PointReads {
   }
 
   #session(rest: string, ...values: (string | number)[]): SessionRow | null {
-    const stored = this.#connection.row<rows.StoredSession>(`${rows.SELECT_SESSION} ${rest}`, ...values);
-    return stored === undefined ? null : rows.sessionRow(stored);
+    return rows.sessionsOf(this.#connection, rest, ...values)[0] ?? null;
   }
 
   aliases(session: SessionNum): readonly string[] {
