@@ -173,7 +173,7 @@ describe('looking', () => {
     const { out } = await sojourn('tree', 'parent');
 
     expect(tree?.children).toHaveLength(1);
-    expect(out.split('\n')[1]).toMatch(/^└─ /);
+    expect(out.split('\n')[2]).toMatch(/^└─ /);
   });
 
   test('agents and stats', async () => {

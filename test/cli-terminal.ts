@@ -8,7 +8,7 @@ const PIECES = new RegExp(String.raw`\u001b\[(\d*)([A-Za-z])|\u001b\[[\d;?]*[a-z
 export class TestTerminal extends Writable {
   readonly isTTY = true;
   readonly columns: number;
-  readonly rows: string[] = [''];
+  readonly lines: string[] = [''];
   readonly #watchers = new Set<() => void>();
   #row = 0;
   #column = 0;
@@ -26,7 +26,7 @@ export class TestTerminal extends Writable {
 
   /** All that was ever shown and not overwritten. */
   get text(): string {
-    return this.rows.map((row) => row.trimEnd()).join('\n');
+    return this.lines.map((row) => row.trimEnd()).join('\n');
   }
 
   /** Resolves when the screen shows what `seen` looks for. */
@@ -53,9 +53,9 @@ export class TestTerminal extends Writable {
 
   #put(character: string): void {
     if (this.#column >= (this.columns || 80)) this.#moveTo(this.#row + 1, 0);
-    const row = Array.from((this.rows[this.#row] ?? '').padEnd(this.#column));
+    const row = Array.from((this.lines[this.#row] ?? '').padEnd(this.#column));
     row[this.#column] = character;
-    this.rows[this.#row] = row.join('');
+    this.lines[this.#row] = row.join('');
     this.#column += 1;
   }
 
@@ -66,17 +66,17 @@ export class TestTerminal extends Writable {
     else if (letter === 'D') this.#column = Math.max(0, this.#column - by);
     else if (letter === 'G') this.#column = by - 1;
     else if (letter === 'J') {
-      this.rows.length = this.#row + 1;
-      this.rows[this.#row] = (this.rows[this.#row] ?? '').slice(0, this.#column);
+      this.lines.length = this.#row + 1;
+      this.lines[this.#row] = (this.lines[this.#row] ?? '').slice(0, this.#column);
     } else if (letter === 'K') {
-      this.rows[this.#row] = (this.rows[this.#row] ?? '').slice(0, this.#column);
+      this.lines[this.#row] = (this.lines[this.#row] ?? '').slice(0, this.#column);
     }
   }
 
   #moveTo(row: number, column: number): void {
     this.#row = row;
     this.#column = column;
-    while (this.rows.length <= row) this.rows.push('');
+    while (this.lines.length <= row) this.lines.push('');
   }
 }
 

@@ -16,6 +16,7 @@ import { addSend } from './send.ts';
 import { addSessions } from './sessions.ts';
 import { addStart } from './start.ts';
 import { addTokens } from './tokens.ts';
+import { addTree } from './tree.ts';
 import type { World } from './world.ts';
 
 /** `words` are those after the program's name. Never rejects. */
@@ -50,6 +51,7 @@ function programOf(world: World): Command {
   addSend(program, world);
   addChat(program, world);
   addSessions(program, world);
+  addTree(program, world);
   addLog(program, world);
   addRequests(program, world);
   addTokens(program, world);

@@ -1,8 +1,8 @@
-// Sessions: ls, show, tree, cancel, close, evict, fork, dirty.
+// Sessions: ls, show, cancel, close, evict, fork, dirty.
 import { Option, type Command } from 'commander';
 import type { DirtyCall, ForkCall, SessionQuery } from '../wire/calls.ts';
 import { textOf, type TranscriptMessage } from '../wire/message.ts';
-import { SESSION_STATES, type SessionView, type TreeNode } from '../wire/session.ts';
+import { SESSION_STATES, type SessionView } from '../wire/session.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { brief, table, visible, type Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -40,15 +40,6 @@ function addReading(program: Command, world: World): void {
       const all = options.messages === 0 ? [] : await server.session(key).transcript();
       const messages = all.slice(-options.messages);
       screen.result({ session, messages }, () => shown(screen, session, messages));
-    });
-
-  program
-    .command('tree <key>')
-    .description('show a session and its children, with what they used')
-    .action(async (key: string, _options: object, command: Command) => {
-      const { screen, server } = desk(world, command);
-      const tree = await server.session(key).tree();
-      screen.result(tree, () => branches(tree, '', '').join('\n'));
     });
 }
 
@@ -183,16 +174,6 @@ function said(screen: Screen, message: TranscriptMessage): string {
   const others = message.parts.filter((part) => part.type !== 'text').map((part) => `[${part.type}]`);
   const text = [visible(textOf(message.parts)), ...others].filter((piece) => piece !== '').join(' ');
   return `${screen.style('bold', message.role)}${screen.style('dim', ` ${timeText(message.at)}${marks}`)}\n${text}`;
-}
-
-function branches(node: TreeNode, lead: string, below: string): string[] {
-  const { key, state, agent } = node.session;
-  const own = `${lead}${visible(key)}  ${state}  ${agent}  ${usageText(node.usage, node.costUsd)}`;
-  const lines = node.children.flatMap((child, index) => {
-    const last = index === node.children.length - 1;
-    return branches(child, `${below}${last ? '└─ ' : '├─ '}`, `${below}${last ? '   ' : '│  '}`);
-  });
-  return [own, ...lines];
 }
 
 function usageText(usage: SessionView['usage'], costUsd: number): string {

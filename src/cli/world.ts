@@ -16,4 +16,5 @@ export interface World {
 export interface Out extends Writable {
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
 }

@@ -12,10 +12,10 @@ import { checkKey, mayTouch, requireScope, visible } from './access.ts';
 import { notFound, rowOf, viewOf, withSession } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
 import type { Making } from './router.ts';
+import { treeOf } from './tree.ts';
 
 const LIST_LIMIT = 50;
 const LIST_LIMIT_MAX = 200;
-const TREE_NODES_MAX = 1_000;
 
 export class SessionCalls {
   readonly #host: RuntimeHost;
@@ -146,8 +146,7 @@ export class SessionCalls {
   }
 
   async tree(key: string, caller: Caller): Promise<TreeNode> {
-    const row = await rowOf(this.#host, caller, key);
-    return this.#node(row, { left: TREE_NODES_MAX });
+    return treeOf(this.#host, await rowOf(this.#host, caller, key));
   }
 
   async addAlias(key: string, alias: string, caller: Caller): Promise<void> {
@@ -166,27 +165,6 @@ export class SessionCalls {
       if (row === null || !mayTouch(caller, row)) throw error;
       return row;
     }
-  }
-
-  /** Depth first; past the bound children are left out. */
-  async #node(row: SessionRow, bound: { left: number }): Promise<TreeNode> {
-    const session = viewOf(this.#host, row);
-    const children: TreeNode[] = [];
-    for (const child of await this.#host.store.children(row.id)) {
-      if (bound.left <= 0) break;
-      bound.left -= 1;
-      children.push(await this.#node(child, bound));
-    }
-    const usage = { ...noUsage(), ...session.usage };
-    let { costUsd } = session;
-    for (const child of children) {
-      usage.inputTokens += child.usage.inputTokens;
-      usage.outputTokens += child.usage.outputTokens;
-      usage.cacheReadTokens += child.usage.cacheReadTokens;
-      usage.cacheWriteTokens += child.usage.cacheWriteTokens;
-      costUsd += child.costUsd;
-    }
-    return { session, children, usage, costUsd };
   }
 
   async #erase(session: Session): Promise<void> {

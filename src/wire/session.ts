@@ -1,5 +1,6 @@
 // Session: what a caller sees of one, and the smaller nouns around it.
 import type { JsonObject } from '../kernel/json.ts';
+import type { Outcome, Progress } from './turn.ts';
 
 export interface Usage {
   inputTokens: number;
@@ -75,10 +76,19 @@ export interface RequestView {
   expiresAt: string;
 }
 
+/** The newest that is known of a child's turn that is under way. */
+export type TreeProgress = Progress & { at: string; turnNumber: number; elapsedMs: number };
+
 export interface TreeNode {
   session: SessionView;
+  /** How its newest turn ended; null while it is under way, and where there was none. */
+  outcome: Outcome | null;
+  /** Null for what is not at work, for what has said nothing yet, and for the session at the top. */
+  progress: TreeProgress | null;
   children: readonly TreeNode[];
   /** Of this session and everything below it. */
   usage: Usage;
   costUsd: number;
+  /** What it and everything below it may still spend, by its own budget and those above it. Absent means unbounded. */
+  left: Budget;
 }

@@ -6,7 +6,14 @@ import type { AgentView, CancelResult, StatsView } from './calls.ts';
 import type { ArtifactRef, Input, TranscriptMessage } from './message.ts';
 import type { Problem } from './problem.ts';
 import { budget, ownObject } from './schema.ts';
-import { SESSION_STATES, type RequestView, type SessionView, type TreeNode, type Usage } from './session.ts';
+import {
+  SESSION_STATES,
+  type RequestView,
+  type SessionView,
+  type TreeNode,
+  type TreeProgress,
+  type Usage,
+} from './session.ts';
 import { OUTCOMES, TURN_KINDS, type Receipt, type TurnView } from './turn.ts';
 
 const anything = z.unknown().meta({ description: 'Any JSON value.' });
@@ -128,14 +135,34 @@ export const transcriptMessage = z
   })
   .meta({ id: 'Message' }) as unknown as z.ZodType<TranscriptMessage>;
 
+const treeProgress: z.ZodType<TreeProgress> = z
+  .object({
+    kind: z.string(),
+    summary: z.string().optional(),
+    message: z.string().optional(),
+    percent: z.number().min(0).max(100).optional(),
+    filePath: z.string().optional(),
+    metadata: ownObject(Infinity).optional(),
+    turnNumber: z.int(),
+    elapsedMs: amount,
+    at: time,
+  })
+  .meta({ id: 'TreeProgress', description: 'The newest that is known of a turn that is under way.' });
+
 export const treeNode: z.ZodType<TreeNode> = z
   .object({
     session: sessionView,
+    outcome: z
+      .enum(OUTCOMES)
+      .nullable()
+      .meta({ description: 'How its newest turn ended; null while it is under way.' }),
+    progress: treeProgress.nullable(),
     get children() {
       return z.array(treeNode);
     },
     usage,
     costUsd: amount,
+    left: budget.meta({ description: 'What it and everything below it may still spend.' }),
   })
   .meta({ id: 'TreeNode' });
 

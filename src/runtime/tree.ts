@@ -1,0 +1,98 @@
+// Tree: a session, its children and theirs, as whoever watches sees them.
+//
+//   T1. Depth first; past `SESSIONS_MAX` the rest is left out.
+//   T2. Progress is the newest that the parent's log has of a child at work. It is looked for among the last
+//       `EVENTS_BACK` events of that log, so that looking costs the same however long the log is.
+//   T3. What is left is the least of what its own budget and those above it leave, and never less than nothing.
+import { bodyOf, timeText } from '../log/event.ts';
+import type { SessionRow } from '../store/store.ts';
+import { type Budget, noUsage, type TreeNode, type TreeProgress } from '../wire/session.ts';
+import type { Outcome } from '../wire/turn.ts';
+import { viewOf } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
+
+const SESSIONS_MAX = 1_000;
+const EVENTS_BACK = 2_000;
+const PROGRESS_BOUNDS = { eventsMax: EVENTS_BACK, bytesMax: 1_024 * 1_024, kinds: ['child.progress'] };
+
+/** What a session and everything below it have spent, in the words of a budget. */
+type Spent = Required<Budget>;
+
+/** A node that does not know yet what those above it leave. */
+interface Branch {
+  node: Omit<TreeNode, 'children' | 'left'>;
+  spent: Spent;
+  children: Branch[];
+}
+
+export async function treeOf(host: RuntimeHost, row: SessionRow): Promise<TreeNode> {
+  const branch = await branchOf(host, row, null, { left: SESSIONS_MAX });
+  return withLeft(branch, {});
+}
+
+async function branchOf(
+  host: RuntimeHost,
+  stored: SessionRow,
+  progress: TreeProgress | null,
+  bound: { left: number },
+): Promise<Branch> {
+  const row = host.router.peek(stored.id)?.core.row ?? stored;
+  const session = viewOf(host, stored);
+  const rows = (await host.store.children(row.id)).slice(0, bound.left); // T1
+  bound.left -= rows.length;
+  const newest = rows.some(isAtWork) ? await progressIn(host, stored.num, row.headSeq) : new Map();
+  const children: Branch[] = [];
+  for (const child of rows) {
+    const known = isAtWork(child) ? newest.get(child.id) : undefined;
+    children.push(await branchOf(host, child, known ?? null, bound));
+  }
+  const usage = { ...noUsage(), ...session.usage };
+  const spent = spentBy(row);
+  for (const child of children) {
+    for (const name of Object.keys(spent) as (keyof Spent)[]) spent[name] += child.spent[name];
+    for (const name of Object.keys(usage) as (keyof typeof usage)[]) usage[name] += child.node.usage[name];
+  }
+  const outcome = await outcomeOf(host, stored);
+  return { node: { session, outcome, progress, usage, costUsd: spent.usd }, spent, children };
+}
+
+const isAtWork = (row: SessionRow): boolean => row.state !== 'idle' && row.state !== 'closed';
+
+/** T2. */
+async function progressIn(
+  host: RuntimeHost,
+  num: number,
+  headSeq: number,
+): Promise<ReadonlyMap<string, TreeProgress>> {
+  const newest = new Map<string, TreeProgress>();
+  const events = await host.store.read(num, Math.max(0, headSeq - EVENTS_BACK), PROGRESS_BOUNDS);
+  for (const event of events) {
+    const { session, ...progress } = bodyOf(event, 'child.progress');
+    newest.set(session, { ...progress, at: timeText(event.at) });
+  }
+  return newest;
+}
+
+async function outcomeOf(host: RuntimeHost, row: SessionRow): Promise<Outcome | null> {
+  const [newest] = await host.store.turns(row.num, { limit: 1 });
+  return newest?.state === 'done' ? (newest.outcome as Outcome) : null;
+}
+
+function spentBy(row: SessionRow): Spent {
+  return {
+    usd: row.costUsd,
+    tokens: row.inputTokens + row.outputTokens + row.cacheReadTokens + row.cacheWriteTokens,
+    turns: row.turnsEnded,
+    toolCalls: row.toolCalls,
+    ms: row.turnMs,
+  };
+}
+
+/** T3. */
+function withLeft({ node, spent, children }: Branch, above: Budget): TreeNode {
+  const left: Budget = { ...above };
+  for (const [name, most] of Object.entries(node.session.budget) as [keyof Budget, number][]) {
+    left[name] = Math.max(0, Math.min(left[name] ?? Infinity, most - spent[name]));
+  }
+  return { ...node, left, children: children.map((child) => withLeft(child, left)) };
+}

@@ -1,0 +1,60 @@
+// The tree of a session: how each of its children fares, and what all of them may still spend.
+import { expect, test } from 'vitest';
+import { testRuntime } from '../src/testing/test-runtime.ts';
+import { outcome, send, Stage } from './session-stage.ts';
+
+test('a tree says how each child ended, and of one that runs nothing yet', async () => {
+  const boss = new Stage();
+  const worker = new Stage();
+  await using world = await testRuntime({ agents: { boss, worker } });
+  const { turn } = await send(world, 'boss', 'hello');
+  const act = await boss.next();
+  const [one, two] = [
+    await act.turn.spawn('worker', 'dig', { title: 'one' }),
+    await act.turn.spawn('worker', 'dig', { title: 'two' }),
+    await act.turn.spawn('worker', 'dig', { title: 'three' }),
+  ];
+  const acts = [await worker.next(), await worker.next(), await worker.next()];
+
+  acts[0]?.end();
+  acts[1]?.fail(new Error('the spade broke'));
+  await Promise.all([one.result(), two.result()]);
+  const tree = await world.runtime.tree('boss');
+  acts[2]?.end();
+  act.end();
+  await outcome(world, 'boss', turn);
+
+  const seen = tree.children.map(({ session, outcome }) => [session.title, outcome]);
+  expect(new Map(seen as [string, string][])).toEqual(
+    new Map<string, string | null>([
+      ['one', 'completed'],
+      ['two', 'failed'],
+      ['three', null],
+    ]),
+  );
+  expect(tree.outcome).toBe(null);
+});
+
+test('what is left below a session is the least of its own budget and those above it', async () => {
+  const boss = new Stage();
+  const worker = new Stage();
+  await using world = await testRuntime({ agents: { boss, worker } });
+  await world.runtime.open('boss', {});
+  await world.runtime.update('boss', { budget: { usd: 1, toolCalls: 5 } });
+  const { turn } = await send(world, 'boss', 'hello');
+  const act = await boss.next();
+  await act.say({ kind: 'usage', usage: { inputTokens: 10 }, costUsd: 0.25 });
+  const child = await act.turn.spawn('worker', 'dig', { budget: { usd: 0.5, tokens: 100 } });
+  const digging = await worker.next();
+  await digging.say({ kind: 'usage', usage: { inputTokens: 40 }, costUsd: 0.125 });
+  digging.end();
+  await child.result();
+
+  act.end();
+  await outcome(world, 'boss', turn);
+  const tree = await world.runtime.tree('boss');
+
+  expect(tree).toMatchObject({ costUsd: 0.375, left: { usd: 0.625, toolCalls: 5 } });
+  expect(tree.left).not.toHaveProperty('tokens');
+  expect(tree.children[0]?.left).toEqual({ usd: 0.375, tokens: 60, toolCalls: 5 });
+});
