@@ -82,28 +82,35 @@ function takeInbox(parts: AgentTurnParts): readonly Input[] {
 }
 
 async function ask(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
+  const { questions, abort } = parts;
+  if (question.tool === undefined) return put(parts, key, question, undefined);
+  const remembered = await questions.remembered(question);
+  // Stopped meanwhile, or waiting for another answer already: then the next attempt asks this.
+  abort.signal.throwIfAborted();
+  return put(parts, key, question, remembered);
+}
+
+async function put(
+  parts: AgentTurnParts,
+  key: string,
+  question: Question,
+  remembered: Answer | undefined,
+): Promise<Answer> {
   const { turn, live } = parts;
   const known = turn.asks.get(key);
   const isSame = known !== undefined && hashOf(known.question) === hashOf(question); // Q4 of questions.ts
-  if (isSame && known.state.kind === 'closed')
-    return remembering(live, question, outcomeOf(known.state.end, key));
+  if (isSame && known.state.kind === 'closed') return outcomeOf(known.state.end, key);
+  if (remembered !== undefined) return remembered; // Also where nobody can be asked: somebody was.
   if (!turn.spec.canAsk) return { decision: 'deny' };
-  const remembered = live.remembered.get(hashOf(question));
-  if (remembered !== undefined) return remembered;
   const isOpen = isSame && known.state.kind === 'open';
   if (live.agent.capabilities.rerun === 'safe') return suspend(parts, key, question, isOpen);
   if (isOpen) throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
   return wait(parts, key, question);
 }
 
-/** Of the call that an approval is about; no other question is remembered. */
+/** Of the call that an approval is about. */
 function hashOf({ tool }: Question): string {
   return tool === undefined ? '' : toolHash(tool);
-}
-
-function remembering(live: LiveSession, question: Question, answer: Answer): Answer {
-  if (answer.remember === true && question.tool !== undefined) live.remembered.set(hashOf(question), answer);
-  return answer;
 }
 
 /** The turn goes on in a new attempt: this one ends when the question is durable, or where it is open already. */
@@ -126,7 +133,7 @@ async function suspend(
 
 /** The instance is held while a person thinks. */
 async function wait(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
-  const { turn, questions, run, abort, live } = parts;
+  const { turn, questions, run, abort } = parts;
   const resumeDeadline = run.waiting();
   const ended = Promise.withResolvers<AskEnd>();
   ended.promise.catch(() => undefined); // It may be stopped while the question is being opened: nobody awaits it yet.
@@ -136,7 +143,7 @@ async function wait(parts: AgentTurnParts, key: string, question: Question): Pro
     if (abort.signal.aborted) throw abort.signal.reason;
     await questions.open(turn, key, question, ended.resolve);
     const end = await ended.promise;
-    return remembering(live, question, outcomeOf(end, key));
+    return outcomeOf(end, key);
   } finally {
     abort.signal.removeEventListener('abort', stop);
     resumeDeadline();

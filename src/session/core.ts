@@ -84,6 +84,7 @@ export class SessionCore {
       ids: host.ids,
       requestMs: host.limits.requestMs,
       append: (turn, drafts, also) => this.#appendAsked(turn, drafts, also),
+      kept: (key) => this.#kept(key),
       wake: (turn) => hooks.wake(turn),
     });
   }
@@ -125,12 +126,19 @@ export class SessionCore {
     return this.log.append(drafts, also);
   }
 
-  async #appendAsked(turn: Turn, drafts: readonly Draft[], also: Also): Promise<void> {
+  async #kept(key: string): Promise<string | null> {
+    const { num } = this.log;
+    const row = num === undefined ? null : await this.host.store.once(num, key, this.host.clock.now());
+    return row?.receipt ?? null;
+  }
+
+  async #appendAsked(turn: Turn, drafts: readonly Draft[], also: Also): Promise<Written> {
     const asking = this.questions.waits(turn) || turn.state.kind === 'parked';
     const state = asking ? 'waiting' : 'running';
     const turns: TurnPatch[] = [{ id: turn.id, state }];
-    await this.append(drafts, { ...also, turns, row: this.columns(state) });
+    const written = await this.append(drafts, { ...also, turns, row: this.columns(state) });
     this.host.changed(this);
+    return written;
   }
 
   /** The current turn, unless its end is in the log. */

@@ -8,7 +8,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Agent, Answer, Instance, SessionFacts } from '../agent/agent.ts';
+import type { Agent, Instance, SessionFacts } from '../agent/agent.ts';
 import type { Checkpoint, Transcript } from '../log/transcript.ts';
 
 export interface LiveParts {
@@ -61,8 +61,6 @@ export class LiveSession {
   readonly agent: Agent;
   readonly instance: Instance;
   readonly transcript: Transcript;
-  /** Answers a person gave with `remember`, by tool and the hash of its input. */
-  readonly remembered = new Map<string, Answer>();
   readonly #parts: LiveParts;
   readonly #opened: Resource[] = [];
   readonly #opening = new Map<string, Promise<unknown>>();

@@ -4,13 +4,15 @@
 //   Q2. It is closed exactly once: answered, expired, or void because its turn is over.
 //   Q3. Expiry is decided by the stored time before an answer is taken; the timer only wakes those who wait.
 //   Q4. An approval is bound to the hash of the exact input it shows.
+//   Q5. What a person said to remember is kept with the session, in the append that closes the question: it outlives
+//       instances and processes, answers that very call again, and goes when the session is erased.
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Answer, Question } from '../agent/agent.ts';
-import type { Also, Draft } from '../log/session-log.ts';
+import type { Also, Draft, Written } from '../log/session-log.ts';
 import { timeText } from '../log/event.ts';
 import type { RequestPatch } from '../store/store.ts';
 import type { AnswerCall } from '../wire/calls.ts';
@@ -21,7 +23,9 @@ export interface QuestionsOptions {
   ids: Ids;
   requestMs: Millis;
   /** Appends with the turn's and the session's rows as they are after the change. */
-  append(turn: Turn, drafts: readonly Draft[], also: Also): Promise<void>;
+  append(turn: Turn, drafts: readonly Draft[], also: Also): Promise<Written>;
+  /** What an append kept under this once-key. */
+  kept(key: string): Promise<string | null>;
   /** An answer arrived for a turn that holds no instance, or its question expired. */
   wake(turn: Turn): void;
 }
@@ -36,6 +40,12 @@ export class Questions {
 
   isOpen(request: string): boolean {
     return this.#open.has(request);
+  }
+
+  /** Q5. Of the call that an approval is about; no other question is remembered. */
+  async remembered({ tool }: Question): Promise<Answer | undefined> {
+    const kept = tool === undefined ? null : await this.#options.kept(rememberKey(tool));
+    return kept === null ? undefined : (JSON.parse(kept) as Answer);
   }
 
   /** Any of this turn's questions still waits. */
@@ -153,9 +163,11 @@ export class Questions {
       ...(end.kind === 'answered' && end.answer !== undefined ? { answer: end.answer } : {}),
       ...(end.kind === 'answered' && end.remember !== undefined ? { remember: end.remember } : {}),
     };
-    await this.#options.append(turn, [{ kind: 'request.closed', turn: turn.id, body }], {
-      requests: [{ id: request, state: 'closed', closedEvent: 0 }],
-    });
+    const drafts: Draft[] = [{ kind: 'request.closed', turn: turn.id, body }];
+    const also: Also = { requests: [{ id: request, state: 'closed', closedEvent: 0 }] };
+    const written = await this.#options.append(turn, drafts, { ...also, ...remembering(open.ask, end) });
+    // The same call was remembered before, when this question was open already: the first answer stays.
+    if (written.kind === 'once') await this.#options.append(turn, drafts, also);
     this.#forget(request, end);
     if (turn.state.kind === 'parked') this.#options.wake(turn);
   }
@@ -170,6 +182,16 @@ export class Questions {
     if (state.kind === 'open') state.answered(end);
   }
 }
+
+/** Q5. */
+function remembering({ question: { tool } }: Ask, end: AskEnd): Pick<Also, 'once'> {
+  if (end.kind !== 'answered' || end.remember !== true || tool === undefined) return {};
+  const { kind: _answered, ...answer } = end;
+  const receipt = JSON.stringify(answer satisfies Answer);
+  return { once: { key: rememberKey(tool), hash: '', receipt, expiresAt: Number.MAX_SAFE_INTEGER } };
+}
+
+const rememberKey = (tool: { name: string; input: unknown }): string => `remember:${toolHash(tool)}`;
 
 /** Q4. */
 export function toolHash(tool: { name: string; input: unknown }): string {
