@@ -11,6 +11,9 @@
 //   S6. Every event carries a checksum. A mismatch marks its session as damaged (`session.damaged`); others work.
 //   S7. Reads see every append that was acknowledged before they began. Rows and events they return are copies.
 import type { Millis } from '../kernel/clock.ts';
+import type { IdentityStore } from './identities.ts';
+
+export type * from './identities.ts';
 
 export type Epoch = number;
 export type Seq = number;
@@ -291,7 +294,7 @@ export interface ControlStore {
   projects(): Promise<readonly { name: string; createdAt: Millis }[]>;
   /** Throws `project.exists`. */
   addProject(name: string, at: Millis): Promise<void>;
-  /** Throws `project.in_use` while it has sessions; removes its tokens with it. False when there is none. */
+  /** Throws `project.in_use` while it has sessions; removes its tokens, identities and sign-ins with it. False when there is none. */
   removeProject(name: string): Promise<boolean>;
 }
 
@@ -319,6 +322,7 @@ export interface StoreStats {
 
 export interface Store extends EventStore, SessionStore, RowStore, ControlStore {
   readonly files: ArtifactStore;
+  readonly identities: IdentityStore;
   stats(): StoreStats;
   /** A consistent copy of everything, artifacts included, into a folder that does not exist yet; writes go on meanwhile. */
   backup(folder: string, onProgress?: (done: number, all: number) => void): Promise<void>;

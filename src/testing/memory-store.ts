@@ -10,6 +10,7 @@ import type {
   Append,
   Appended,
   ArtifactStore,
+  IdentityStore,
   Seq,
   SessionFilter,
   SessionNum,
@@ -21,6 +22,7 @@ import type {
 } from '../store/store.ts';
 import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
+import { memoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
 
@@ -40,6 +42,7 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly disk: MemoryDisk;
   readonly files: ArtifactStore;
+  readonly identities: IdentityStore;
   readonly failed: Promise<Error> = new Promise(() => undefined);
   readonly #copies: Map<string, MemoryDisk>;
   readonly #groups: MemoryGroups;
@@ -49,6 +52,10 @@ export class MemoryStore implements Store {
     this.#copies = copies;
     this.#groups = new MemoryGroups(disk, clock, gate);
     this.files = memoryFiles(disk, (read) => this.#read(read));
+    this.identities = memoryIdentities(disk, {
+      read: (read) => this.#read(read),
+      write: (write) => this.#call(write),
+    });
   }
 
   append(take: () => Append): Promise<Appended> {
@@ -281,8 +288,10 @@ export class MemoryStore implements Store {
     return this.#call(() => {
       if (this.#kept().some(({ row }) => row.project === name))
         throw new SojournError('project.in_use', `Project ${JSON.stringify(name)} has sessions`);
-      for (const token of this.disk.tokens.values())
-        if (token.project === name) this.disk.tokens.delete(token.hash);
+      const { tokens, identities, signIns } = this.disk;
+      for (const token of tokens.values()) if (token.project === name) tokens.delete(token.hash);
+      for (const row of identities.values()) if (row.project === name) identities.delete(row.id);
+      for (const row of signIns.values()) if (row.project === name) signIns.delete(row.id);
       return this.disk.projects.delete(name);
     });
   }

@@ -5,6 +5,7 @@ import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
 import type { SessionNum, TokenRow } from '../store.ts';
 import type { Desk } from './append.ts';
+import { IDENTITY_CALLS } from './identity-call.ts';
 
 export const CALLS = {
   addAlias,
@@ -16,6 +17,7 @@ export const CALLS = {
   removeToken,
   addProject,
   removeProject,
+  ...IDENTITY_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;
@@ -110,6 +112,8 @@ function removeToken({ connection }: Desk, project: string, id: string): boolean
   return connection.sql('DELETE FROM tokens WHERE project = ? AND id = ?').run(project, id).changes > 0;
 }
 
+const OF_PROJECT = ['tokens', 'signIns', 'identities'];
+
 function addProject({ connection }: Desk, name: string, at: Millis): void {
   const known = connection.row('SELECT 1 FROM projects WHERE name = ?', name);
   if (known !== undefined)
@@ -121,6 +125,6 @@ function removeProject({ connection }: Desk, name: string): boolean {
   const used = connection.row('SELECT 1 FROM names WHERE project = ? LIMIT 1', name);
   if (used !== undefined)
     throw new SojournError('project.in_use', `Project ${JSON.stringify(name)} has sessions`);
-  connection.sql('DELETE FROM tokens WHERE project = ?').run(name);
+  for (const table of OF_PROJECT) connection.sql(`DELETE FROM ${table} WHERE project = ?`).run(name);
   return connection.sql('DELETE FROM projects WHERE name = ?').run(name).changes > 0;
 }

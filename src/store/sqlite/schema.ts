@@ -111,7 +111,32 @@ CREATE TABLE tokens (
 CREATE TABLE projects (name TEXT PRIMARY KEY, createdAt REAL NOT NULL) STRICT;
 `;
 
-const MIGRATIONS: readonly Migration[] = [{ name: 'first', sql: FIRST }];
+const IDENTITIES = `
+CREATE TABLE identities (
+  num INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, project TEXT NOT NULL, key TEXT NOT NULL,
+  name TEXT NOT NULL, context TEXT, avatarSeed TEXT NOT NULL, owner TEXT, maker TEXT,
+  createdAt REAL NOT NULL, lastActiveAt REAL NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX identitiesByKey ON identities (project, key);
+CREATE INDEX identitiesListed ON identities (project, num);
+
+CREATE TABLE signIns (
+  num INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash TEXT NOT NULL UNIQUE,
+  project TEXT NOT NULL, identity TEXT NOT NULL, owner TEXT, token TEXT,
+  createdAt REAL NOT NULL, lastActiveAt REAL NOT NULL, expiresAt REAL NOT NULL, endedAt REAL, "end" TEXT
+) STRICT;
+CREATE INDEX signInsListed ON signIns (project, num) WHERE endedAt IS NULL;
+CREATE INDEX signInsOfIdentity ON signIns (identity, num) WHERE endedAt IS NULL;
+CREATE INDEX signInsOfToken ON signIns (token) WHERE endedAt IS NULL AND token IS NOT NULL;
+CREATE INDEX signInsByActivity ON signIns (lastActiveAt) WHERE endedAt IS NULL;
+CREATE INDEX signInsByExpiry ON signIns (expiresAt) WHERE endedAt IS NULL;
+CREATE INDEX signInsEnded ON signIns (endedAt) WHERE endedAt IS NOT NULL;
+`;
+
+const MIGRATIONS: readonly Migration[] = [
+  { name: 'first', sql: FIRST },
+  { name: 'identities', sql: IDENTITIES },
+];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

@@ -11,6 +11,7 @@ import type {
   Append,
   Appended,
   ArtifactStore,
+  IdentityStore,
   Seq,
   SessionFilter,
   SessionNum,
@@ -24,6 +25,7 @@ import { asStoreError, checkVersion, Connection } from './connection.ts';
 import { readPage, type PageBounds } from './event-pages.ts';
 import { ArtifactFiles } from './files.ts';
 import { checkDatabase, databaseFile, lockFolder, prepareFolder } from './folder.ts';
+import { SqliteIdentities } from './identities.ts';
 import { childrenOf, listPage, unfinishedOf, type Page } from './list.ts';
 import { PointReads } from './point-reads.ts';
 import { ReaderThread } from './reader-thread.ts';
@@ -97,6 +99,7 @@ interface Parts {
 
 class SqliteStore implements Store {
   readonly files: ArtifactStore;
+  readonly identities: IdentityStore;
   readonly failed: Promise<Error>;
   readonly #parts: Parts;
   readonly #connection: Connection;
@@ -112,6 +115,7 @@ class SqliteStore implements Store {
     this.#points = new PointReads(this.#connection);
     this.#reader = new ReaderThread(parts.folder);
     this.files = parts.files;
+    this.identities = new SqliteIdentities(parts.queue, (read) => this.#read(() => read(this.#connection)));
     this.failed = parts.queue.failed;
   }
 

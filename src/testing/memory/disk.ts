@@ -10,12 +10,14 @@ import type {
   Appended,
   ArtifactRow,
   Epoch,
+  IdentityRow,
   NewSession,
   OnceRow,
   RequestPatch,
   RequestRow,
   SessionNum,
   SessionRow,
+  SignInRow,
   StoredEvent,
   TokenRow,
   TurnPatch,
@@ -44,6 +46,9 @@ export class MemoryDisk {
   readonly names = new Map<string, SessionNum>();
   readonly tokens = new Map<string, TokenRow>();
   readonly projects = new Map<string, Millis>();
+  /** By id, in the order they were made. */
+  readonly identities = new Map<string, IdentityRow>();
+  readonly signIns = new Map<string, SignInRow>();
   /** By project and digest. */
   readonly files = new Map<string, Uint8Array>();
   #lastNum: SessionNum = 0;
@@ -87,6 +92,8 @@ export class MemoryDisk {
     for (const [name, num] of this.names) copy.names.set(name, num);
     for (const [hash, token] of this.tokens) copy.tokens.set(hash, { ...token });
     for (const [name, at] of this.projects) copy.projects.set(name, at);
+    for (const [id, row] of this.identities) copy.identities.set(id, { ...row });
+    for (const [id, row] of this.signIns) copy.signIns.set(id, { ...row });
     for (const [digest, bytes] of this.files) copy.files.set(digest, bytes);
     return copy;
   }
