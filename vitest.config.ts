@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 // Every store of a test has a thread of its own, every server a process, and all of them load the same sources: Node keeps
 // them compiled, which halves what such a test costs.
@@ -10,6 +10,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['sojourn-source'] } },
   test: {
     include: ['test/**/*.test.ts', 'src/**/*.test.ts'],
+    // These run real coding agents, which `npm run test:agents` installs first.
+    exclude: [...configDefaults.exclude, 'test/agents/**'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
