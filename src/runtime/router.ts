@@ -271,6 +271,7 @@ function rowOf(fresh: NewSession): SessionRow {
   const { at, ...row } = fresh;
   return {
     ...row,
+    posts: row.posts ?? [],
     num: 0,
     state: 'idle',
     epoch: 0,

@@ -12,8 +12,10 @@
 //   S7. Reads see every append that was acknowledged before they began. Rows and events they return are copies.
 import type { Millis } from '../kernel/clock.ts';
 import type { IdentityStore } from './identities.ts';
+import type { TimelineStore } from './timelines.ts';
 
 export type * from './identities.ts';
+export type * from './timelines.ts';
 
 export type Epoch = number;
 export type Seq = number;
@@ -50,6 +52,8 @@ export interface SessionRow {
   labels: readonly string[];
   /** JSON text. */
   metadata: string;
+  /** What it posts by itself: names of milestones. */
+  posts: readonly string[];
   state: StoredState;
   epoch: Epoch;
   headSeq: Seq;
@@ -86,13 +90,10 @@ export type NewSession = Pick<
   | 'labels'
   | 'metadata'
   | 'budget'
-> & { at: Millis };
+> & { at: Millis; posts?: SessionRow['posts'] };
 
 export type SessionPatch = Partial<
-  Omit<
-    SessionRow,
-    'num' | 'id' | 'project' | 'key' | 'epoch' | 'headSeq' | 'createdAt' | 'damaged' | 'parent' | 'maker'
-  >
+  Omit<SessionRow, 'num' | 'id' | 'project' | 'key' | 'epoch' | 'headSeq' | 'createdAt' | 'damaged' | 'maker'>
 >;
 
 export type StoredTurnState = 'queued' | 'running' | 'waiting' | 'done';
@@ -294,7 +295,7 @@ export interface ControlStore {
   projects(): Promise<readonly { name: string; createdAt: Millis }[]>;
   /** Throws `project.exists`. */
   addProject(name: string, at: Millis): Promise<void>;
-  /** Throws `project.in_use` while it has sessions; removes its tokens, identities and sign-ins with it. False when there is none. */
+  /** Throws `project.in_use` while it has sessions; removes its tokens, identities, sign-ins and posts with it. False when there is none. */
   removeProject(name: string): Promise<boolean>;
 }
 
@@ -323,6 +324,7 @@ export interface StoreStats {
 export interface Store extends EventStore, SessionStore, RowStore, ControlStore {
   readonly files: ArtifactStore;
   readonly identities: IdentityStore;
+  readonly timelines: TimelineStore;
   stats(): StoreStats;
   /** A consistent copy of everything, artifacts included, into a folder that does not exist yet; writes go on meanwhile. */
   backup(folder: string, onProgress?: (done: number, all: number) => void): Promise<void>;

@@ -18,13 +18,15 @@ import type {
   Store,
   StoredEvent,
   StoreStats,
+  TimelineStore,
   TokenRow,
 } from '../store/store.ts';
 import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
-import { memoryIdentities } from './memory/identities.ts';
+import { type MemoryAccess, memoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
+import { emptyTimeline, erasePostsOf, memoryTimelines } from './memory/timelines.ts';
 
 export { MemoryDisk, type KeptSession } from './memory/disk.ts';
 export type { Gate, GroupStep } from './memory/groups.ts';
@@ -43,6 +45,7 @@ export class MemoryStore implements Store {
   readonly disk: MemoryDisk;
   readonly files: ArtifactStore;
   readonly identities: IdentityStore;
+  readonly timelines: TimelineStore;
   readonly failed: Promise<Error> = new Promise(() => undefined);
   readonly #copies: Map<string, MemoryDisk>;
   readonly #groups: MemoryGroups;
@@ -52,10 +55,9 @@ export class MemoryStore implements Store {
     this.#copies = copies;
     this.#groups = new MemoryGroups(disk, clock, gate);
     this.files = memoryFiles(disk, (read) => this.#read(read));
-    this.identities = memoryIdentities(disk, {
-      read: (read) => this.#read(read),
-      write: (write) => this.#call(write),
-    });
+    const access: MemoryAccess = { read: (read) => this.#read(read), write: (write) => this.#call(write) };
+    this.identities = memoryIdentities(disk, access);
+    this.timelines = memoryTimelines(disk, access);
   }
 
   append(take: () => Append): Promise<Appended> {
@@ -151,6 +153,7 @@ export class MemoryStore implements Store {
       this.disk.sessions.delete(session);
       for (const [name, num] of this.disk.names) if (num === session) this.disk.names.delete(name);
       const others = this.#kept().filter((kept) => kept.row.project === row.project);
+      erasePostsOf(this.disk.timelines.get(row.project), row.id);
       const orphans = [...artifacts.keys()].filter(
         (digest) => !others.some((kept) => kept.artifacts.has(digest)),
       );
@@ -289,9 +292,16 @@ export class MemoryStore implements Store {
       if (this.#kept().some(({ row }) => row.project === name))
         throw new SojournError('project.in_use', `Project ${JSON.stringify(name)} has sessions`);
       const { tokens, identities, signIns } = this.disk;
-      for (const token of tokens.values()) if (token.project === name) tokens.delete(token.hash);
+      for (const token of tokens.values()) {
+        if (token.project !== name) continue;
+        tokens.delete(token.hash);
+        for (const row of signIns.values())
+          if (row.token === token.id && row.end === null)
+            Object.assign(row, { end: 'revoked', endedAt: row.lastActiveAt });
+      }
       for (const row of identities.values()) if (row.project === name) identities.delete(row.id);
       for (const row of signIns.values()) if (row.project === name) signIns.delete(row.id);
+      emptyTimeline(this.disk.timelines.get(name));
       return this.disk.projects.delete(name);
     });
   }

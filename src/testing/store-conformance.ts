@@ -13,6 +13,7 @@ import { filing } from './store/filing.ts';
 import { listing } from './store/listing.ts';
 import { naming } from './store/naming.ts';
 import { owning } from './store/owning.ts';
+import { posting } from './store/posting.ts';
 import { patching } from './store/patching.ts';
 import { reading } from './store/reading.ts';
 import { reopening } from './store/reopening.ts';
@@ -29,6 +30,7 @@ export function storeConformance(runner: TestRunner, name: string, open: OpenSto
     runner.describe('naming', () => naming(runner, open));
     runner.describe('tokens and projects', () => controlling(runner, open));
     runner.describe('artifacts', () => filing(runner, open));
+    runner.describe('timelines', () => posting(runner, open));
     runner.describe('opening again', () => reopening(runner, open));
   });
 }

@@ -77,7 +77,7 @@ function nameTaken(connection: Connection, project: string, name: string): Sessi
 function insertSession({ connection, unsettled }: Desk, made: NewSession): SessionNum {
   const num = connection.number(
     `INSERT INTO sessions (id, project, key, agent, owner, maker, channel, parent, title, summary, labels, metadata,
-       budget, createdAt, lastActiveAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
+       budget, posts, createdAt, lastActiveAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
     made.id,
     made.project,
     made.key,
@@ -91,6 +91,7 @@ function insertSession({ connection, unsettled }: Desk, made: NewSession): Sessi
     JSON.stringify(made.labels),
     made.metadata,
     made.budget,
+    JSON.stringify(made.posts ?? []),
     made.at,
     made.at,
   );

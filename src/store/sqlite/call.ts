@@ -6,6 +6,7 @@ import type { Millis } from '../../kernel/clock.ts';
 import type { SessionNum, TokenRow } from '../store.ts';
 import type { Desk } from './append.ts';
 import { IDENTITY_CALLS } from './identity-call.ts';
+import { erasePostsOf, POST_CALLS, removeTimeline } from './post-call.ts';
 
 export const CALLS = {
   addAlias,
@@ -18,6 +19,7 @@ export const CALLS = {
   addProject,
   removeProject,
   ...IDENTITY_CALLS,
+  ...POST_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;
@@ -47,10 +49,13 @@ const OF_SESSION = ['heads', 'chunks', 'turns', 'requests', 'once', 'artifacts',
 
 /** What was erased is overwritten in the file, too. */
 function erase({ connection, poison, unsettled }: Desk, session: SessionNum): { orphans: readonly string[] } {
-  const row = connection.row<{ project: string; key: string; labels: string; listedAt: number | null }>(
-    'SELECT project, key, labels, listedAt FROM sessions WHERE num = ?',
-    session,
-  );
+  const row = connection.row<{
+    id: string;
+    project: string;
+    key: string;
+    labels: string;
+    listedAt: number | null;
+  }>('SELECT id, project, key, labels, listedAt FROM sessions WHERE num = ?', session);
   if (row === undefined) throw new SojournError('session.not_found', `There is no session ${session}`);
   const digests = connection.rows<{ digest: string }>(
     'SELECT digest FROM artifacts WHERE session = ?',
@@ -64,6 +69,7 @@ function erase({ connection, poison, unsettled }: Desk, session: SessionNum): { 
     connection.sql('DELETE FROM names WHERE session = ? AND isAlias = 1').run(session);
     connection.sql('DELETE FROM search WHERE rowid = ?').run(session);
     connection.sql('DELETE FROM sessions WHERE num = ?').run(session);
+    erasePostsOf(connection, row.project, row.id);
   } finally {
     connection.db.exec('PRAGMA secure_delete = FAST');
   }
@@ -121,10 +127,18 @@ function addProject({ connection }: Desk, name: string, at: Millis): void {
   connection.sql('INSERT INTO projects VALUES (?, ?)').run(name, at);
 }
 
-function removeProject({ connection }: Desk, name: string): boolean {
+function removeProject({ connection, now }: Desk, name: string): boolean {
   const used = connection.row('SELECT 1 FROM names WHERE project = ? LIMIT 1', name);
   if (used !== undefined)
     throw new SojournError('project.in_use', `Project ${JSON.stringify(name)} has sessions`);
+  // Its tokens may have signed in elsewhere.
+  connection
+    .sql(
+      `UPDATE signIns SET endedAt = ?, "end" = 'revoked' WHERE endedAt IS NULL
+         AND token IN (SELECT id FROM tokens WHERE project = ?)`,
+    )
+    .run(now, name);
   for (const table of OF_PROJECT) connection.sql(`DELETE FROM ${table} WHERE project = ?`).run(name);
+  removeTimeline(connection, name);
   return connection.sql('DELETE FROM projects WHERE name = ?').run(name).changes > 0;
 }

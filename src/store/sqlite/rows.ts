@@ -34,12 +34,13 @@ type StoredSession = readonly [
   epoch: number,
   headSeq: number,
   damaged: number,
+  posts: string,
 ];
 
 const SELECT_SESSION = `SELECT s.num, s.id, s.project, s.key, s.agent, s.owner, s.maker, s.channel, s.parent, s.title,
   s.summary, s.labels, s.metadata, s.state, s.turn, s.queued, s.inputTokens, s.outputTokens, s.cacheReadTokens,
   s.cacheWriteTokens, s.costUsd, s.budget, s.turnsEnded, s.toolCalls, s.turnMs, s.createdAt, s.lastActiveAt,
-  h.epoch, h.seq, h.damaged FROM sessions s JOIN heads h ON h.session = s.num`;
+  h.epoch, h.seq, h.damaged, s.posts FROM sessions s JOIN heads h ON h.session = s.num`;
 
 /**
  * The sessions that `rest`, what stands behind FROM, leaves: the session is `s`, its head `h`. Read as tuples: so wide a
@@ -81,6 +82,7 @@ function sessionRow(stored: StoredSession): SessionRow {
     epoch: stored[27],
     headSeq: stored[28],
     damaged: stored[29] !== 0,
+    posts: JSON.parse(stored[30]) as string[],
   };
 }
 

@@ -131,11 +131,34 @@ CREATE INDEX signInsOfToken ON signIns (token) WHERE endedAt IS NULL AND token I
 CREATE INDEX signInsByActivity ON signIns (lastActiveAt) WHERE endedAt IS NULL;
 CREATE INDEX signInsByExpiry ON signIns (expiresAt) WHERE endedAt IS NULL;
 CREATE INDEX signInsEnded ON signIns (endedAt) WHERE endedAt IS NOT NULL;
+CREATE INDEX tokensById ON tokens (id);
+`;
+
+// The head of a project's posts outlives them: no id is given twice. `speaker` is the identity, or the session that spoke
+// for itself.
+const TIMELINE = `
+CREATE TABLE timelines (
+  project TEXT PRIMARY KEY, head INTEGER NOT NULL, pruned INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE posts (
+  project TEXT NOT NULL, id INTEGER NOT NULL, at REAL NOT NULL, identity TEXT, author TEXT NOT NULL,
+  content TEXT NOT NULL, metadata TEXT NOT NULL, session TEXT, turn TEXT,
+  speaker TEXT NOT NULL, once TEXT, crc INTEGER NOT NULL,
+  PRIMARY KEY (project, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX postsOfIdentity ON posts (project, identity, id);
+CREATE INDEX postsOfSession ON posts (project, session, id);
+CREATE UNIQUE INDEX postsOnce ON posts (project, speaker, once) WHERE once IS NOT NULL;
+
+-- What a session posts by itself, as JSON.
+ALTER TABLE sessions ADD COLUMN posts TEXT NOT NULL DEFAULT '[]';
 `;
 
 const MIGRATIONS: readonly Migration[] = [
   { name: 'first', sql: FIRST },
   { name: 'identities', sql: IDENTITIES },
+  { name: 'timeline', sql: TIMELINE },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

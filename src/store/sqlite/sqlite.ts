@@ -18,6 +18,7 @@ import type {
   Store,
   StoredEvent,
   StoreStats,
+  TimelineStore,
   TokenRow,
 } from '../store.ts';
 import { CommitQueue, type QueueBounds } from './commit-queue.ts';
@@ -30,6 +31,7 @@ import { childrenOf, listPage, unfinishedOf, type Page } from './list.ts';
 import { PointReads } from './point-reads.ts';
 import { ReaderThread } from './reader-thread.ts';
 import { FREE_BYTES_MIN, Space, type SpaceBounds } from './space.ts';
+import { SqliteTimelines } from './timelines.ts';
 
 export interface SqliteLimits extends QueueBounds, SpaceBounds {
   /** One artifact, in bytes; past it `artifact.too_large`. */
@@ -100,6 +102,7 @@ interface Parts {
 class SqliteStore implements Store {
   readonly files: ArtifactStore;
   readonly identities: IdentityStore;
+  readonly timelines: TimelineStore;
   readonly failed: Promise<Error>;
   readonly #parts: Parts;
   readonly #connection: Connection;
@@ -116,6 +119,12 @@ class SqliteStore implements Store {
     this.#reader = new ReaderThread(parts.folder);
     this.files = parts.files;
     this.identities = new SqliteIdentities(parts.queue, (read) => this.#read(() => read(this.#connection)));
+    this.timelines = new SqliteTimelines({
+      queue: parts.queue,
+      read: (read) => this.#read(() => read(this.#connection)),
+      checkForNew: () => parts.space.checkForNew(),
+      onDamaged: (post) => parts.logger.error('store.post_damaged', post),
+    });
     this.failed = parts.queue.failed;
   }
 

@@ -23,6 +23,7 @@ import type {
   TurnPatch,
   TurnRow,
 } from '../../store/store.ts';
+import type { KeptTimeline } from './timelines.ts';
 
 /** All there is of one session. */
 export interface KeptSession {
@@ -49,6 +50,8 @@ export class MemoryDisk {
   /** By id, in the order they were made. */
   readonly identities = new Map<string, IdentityRow>();
   readonly signIns = new Map<string, SignInRow>();
+  /** By project. */
+  readonly timelines = new Map<string, KeptTimeline>();
   /** By project and digest. */
   readonly files = new Map<string, Uint8Array>();
   #lastNum: SessionNum = 0;
@@ -94,6 +97,7 @@ export class MemoryDisk {
     for (const [name, at] of this.projects) copy.projects.set(name, at);
     for (const [id, row] of this.identities) copy.identities.set(id, { ...row });
     for (const [id, row] of this.signIns) copy.signIns.set(id, { ...row });
+    for (const [name, kept] of this.timelines) copy.timelines.set(name, structuredClone(kept));
     for (const [digest, bytes] of this.files) copy.files.set(digest, bytes);
     return copy;
   }
@@ -103,7 +107,7 @@ export class MemoryDisk {
 export const nameOf = (project: string, name: string): string => `${project}\0${name}`;
 
 export function copyRow(row: SessionRow): SessionRow {
-  return { ...row, labels: [...row.labels] };
+  return { ...row, labels: [...row.labels], posts: [...row.posts] };
 }
 
 function write(kept: KeptSession, append: Append): Appended {
@@ -196,6 +200,7 @@ function newSession(made: NewSession, num: SessionNum): KeptSession {
   const row: SessionRow = {
     ...named,
     labels: [...named.labels],
+    posts: [...(named.posts ?? [])],
     num,
     state: 'idle',
     epoch: 1,
