@@ -78,6 +78,11 @@ const TABLE = {
   'child.cycle': stop(409, 'Let the agent that asks do this work: it stands above itself already.'),
   'child.depth': stop(409, 'Do this work in the session itself: children of children end here.'),
 
+  // Processes that are started for a session.
+  'process.limit': retry(503, 'Wait until another one has ended, or raise processesMax.'),
+  'process.missing': stop(500, 'Install the program named in the message, or correct its name.'),
+  'process.failed': stop(500, 'See the message; check the program, its rights and the folder it starts in.'),
+
   // The runtime and its store.
   capacity: retry(503, 'All places are taken by running work; try again shortly or raise liveMax.'),
   'runtime.draining': retry(503, 'The server is shutting down; try again when it is back.'),
