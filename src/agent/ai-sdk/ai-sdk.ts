@@ -16,6 +16,13 @@ import type { Price } from './price.ts';
 import { messageEvent, Round } from './round.ts';
 import { loadSdk, type Sdk, type StreamingAgent } from './sdk.ts';
 
+export { childTools, type ChildTools, type ChildToolsOptions } from './child-tools.ts';
+
+/** Makes the agent of one turn, where its tools or its instructions depend on the turn. */
+export type AgentOfTurn<CallOptions = never> = (
+  turn: AgentTurn,
+) => StreamingAgent<CallOptions> | Promise<StreamingAgent<CallOptions>>;
+
 export interface AiSdkOptions<CallOptions = never> {
   /**
    * What a model call costs. Without it every turn costs nothing, and a budget in dollars never ends one.
@@ -32,10 +39,11 @@ export interface AiSdkOptions<CallOptions = never> {
 const ROUNDS_MAX = 100;
 
 /**
+ * One agent for all turns, or one made for each: `aiSdkAgent((turn) => new ToolLoopAgent({ model, tools: childTools(turn, ...) }))`.
  * The agent's own `onError` decides what becomes of errors besides failing the turn; the SDK's default prints them.
  */
 export function aiSdkAgent<CallOptions = never>(
-  agent: StreamingAgent<CallOptions>,
+  agent: StreamingAgent<CallOptions> | AgentOfTurn<CallOptions>,
   options: AiSdkOptions<CallOptions> = {},
 ): Agent {
   return {
@@ -52,7 +60,7 @@ export function aiSdkAgent<CallOptions = never>(
 }
 
 interface Means {
-  agent: StreamingAgent;
+  agent: StreamingAgent | AgentOfTurn;
   sdk: Sdk;
   logger: Logger;
   options: AiSdkOptions;
@@ -73,7 +81,8 @@ async function* answer(turn: AgentTurn, means: Means): AsyncIterable<AgentEvent>
 }
 
 async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): AsyncIterable<AgentEvent> {
-  const { agent, sdk, logger, options } = means;
+  const { sdk, logger, options } = means;
+  const agent = typeof means.agent === 'function' ? await means.agent(turn) : means.agent;
   const messages: ModelMessage[] = toModelMessages(turn.history, turn.inputs);
   const calls = new Set<string>();
   let counted = 0;
