@@ -1,12 +1,13 @@
 // The bench: `npm run bench [-- names...] [--quick] [--rounds N] [--only A,B]`.
 //
-// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, list. Without any it measures all of them, and
+// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, list. Without any it measures all of them, and
 // the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
 // Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { childrenBench } from './apart/children.ts';
 import { hopBench } from './apart/hop.ts';
 import { keeperBench } from './apart/keeper.ts';
 import { listBench } from './apart/list.ts';
@@ -21,7 +22,7 @@ import { fixed, report } from './report.ts';
 import { commitMs, type Line, type Results } from './results.ts';
 import { FULL_SIZES, QUICK_SIZES, runRounds, type Visit } from './workload.ts';
 
-const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers'] as const;
+const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers', 'children'] as const;
 
 interface Options {
   wanted: ReadonlySet<string>;
@@ -129,6 +130,7 @@ async function apart({ wanted, quick, listed }: Options, folder: string, load: L
     ['store', async () => [...(await hopBench()), ...(await storeBench(`${folder}/store`, quick))]],
     ['keeper', keeperBench],
     ['readers', () => readersBench(`${folder}/readers`, load, quick)],
+    ['children', () => childrenBench(`${folder}/children`, quick)],
     ['list', () => listBench(`${folder}/list`, listed)],
   ];
   const lines: Line[] = [];
