@@ -85,6 +85,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'sign-in.expired': 'The sign-in was not used for too long, or has reached its greatest age.',
   'sign-in.ended': 'The sign-in was signed out, or its identity or token was taken away.',
   'sign-in.not_found': 'The project has no live sign-in of this id.',
+  'timeline.limit': 'This identity, or this session, posts faster than it may.',
+  'timeline.pruned': 'Posts after this cursor have been removed for their age or number.',
   'sign-in.limit': 'The identity has as many live sign-ins as it may have.',
   'token.not_found': 'The project has no such token.',
   'project.not_found': 'There is no such project, or this caller may not know of it.',

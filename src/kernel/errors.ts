@@ -108,6 +108,8 @@ const TABLE = {
   'sign-in.ended': stop(401, 'Sign in again, if you still may.'),
   'sign-in.not_found': stop(404, 'List the live sign-ins with GET /v1/sign-ins.'),
   'sign-in.limit': retry(429, 'Sign out what is not used, or wait until it has expired.'),
+  'timeline.limit': retry(429, 'Post less often: wait as long as Retry-After says, or raise postsPerMinute.'),
+  'timeline.pruned': stop(410, 'Posts behind this cursor are gone: read again without one.'),
   'token.not_found': stop(404, 'List the tokens with GET /v1/tokens.'),
   'project.not_found': stop(404, 'List the projects with GET /v1/projects.'),
   'project.exists': stop(409, 'Choose another name.'),

@@ -61,6 +61,25 @@ export interface Limits {
   childIdleMsMax: Millis;
   /** Between two `child.progress` of one child; the newest replaces those in between. */
   progressMs: Millis;
+  /** A sign-in that was not used for strictly longer is over. */
+  signInIdleMsMax: Millis;
+  /** A sign-in is over strictly after this, used or not. */
+  signInMsMax: Millis;
+  /** That a sign-in was used is written at most this often; a crash forgets at most this much of its last use. */
+  signInTouchMs: Millis;
+  /** How often sign-ins that are over are swept. */
+  signInSweepMs: Millis;
+  /** Live sign-ins of one identity; past it `sign-in.limit`. */
+  signInsPerIdentityMax: number;
+  /** Identities of one project; past it `identity.limit`. */
+  identitiesMax: number;
+  /** Posts of one identity or session: a burst, then so many a minute; past it `timeline.limit`. */
+  postBurst: number;
+  postsPerMinute: number;
+  /** Posts of one project; past it the oldest are pruned. Infinity: never. */
+  postsMax: number;
+  /** A post older than this is pruned. Infinity: never. */
+  postMsMax: Millis;
 }
 
 const SECOND = 1_000;
@@ -101,6 +120,16 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   childrenPerOwnerMax: 250,
   childIdleMsMax: 5 * MINUTE,
   progressMs: SECOND,
+  signInIdleMsMax: 30 * MINUTE,
+  signInMsMax: 12 * 60 * MINUTE,
+  signInTouchMs: MINUTE,
+  signInSweepMs: 5 * MINUTE,
+  signInsPerIdentityMax: 1_000,
+  identitiesMax: 10_000,
+  postBurst: 30,
+  postsPerMinute: 30,
+  postsMax: 100_000,
+  postMsMax: 90 * DAY,
 });
 
 /** Zero switches these off; everything else must be above zero. */

@@ -1,0 +1,95 @@
+// Post: what may be posted, and a stored post as it travels.
+//
+//   P1. One rule for every way in: content is trimmed and composed (NFC) first, and then counted in code points.
+//   P2. Content is kept as it was said, markup and odd scripts included; only what steers a terminal or a log is refused.
+//       Whoever shows it shows text.
+//   P3. A post is made into text once, however many read it; no line break in it can forge a field of a stream.
+import { SojournError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { PostRow } from '../store/store.ts';
+import type { PostAuthor, PostView } from '../wire/post.ts';
+import { timeText } from './event.ts';
+
+export const CONTENT_POINTS_MAX = 280;
+export const METADATA_BYTES_MAX = 4_096;
+
+// oxlint-disable-next-line no-control-regex -- these are what must not pass
+const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/u;
+const SEEN = /[^\p{C}\p{Z}\p{M}]/u;
+
+/** P1, P2. Throws `input.invalid`. */
+export function checkContent(given: unknown): string {
+  const wrong = (what: string): never => {
+    throw new SojournError('input.invalid', `/content ${what}`);
+  };
+  if (typeof given !== 'string') return wrong('must be text');
+  if (!given.isWellFormed()) return wrong('holds a lone surrogate');
+  const content = given.replaceAll('\r\n', '\n').trim().normalize('NFC');
+  const points = countPoints(content, CONTENT_POINTS_MAX);
+  if (points > CONTENT_POINTS_MAX) return wrong(`must have at most ${CONTENT_POINTS_MAX} characters`);
+  if (!SEEN.test(content)) return wrong('must hold something that can be seen');
+  if (STEERING.test(content)) return wrong('may hold no control characters but line breaks and tabs');
+  return content;
+}
+
+/** Stops counting past `max`: what is far too long is not walked through. */
+function countPoints(text: string, max: number): number {
+  let points = 0;
+  for (const _point of text) {
+    points += 1;
+    if (points > max) break;
+  }
+  return points;
+}
+
+/** Cut to what a post may hold. */
+export function briefContent(text: string): string {
+  const flat = text
+    .replaceAll(/[\p{Cc}\s]+/gu, ' ')
+    .trim()
+    .normalize('NFC');
+  const points = Array.from(flat.slice(0, 4 * CONTENT_POINTS_MAX).toWellFormed());
+  return points.length <= CONTENT_POINTS_MAX
+    ? points.join('')
+    : `${points.slice(0, CONTENT_POINTS_MAX - 1).join('')}…`;
+}
+
+/** As JSON text. Throws `input.invalid`. */
+export function checkMetadata(metadata: JsonObject | undefined): string {
+  if (metadata === undefined) return '{}';
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(metadata);
+  } catch (cause) {
+    throw new SojournError('input.invalid', '/metadata is no JSON', { cause });
+  }
+  if (text === undefined || !text.startsWith('{'))
+    throw new SojournError('input.invalid', '/metadata must be an object');
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= METADATA_BYTES_MAX) return text;
+  throw new SojournError('input.invalid', `/metadata has ${bytes} bytes; ${METADATA_BYTES_MAX} are allowed`);
+}
+
+export function postView(row: PostRow): PostView {
+  const { id, at, project, content, session, turn } = row;
+  const author = JSON.parse(row.author) as PostAuthor;
+  const metadata = JSON.parse(row.metadata) as JsonObject;
+  return { id, at: timeText(at), project, author, content, metadata, session, turn };
+}
+
+const texts = new WeakMap<PostRow, string>();
+
+/** P3. */
+export function postText(row: PostRow): string {
+  let text = texts.get(row);
+  if (text === undefined) {
+    text = JSON.stringify(postView(row));
+    texts.set(row, text);
+  }
+  return text;
+}
+
+/** As one server-sent event. */
+export function postFrame(row: PostRow): string {
+  return `id: ${row.id}\nevent: post\ndata: ${postText(row)}\n\n`;
+}
