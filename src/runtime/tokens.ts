@@ -3,17 +3,16 @@
 //   H1. Only the SHA-256 of a secret is kept. The secret is shown once, when it is made.
 //   H2. Expiry is decided at every use, also of what is remembered; a removal is forgotten at once.
 //   H3. A store that cannot answer throws: it never counts as "no".
-import { hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import type { Clock, Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Ids } from '../kernel/ids.ts';
+import { hashOf, isSecret, mintSecret } from '../kernel/secret.ts';
 import { timeText } from '../log/event.ts';
 import type { ControlStore, TokenRow } from '../store/store.ts';
 import { type Caller, SCOPES, type Scope, type TokenView } from '../wire/access.ts';
 import type { TokenCall } from '../wire/calls.ts';
 
-const SECRET_BYTES = 32;
+const PREFIX = 'soj_';
 /** Tokens remembered between requests; at the bound the oldest is looked up again. */
 const KNOWN_MAX = 1_000;
 const NAME_POINTS_MAX = 100;
@@ -34,8 +33,8 @@ export class Tokens {
   }
 
   async authenticate(secret: string): Promise<Caller | null> {
-    if (!wellFormed(secret)) return null;
-    const digest = hash('sha256', secret);
+    if (!isSecret(PREFIX, secret)) return null;
+    const digest = hashOf(secret);
     const known = this.#known.get(digest) ?? (await this.#look(digest));
     if (known === undefined) return null;
     if (this.#isOver(known.row)) return null; // H2
@@ -43,11 +42,11 @@ export class Tokens {
   }
 
   async add(project: string, call: TokenCall): Promise<TokenView & { secret: string }> {
-    const secret = mint(this.#ids.secret(SECRET_BYTES));
+    const secret = mintSecret(PREFIX, this.#ids);
     const now = this.#clock.now();
     const row: TokenRow = {
       id: this.#ids.id(),
-      hash: hash('sha256', secret),
+      hash: hashOf(secret),
       name: checkName(call.name),
       scopes: checkScopes(call.scopes),
       project,
@@ -137,20 +136,6 @@ export class Tokens {
   #tell(id: string): void {
     for (const tell of this.#watchers.get(id) ?? []) tell();
   }
-}
-
-/** `soj_`, the secret, and six characters of a checksum, so that a mistyped one needs no look-up. */
-function mint(secret: string): string {
-  return `soj_${secret}${checksum(secret)}`;
-}
-
-function wellFormed(secret: string): boolean {
-  const match = /^soj_([0-9A-Za-z]{20,80})([0-9a-f]{6})$/.exec(secret);
-  return match !== null && checksum(match[1] ?? '') === match[2];
-}
-
-function checksum(text: string): string {
-  return (crc32(text) & 0xffffff).toString(16).padStart(6, '0');
 }
 
 function checkName(name: string): string {

@@ -74,10 +74,11 @@ export interface SignedIn extends IdentifiedSignIn {
   ended: readonly string[];
 }
 
+/** One, all of an identity, or all that were made with a token, in whatever project. */
 export type SignInChoice =
   | { project: string; id: string }
   | { project: string; identity: string }
-  | { project: string; token: string };
+  | { token: string };
 
 export interface IdentityFilter {
   project: string;
@@ -93,7 +94,10 @@ export interface SignInFilter extends IdentityFilter {
 }
 
 export interface IdentityStore {
-  /** Finds or makes the identity and adds the sign-in (I1). Throws `identity.claimed`, `identity.limit`, `sign-in.limit`. */
+  /**
+   * Finds or makes the identity and adds the sign-in (I1), which never outlives its token. Throws `auth.required` where
+   * the token is gone, `identity.claimed`, `identity.limit`, `sign-in.limit`.
+   */
   signIn(call: NewSignIn): Promise<SignedIn>;
   /** Live or ended; null where there is none, or it is forgotten. */
   byHash(hash: string): Promise<IdentifiedSignIn | null>;

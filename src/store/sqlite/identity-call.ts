@@ -21,6 +21,7 @@ const BY_KEY = `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE project = ? AND
 
 function signIn({ connection }: Desk, call: NewSignIn): SignedIn {
   const { owner } = call.signIn;
+  const expiresAt = lastMoment(connection, call.signIn);
   const known = connection.row<IdentityRow>(BY_KEY, call.identity.project, call.identity.key);
   const identity = known === undefined ? undefined : { ...known };
   checkRoom(connection, call, identity);
@@ -40,6 +41,7 @@ function signIn({ connection }: Desk, call: NewSignIn): SignedIn {
   const spoken = identity ?? insertIdentity(connection, call);
   const row = {
     ...call.signIn,
+    expiresAt,
     project: spoken.project,
     identity: spoken.id,
     createdAt: call.at,
@@ -52,8 +54,19 @@ function signIn({ connection }: Desk, call: NewSignIn): SignedIn {
       `INSERT INTO signIns (id, hash, project, identity, owner, token, createdAt, lastActiveAt, expiresAt)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    .run(row.id, row.hash, row.project, row.identity, row.owner, row.token, call.at, call.at, row.expiresAt);
+    .run(row.id, row.hash, row.project, row.identity, row.owner, row.token, call.at, call.at, expiresAt);
   return { signIn: row, identity: spoken, made: identity === undefined, ended };
+}
+
+/** It ends with its token at the latest. */
+function lastMoment(connection: Connection, { token, expiresAt }: NewSignIn['signIn']): Millis {
+  if (token === null) return expiresAt;
+  const row = connection.row<{ expiresAt: Millis | null }>(
+    'SELECT expiresAt FROM tokens WHERE id = ?',
+    token,
+  );
+  if (row === undefined) throw new SojournError('auth.required', 'The token was revoked meanwhile');
+  return Math.min(expiresAt, row.expiresAt ?? Infinity);
 }
 
 function checkRoom(connection: Connection, call: NewSignIn, identity: IdentityRow | undefined): void {
@@ -150,11 +163,9 @@ function endSignIns(
   why: SignInEnd,
   at: Millis,
 ): readonly string[] {
+  if ('token' in which) return endWhere(connection, why, at, 'token = ?', which.token);
   const { project } = which;
   if ('id' in which) return endWhere(connection, why, at, 'project = ? AND id = ?', project, which.id);
-  if ('token' in which) {
-    return endWhere(connection, why, at, 'project = ? AND token = ?', project, which.token);
-  }
   return endWhere(connection, why, at, 'project = ? AND identity = ?', project, which.identity);
 }
 

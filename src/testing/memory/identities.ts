@@ -66,11 +66,10 @@ export function memoryIdentities(disk: MemoryDisk, { read, write }: MemoryAccess
     end: (which, why, at) =>
       write(() => {
         const isOne = (row: SignInRow): boolean => {
-          if ('id' in which) return row.id === which.id;
-          return 'token' in which ? row.token === which.token : row.identity === which.identity;
+          if ('token' in which) return row.token === which.token;
+          return row.project === which.project && ('id' in which ? row.id : row.identity) === theirs(which);
         };
-        const chosen = all().filter((row) => row.project === which.project && isOne(row));
-        return end(why, at, chosen);
+        return end(why, at, all().filter(isOne));
       }),
     endDue: ({ activeSince, now }, limit) =>
       write(() => {
@@ -117,7 +116,10 @@ function signInOn(
   endOthers: (identity: IdentityRow, at: Millis) => string[],
 ): SignedIn {
   const { project, key } = call.identity;
-  const { owner } = call.signIn;
+  const { owner, token } = call.signIn;
+  const made = [...disk.tokens.values()].find((row) => row.id === token);
+  if (token !== null && made === undefined)
+    throw new SojournError('auth.required', 'The token was revoked meanwhile');
   const own = [...disk.identities.values()].filter((row) => row.project === project);
   const known = own.find((row) => row.key === key);
   const isClaim = call.claim && known?.owner === null;
@@ -141,6 +143,7 @@ function signInOn(
   disk.identities.set(identity.id, identity);
   const signIn: SignInRow = {
     ...call.signIn,
+    expiresAt: Math.min(call.signIn.expiresAt, made?.expiresAt ?? Infinity),
     project,
     identity: identity.id,
     createdAt: call.at,
@@ -197,5 +200,8 @@ function pageOf<Row extends { id: string }>(
   const more = rows.length > after + 1 + limit;
   return { page, nextCursor: more ? (page.at(-1)?.id ?? null) : null };
 }
+
+const theirs = (which: { id: string } | { identity: string }): string =>
+  'id' in which ? which.id : which.identity;
 
 const copyOf = (row: IdentityRow | undefined): IdentityRow | null => (row === undefined ? null : { ...row });
