@@ -41,6 +41,10 @@ export class Exchange {
   readonly address: string;
   /** The route's path, for the log; what was asked for is not logged. */
   route = '-';
+  /** `scheme://host` as the client called it, once the gate has let it in. */
+  origin = '';
+  /** Where a refusal for want of a token sends the client to. */
+  tokenDocument: string | undefined;
   /** Set once the credential is known; only open routes run without. */
   #caller: Caller | undefined;
   #params: Readonly<Record<string, string>> = {};
@@ -220,8 +224,14 @@ export class Exchange {
     const headers = [...this.#hints];
     const { retryAfterMs } = problem;
     if (retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.ceil(retryAfterMs / 1_000))]);
-    if (problem.status === 401) headers.push(['WWW-Authenticate', 'Bearer realm="sojourn"']);
+    if (problem.status === 401) headers.push(['WWW-Authenticate', this.#challenge]);
     this.text(problem.status, 'application/problem+json', JSON.stringify(problem), headers);
+  }
+
+  get #challenge(): string {
+    const realm = 'Bearer realm="sojourn"';
+    if (this.tokenDocument === undefined) return realm;
+    return `${realm}, resource_metadata="${this.origin}${this.tokenDocument}"`;
   }
 
   get #leavesBody(): boolean {

@@ -29,6 +29,10 @@ const SINGLE = new Set([
   'last-event-id',
   'sojourn-project',
   'range',
+  'mcp-method',
+  'mcp-name',
+  'mcp-protocol-version',
+  'mcp-session-id',
 ]);
 const SINGLE_LENGTHS = new Set([...SINGLE].map((name) => name.length));
 
@@ -91,9 +95,9 @@ export function shown(value: string | undefined): string {
 }
 
 const PREFLIGHT_HEADERS =
-  'Accept, Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Prefer, Range, Sojourn-Project';
+  'Accept, Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, Prefer, Range, Sojourn-Project';
 const EXPOSED_HEADERS =
-  'Content-Range, ETag, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id';
+  'Content-Range, ETag, Location, Mcp-Session-Id, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id';
 
 /** For an answer that a page of `origin` may read. */
 export function corsHeaders(origin: string): readonly [string, string][] {

@@ -14,11 +14,13 @@ import { silentLogger, type Logger } from '../../kernel/logger.ts';
 import type { RuntimeCalls } from '../../runtime/runtime.ts';
 import { Auth, bearerOf } from '../auth.ts';
 import type { Face, OpenFace } from '../face.ts';
+import type { Mount, OpenMount } from '../mount.ts';
 import { bindAll, validBinding, type Binding, type BindOptions } from './binding.ts';
 import { Connections } from './connections.ts';
 import { Exchange, type ServerParts } from './exchange.ts';
 import { Gate, preflightHeaders } from './gate.ts';
 import { validHttpLimits, type HttpLimits } from './limits.ts';
+import { mountRoutes } from './mount-routes.ts';
 import { Pulse } from './pulse.ts';
 import { RouteTable } from './route.ts';
 import { allRoutes } from './routes.ts';
@@ -27,6 +29,11 @@ import { Streams } from './stream.ts';
 export interface HttpOptions extends BindOptions {
   /** Any of the bounds in limits.ts, each with its unit in its name. */
   limits?: Partial<HttpLimits>;
+  /**
+   * Other faces, each served under its path by this server.
+   * @default none
+   */
+  mounts?: readonly Mount[];
   /** @default nowhere */
   logger?: Logger;
   /** @default the machine's */
@@ -42,11 +49,11 @@ const ALL_METHODS = 'GET, HEAD, PUT, POST, PATCH, DELETE';
 export function http(options: HttpOptions = {}): Face {
   const binding = validBinding(options);
   const limits = validHttpLimits(options.limits);
-  const { logger = silentLogger, clock = systemClock, ids = systemIds } = options;
+  const { mounts = [], logger = silentLogger, clock = systemClock, ids = systemIds } = options;
   return {
     name: 'http',
     async start(runtime: RuntimeCalls): Promise<OpenFace> {
-      const server = new HttpServer(runtime, { binding, limits, logger, clock, ids });
+      const server = new HttpServer(runtime, { binding, limits, mounts, logger, clock, ids });
       await server.open();
       return server;
     },
@@ -56,6 +63,7 @@ export function http(options: HttpOptions = {}): Face {
 interface Parts {
   binding: Binding;
   limits: HttpLimits;
+  mounts: readonly Mount[];
   logger: Logger;
   clock: Clock;
   ids: Ids;
@@ -66,10 +74,12 @@ class HttpServer implements OpenFace {
   readonly #given: Parts;
   readonly #parts: ServerParts;
   readonly #auth: Auth;
-  readonly #routes = new RouteTable(allRoutes());
+  readonly #routes: RouteTable;
+  readonly #mounts: readonly OpenMount[];
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
   #gate: Gate | undefined;
+  #scheme = 'http';
   #servers: readonly Server[] = [];
   #closing: Promise<void> | undefined;
 
@@ -77,6 +87,12 @@ class HttpServer implements OpenFace {
     this.#given = given;
     const { limits, clock, logger, ids, binding } = given;
     const pulse = new Pulse(clock, logger, BEAT_MS);
+    const mounted = given.mounts.map((mount) => ({ path: mount.path, open: mount.open(runtime) }));
+    this.#mounts = mounted.map(({ open }) => open);
+    this.#routes = new RouteTable([
+      ...allRoutes(),
+      ...mounted.flatMap(({ path, open }) => mountRoutes(path, open)),
+    ]);
     this.#auth = new Auth(runtime, clock, { failuresMax: limits.authFailuresMax });
     this.#connections = new Connections(limits, binding.trustedProxies, clock, () => ids.id());
     this.#parts = {
@@ -104,6 +120,7 @@ class HttpServer implements OpenFace {
     this.#servers = bound.servers;
     this.urls = bound.urls;
     const { hosts, origins, schemes } = bound;
+    this.#scheme = schemes.at(-1) ?? 'http';
     this.#gate = new Gate({ hosts, origins, schemes, limits });
     this.#given.logger.info('http.listening', { urls: this.urls.join(' ') });
   }
@@ -118,10 +135,12 @@ class HttpServer implements OpenFace {
       this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
     );
     this.#parts.streams.close();
+    const unmounted = Promise.all(this.#mounts.map((mount) => mount.close()));
     const cut = (): void => this.#connections.destroyAll();
     const timer = graceMs > 0 ? this.#given.clock.after(graceMs, cut) : undefined;
     if (timer === undefined) cut();
     await closed;
+    await unmounted;
     timer?.cancel();
     this.#parts.pulse.close();
   }
@@ -184,6 +203,8 @@ class HttpServer implements OpenFace {
     }
     const { route, params } = this.#routes.match(method, url, (allow) => x.hint('Allow', allow));
     x.bind(route.path, params);
+    x.origin = `${this.#scheme}://${request.headers.host}`;
+    x.tokenDocument = route.tokenDocument;
     if (route.access !== 'open') {
       const secret = bearerOf(request.headers.authorization);
       x.admit(await this.#auth.caller(secret, x.address, x.header('sojourn-project')));

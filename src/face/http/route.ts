@@ -30,6 +30,8 @@ export interface Route {
   path: `/${string}`;
   /** The scope the runtime asks for; `open` needs no token. */
   access: Scope | 'open';
+  /** Path of the document that says how to get a token, where a refusal has to name one. */
+  tokenDocument?: `/${string}`;
   tag: string;
   id: string;
   summary: string;

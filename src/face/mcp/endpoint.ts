@@ -1,0 +1,116 @@
+// Endpoint: one path that speaks both eras of the protocol over HTTP. Decides which one a call belongs to; knows no tool.
+//
+//   EN1. From 2026-07-28 on, each request stands alone: a server is made for it, and a client that closes the answer
+//        has taken the request back. Before that a client opens a connection with `initialize`: see links.ts.
+//   EN2. What is not one well-formed message is refused here, in the words of JSON-RPC, and reaches no server.
+//   EN3. Closing ends answers. Work of the runtime goes on, so it does not count as taking a request back.
+import {
+  createMcpHandler,
+  isLegacyRequest,
+  type AuthInfo,
+  type McpHttpHandler,
+  type McpServer,
+  type Server,
+} from '@modelcontextprotocol/server';
+import type { Clock } from '../../kernel/clock.ts';
+import { ERRORS, SojournError } from '../../kernel/errors.ts';
+import type { Ids } from '../../kernel/ids.ts';
+import type { RuntimeCalls } from '../../runtime/runtime.ts';
+import type { Caller } from '../../wire/access.ts';
+import type { MountedCall } from '../mount.ts';
+import { Links, type LinkLimits } from './links.ts';
+import { refusal } from './refusal.ts';
+
+/** Who is at the other end of a server. */
+export interface Line {
+  readonly caller: Caller;
+  readonly era: 'legacy' | 'modern';
+  /** Asked when a request was aborted: its client took it back. */
+  takenBack(): boolean;
+}
+
+export type MakeServer = (line: Line) => Server | McpServer;
+
+export interface EndpointParts {
+  runtime: Pick<RuntimeCalls, 'watchToken'>;
+  clock: Clock;
+  ids: Ids;
+  limits: LinkLimits;
+  /** What the library complains of: mostly what clients do wrong. */
+  note: (error: Error) => void;
+}
+
+/** Longer ids are nobody's counter: they only make answers large. */
+const ID_CHARS_MAX = 256;
+
+export class Endpoint {
+  readonly #modern: McpHttpHandler;
+  readonly #links: Links;
+  readonly #calls = new WeakMap<AuthInfo, MountedCall>();
+  #closing: Promise<void> | undefined;
+
+  constructor(make: MakeServer, parts: EndpointParts) {
+    this.#links = new Links(make, parts);
+    this.#modern = createMcpHandler(
+      ({ authInfo }) => {
+        const call = authInfo === undefined ? undefined : this.#calls.get(authInfo);
+        if (call === undefined) throw new SojournError('internal', 'A server was asked for without its call');
+        return make({
+          caller: call.caller,
+          era: 'modern',
+          takenBack: () => this.#closing === undefined && call.left.aborted,
+        });
+      },
+      { legacy: 'reject', onerror: parts.note },
+    );
+  }
+
+  async answer(call: MountedCall): Promise<Response> {
+    const { request } = call;
+    let body: unknown;
+    try {
+      if (this.#closing !== undefined) throw new SojournError('runtime.draining', 'This face is closing');
+      body = await call.body();
+    } catch (error) {
+      if (error instanceof SojournError) return refused(error);
+      throw error;
+    }
+    if (request.method === 'POST') {
+      const wrong = wrongWith(body);
+      if (wrong !== undefined) return refusal(400, -32_600, `Invalid request: ${wrong}`);
+    }
+    const authInfo = authInfoOf(call.caller);
+    this.#calls.set(authInfo, call);
+    if (await isLegacyRequest(request, body)) return this.#links.answer(call, body, authInfo);
+    return this.#modern.fetch(request, { authInfo, parsedBody: body });
+  }
+
+  /** EN3. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.all([this.#modern.close(), this.#links.close()]).then(() => undefined);
+    return this.#closing;
+  }
+}
+
+/** The credential itself stays at the door. */
+function authInfoOf(caller: Caller): AuthInfo {
+  return { token: '', clientId: caller.token ?? 'host', scopes: [...caller.scopes] };
+}
+
+function refused(error: SojournError): Response {
+  const { http, next, fix } = ERRORS[error.code];
+  const rpc = error.code === 'input.invalid_json' ? -32_700 : http < 500 ? -32_600 : -32_603;
+  return refusal(http, rpc, `${error.code}: ${error.detail}`, { code: error.code, next, fix });
+}
+
+/** EN2. */
+function wrongWith(body: unknown): string | undefined {
+  if (Array.isArray(body)) return 'send one message at a time; batches are not spoken here';
+  if (typeof body !== 'object' || body === null) return 'the body is no message';
+  const { jsonrpc, id, method } = body as Record<string, unknown>;
+  if (jsonrpc !== '2.0') return '"jsonrpc" must be "2.0"';
+  if (method !== undefined && typeof method !== 'string') return '"method" must be text';
+  if (id === undefined) return undefined;
+  if (typeof id === 'string') return id.length > ID_CHARS_MAX ? '"id" is too long' : undefined;
+  return Number.isSafeInteger(id) ? undefined : '"id" must be text or a whole number';
+}

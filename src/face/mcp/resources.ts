@@ -1,0 +1,97 @@
+// Resources: what a client may put before its model without a tool call: transcripts.
+//
+//   RS1. A resource is read with the rights of the caller; what it may not see is as if it were not there.
+//   RS2. A transcript is cut from its beginning, so that the newest is always there, and says that it was cut.
+import {
+  ResourceNotFoundError,
+  type ListResourcesResult,
+  type ListResourceTemplatesResult,
+  type ReadResourceResult,
+} from '@modelcontextprotocol/server';
+import { SojournError } from '../../kernel/errors.ts';
+import type { RuntimeCalls } from '../../runtime/runtime.ts';
+import type { Caller } from '../../wire/access.ts';
+
+const LISTED = 50;
+const TRANSCRIPT_CHARS_MAX = 256 * 1_024;
+const TRANSCRIPT = /^sojourn:\/\/sessions\/([^/?#]+)\/transcript$/;
+
+const transcriptUri = (key: string): string => `sojourn://sessions/${encodeURIComponent(key)}/transcript`;
+
+export class Resources {
+  readonly #runtime: RuntimeCalls;
+  readonly #caller: Caller;
+
+  constructor(runtime: RuntimeCalls, caller: Caller) {
+    this.#runtime = runtime;
+    this.#caller = caller;
+  }
+
+  async list(cursor: string | undefined): Promise<ListResourcesResult> {
+    const query = { limit: LISTED, ...(cursor === undefined ? {} : { cursor }) };
+    const { sessions, nextCursor } = await this.#runtime.sessions(query, this.#caller);
+    const resources = sessions.map(({ key, title, summary, agent, lastActiveAt }) => ({
+      uri: transcriptUri(key),
+      name: key,
+      title: title ?? summary ?? key,
+      description: `The conversation with ${agent}.`,
+      mimeType: 'application/json',
+      annotations: { lastModified: lastActiveAt },
+    }));
+    return { resources, ...(nextCursor === null ? {} : { nextCursor }) };
+  }
+
+  templates(): ListResourceTemplatesResult {
+    return {
+      resourceTemplates: [
+        {
+          uriTemplate: 'sojourn://sessions/{key}/transcript',
+          name: 'transcript',
+          title: 'Transcript of a session',
+          description:
+            'What was said in a session, as {"messages": [{"role", "parts", "turn", "at"}]}, oldest first. The key is percent-encoded.',
+          mimeType: 'application/json',
+        },
+      ],
+    };
+  }
+
+  /** RS1. */
+  async read(uri: string): Promise<ReadResourceResult> {
+    const key = keyOf(uri);
+    if (key === undefined) throw new ResourceNotFoundError(uri);
+    try {
+      return { contents: [{ uri, mimeType: 'application/json', text: await this.#transcript(key) }] };
+    } catch (error) {
+      const absent = error instanceof SojournError && /^(key\.|session\.not_found)/.test(error.code);
+      if (absent) throw new ResourceNotFoundError(uri);
+      throw error;
+    }
+  }
+
+  /** RS2. */
+  async #transcript(key: string): Promise<string> {
+    const messages = await this.#runtime.transcript(key, this.#caller);
+    const texts: string[] = [];
+    let chars = 0;
+    for (const message of messages.toReversed()) {
+      const text = JSON.stringify(message);
+      chars += text.length;
+      if (texts.length > 0 && chars > TRANSCRIPT_CHARS_MAX) break;
+      texts.push(text);
+    }
+    const left = messages.length - texts.length;
+    const cut = left > 0 ? `"leftOut":${left},` : '';
+    return `{${cut}"messages":[${texts.toReversed().join(',')}]}`;
+  }
+}
+
+function keyOf(uri: string): string | undefined {
+  const [, piece] = TRANSCRIPT.exec(uri) ?? [];
+  if (piece === undefined) return undefined;
+  try {
+    return decodeURIComponent(piece);
+  } catch {
+    return undefined;
+  }
+}
