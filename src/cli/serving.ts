@@ -8,6 +8,7 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inProcessBus } from '../bus/in-process/in-process.ts';
 import { http, type HttpOptions } from '../face/http/http.ts';
+import { mcp } from '../face/mcp/mcp.ts';
 import { createRuntime, type Runtime } from '../index.ts';
 import { systemClock, type Millis } from '../kernel/clock.ts';
 import { jsonLogger, type Logger } from '../kernel/logger.ts';
@@ -46,7 +47,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const { folder } = options;
   const { logger, closeLog } = logTo(options);
   // What is wrong with the settings is said before anything is opened.
-  const door = http({ ...options.http, logger });
+  const door = http({ ...options.http, logger, mounts: [mcp({ logger })] });
   const store = await sqliteStore({ folder, clock: systemClock, logger });
   const runtime = await runtimeOn(store, options, logger);
   const undo = async (): Promise<void> => {
