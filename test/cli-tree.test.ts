@@ -15,7 +15,16 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 function node(session: Partial<SessionView>, more: Partial<TreeNode> = {}): TreeNode {
-  const view = { key: 'k', agent: 'coder', title: null, state: 'idle', queued: 0, budget: {}, ...session };
+  const view = {
+    key: 'k',
+    agent: 'coder',
+    title: null,
+    state: 'idle',
+    queued: 0,
+    budget: {},
+    parent: null,
+    ...session,
+  };
   const rest = { outcome: null, progress: null, children: [], usage: noUsage(), costUsd: 0, left: {} };
   return { session: view as SessionView, ...rest, ...more };
 }
@@ -69,7 +78,7 @@ test('the tree of one session is there at once, for people and for programs', as
 
   expect(out.split('\n').slice(1, 3)).toEqual([
     expect.stringMatching(/^once +scripted +completed/),
-    expect.stringMatching(/^└─ child:\S+… +scripted +completed/),
+    expect.stringMatching(/^└─ Hello +scripted +completed/),
   ]);
   expect(tree).toMatchObject({
     outcome: 'completed',
@@ -84,7 +93,7 @@ test('followed without a terminal, each change is a line, and it ends when nothi
   const sending = begin(server.folder, ['send', 'lines', '/spawn scripted /words 100000 5']);
   await sending.err.says('child.started');
   const watching = begin(server.folder, ['tree', 'lines', '--until-idle']);
-  await watching.out.says(/^ {2}child:\S+ +scripted +running/m);
+  await watching.out.says(/^ {2}\/words 100000 5 +scripted +running/m);
 
   await sojourn('cancel', 'lines');
   await sending.ended;
@@ -92,7 +101,7 @@ test('followed without a terminal, each change is a line, and it ends when nothi
   expect(await watching.ended).toBe(0);
   expect(watching.out.text).toMatch(/^lines +scripted +running/m);
   expect(watching.out.text).toMatch(/^lines +scripted +cancelled/m);
-  expect(watching.out.text).toMatch(/^ {2}child:\S+ +scripted +cancelled/m);
+  expect(watching.out.text).toMatch(/^ {2}\/words 100000 5 +scripted +cancelled/m);
   expect(watching.out.text).not.toContain('└─');
 });
 
@@ -104,7 +113,7 @@ test('followed on a terminal, it is drawn over what was there', async () => {
     ...world,
     env: { ...world.env, SOJOURN_DATA: server.folder },
   });
-  await terminal.shows((text) => /^└─ child:\S+ +scripted +running/m.test(text));
+  await terminal.shows((text) => /^└─ \/words 100000 5 +scripted +running/m.test(text));
 
   await sojourn('cancel', 'drawn');
   await sending.ended;
@@ -113,6 +122,6 @@ test('followed on a terminal, it is drawn over what was there', async () => {
   expect(terminal.text.trimEnd().split('\n')).toEqual([
     expect.stringMatching(/^SESSION +AGENT +STATE/),
     expect.stringMatching(/^drawn +scripted +cancelled/),
-    expect.stringMatching(/^└─ child:\S+ +scripted +cancelled/),
+    expect.stringMatching(/^└─ \/words 100000 5 +scripted +cancelled/),
   ]);
 });

@@ -58,7 +58,10 @@ function rowsOf(node: TreeNode, lead: string, below: string, keys: boolean): Row
 }
 
 function nameOf({ session }: TreeNode, keys: boolean): string {
-  return keys ? brief(session.key, Infinity) : brief(session.title ?? session.key, NAME_MAX);
+  if (keys) return brief(session.key, Infinity);
+  // Keys of children are made by the runtime and say nothing to a person.
+  const asked = session.parent === null ? null : session.summary;
+  return brief(session.title ?? asked ?? session.key, NAME_MAX);
 }
 
 function cellsOf(node: TreeNode, name: string): string[] {
