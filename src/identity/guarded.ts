@@ -18,7 +18,7 @@ export function guarded(store: IdentityStore): IdentityStore {
     signIn: guard((call) => store.signIn(call)),
     byHash: guard((hash) => store.byHash(hash)),
     touch: guard((touches) => store.touch(touches)),
-    end: guard((which, why, at) => store.end(which, why, at)),
+    end: guard((project, id, why, at) => store.end(project, id, why, at)),
     endDue: guard((live, limit) => store.endDue(live, limit)),
     forget: guard((endedBefore, limit) => store.forget(endedBefore, limit)),
     signIns: guard((filter) => store.signIns(filter)),

@@ -13,7 +13,7 @@ import { type Ids, systemIds } from '../kernel/ids.ts';
 import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import { hashOf, isSecret, mintSecret } from '../kernel/secret.ts';
-import type { IdentityStore, LiveBounds, SignInChoice, SignInEnd, Store } from '../store/store.ts';
+import type { IdentityStore, LiveBounds, SignInEnd, Store } from '../store/store.ts';
 import type {
   IdentityQuery,
   IdentityView,
@@ -172,21 +172,20 @@ export class SignIns {
 
   /** False: the project has no live sign-in of this id. */
   async end(project: string, id: string): Promise<boolean> {
-    return (await this.#end({ project, id }, 'signed-out')) > 0;
+    const why = 'signed-out';
+    const isEnded = await this.#store.end(project, id, why, this.#moment().now);
+    if (isEnded) this.#tell([id], why);
+    return isEnded;
   }
 
-  /** All that were made with a token. */
-  async endOfToken(token: string): Promise<number> {
-    return this.#end({ token }, 'revoked');
-  }
-
-  /** The project is gone, and its sign-ins and tokens with it. */
-  removedWith(project: string, tokens: readonly string[]): void {
-    const gone = this.#known
+  /** The store has ended them with their tokens, or removed them with their project. */
+  revoked(gone: { project?: string; tokens: readonly string[] }): void {
+    this.#ends += 1;
+    const known = this.#known
       .all()
-      .filter(({ signIn }) => signIn.project === project || tokens.includes(signIn.token ?? ''));
+      .filter(({ signIn }) => signIn.project === gone.project || gone.tokens.includes(signIn.token ?? ''));
     this.#tell(
-      gone.map(({ signIn }) => signIn.id),
+      known.map(({ signIn }) => signIn.id),
       'revoked',
     );
   }
@@ -317,17 +316,11 @@ export class SignIns {
     }
   }
 
-  async #end(which: SignInChoice, why: SignInEnd): Promise<number> {
-    const ended = await this.#store.end(which, why, this.#moment().now);
-    this.#tell(ended, why);
-    return ended.length;
-  }
-
   /** Its time has come: over at once here, and in the store as soon as it can be written (P1). */
   #lapse(entry: KnownSignIn, why: SignInEnd): void {
     const { project, id } = entry.signIn;
     this.#tell([id], why);
-    const writing = this.#store.end({ project, id }, why, this.#moment().now).then(
+    const writing = this.#store.end(project, id, why, this.#moment().now).then(
       () => undefined,
       (error: unknown) => this.#logger.warn('sign-in.end_failed', { signIn: id, error }),
     );

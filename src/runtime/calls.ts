@@ -21,6 +21,7 @@ import type {
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
+import type { SignInCalls } from './sign-in-calls.ts';
 
 /** Follows a log. Ends by itself when what it was asked for is over. */
 export interface Tail {
@@ -116,7 +117,12 @@ export interface RuntimeCalls {
   /** `secret` is shown this once. */
   addToken(call: TokenCall, caller?: Caller): Promise<TokenView & { secret: string }>;
   removeToken(id: string, caller?: Caller): Promise<void>;
-  /** Null: unknown, revoked or expired. A store that cannot answer throws; it never counts as "no". */
+  /** Identities, and sign-ins that speak for them. */
+  readonly signIns: SignInCalls;
+  /**
+   * Of a token or of a sign-in. Null: unknown, revoked or expired. Throws `sign-in.expired` or `sign-in.ended` for a
+   * sign-in that is over. A store that cannot answer throws; it never counts as "no".
+   */
   authenticate(secret: string): Promise<Caller | null>;
   /** Calls `ended` once when the token behind `caller` is revoked or expires; returns the call that stops watching. */
   watchToken(caller: Caller, ended: () => void): () => void;

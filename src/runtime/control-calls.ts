@@ -99,8 +99,11 @@ export class ControlCalls {
     requireScope(caller, 'admin');
     if (name === caller.project)
       throw new SojournError('project.in_use', `Project ${name} is the one this call acts in`);
-    if (!(await this.#host.store.removeProject(name))) throw noProject(name);
-    this.#host.tokens.removedWith(name);
+    const { store, tokens, signIns } = this.#host;
+    const own = await store.tokens(name);
+    if (!(await store.removeProject(name))) throw noProject(name);
+    tokens.removedWith(name);
+    signIns.revoked({ project: name, tokens: own.map(({ id }) => id) });
   }
 
   async tokens(caller: Caller): Promise<readonly TokenView[]> {
@@ -118,6 +121,7 @@ export class ControlCalls {
   async removeToken(id: string, caller: Caller): Promise<void> {
     requireScope(caller, 'admin');
     await this.#host.tokens.remove(caller.project, id);
+    this.#host.signIns.revoked({ tokens: [id] });
   }
 
   async #assertProject(name: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import { ArtifactGuard } from '../context/artifact-guard.ts';
 import { Overflow } from '../context/overflow.ts';
+import { SignIns } from '../identity/identity.ts';
 import { Flow } from '../log/flow.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { Registry, SessionHost } from '../session/host.ts';
@@ -63,6 +64,7 @@ export class RuntimeHost implements SessionHost {
   readonly children: SubAgentSessions;
   readonly idle = new IdleWaiters();
   readonly tokens: Tokens;
+  readonly signIns: SignIns;
   readonly counts: Counts = {
     refused: { busy: 0, capacity: 0, full: 0 },
     turns: { completed: 0, failed: 0, cancelled: 0, interrupted: 0, expired: 0, budget: 0 },
@@ -84,6 +86,7 @@ export class RuntimeHost implements SessionHost {
     this.files = new ArtifactGuard(parts.store.files, parts.clock);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
+    this.signIns = new SignIns(parts);
     this.router = new SessionRouter(this);
     this.registry = sessionRegistry(this, this.router, parts.hooks);
     this.children = new SubAgentSessions(this);

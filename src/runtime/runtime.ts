@@ -34,6 +34,7 @@ import { untilIdle } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
 import { Portability } from './portability.ts';
 import { SessionCalls } from './session-calls.ts';
+import { RuntimeSignIns } from './sign-in-calls.ts';
 import { TurnCalls } from './turn-calls.ts';
 
 export type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
@@ -50,6 +51,7 @@ export class Runtime implements RuntimeCalls {
   readonly #turns: TurnCalls;
   readonly #control: ControlCalls;
   readonly #portability: Portability;
+  readonly signIns: RuntimeSignIns;
   #health: RuntimeCalls['health'] = 'starting';
   #shutdown: Promise<void> | undefined;
   #forgetting: Timer | undefined;
@@ -61,6 +63,7 @@ export class Runtime implements RuntimeCalls {
     this.#turns = new TurnCalls(host, this.#sessions);
     this.#control = new ControlCalls(host);
     this.#portability = new Portability(host);
+    this.signIns = new RuntimeSignIns(host);
     void host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
   }
 
@@ -231,12 +234,14 @@ export class Runtime implements RuntimeCalls {
     return this.#control.removeToken(id, caller);
   }
 
-  authenticate(secret: string): Promise<Caller | null> {
-    return this.#host.tokens.authenticate(secret);
+  async authenticate(secret: string): Promise<Caller | null> {
+    const speaker = await this.signIns.authenticate(secret);
+    return speaker === undefined ? this.#host.tokens.authenticate(secret) : speaker;
   }
 
   watchToken(caller: Caller, ended: () => void): () => void {
-    return this.#host.tokens.watch(caller, ended);
+    const { tokens, signIns } = this.#host;
+    return caller.signIn === undefined ? tokens.watch(caller, ended) : signIns.watch(caller.signIn.id, ended);
   }
 
   /** Resolves when nothing of the session runs or waits. Aborting the wait changes nothing for the session. */
@@ -280,6 +285,7 @@ export class Runtime implements RuntimeCalls {
     if (!projects.some((project) => project.name === 'default'))
       await store.addProject('default', clock.now());
     await this.#forget();
+    this.#host.signIns.start();
     let recovered = 0;
     for (let after = 0; ;) {
       const rows = await store.unfinished(after, RECOVERED_AT_ONCE);
@@ -341,6 +347,7 @@ export class Runtime implements RuntimeCalls {
     const over = new SojournError('runtime.draining', 'The runtime has shut down');
     idle.end(over);
     for (const session of router.sessions) session.drop(over);
+    await host.signIns.close();
     await host.store.close();
   }
 }

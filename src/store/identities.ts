@@ -74,12 +74,6 @@ export interface SignedIn extends IdentifiedSignIn {
   ended: readonly string[];
 }
 
-/** One, all of an identity, or all that were made with a token, in whatever project. */
-export type SignInChoice =
-  | { project: string; id: string }
-  | { project: string; identity: string }
-  | { token: string };
-
 export interface IdentityFilter {
   project: string;
   /** 1 to 200. */
@@ -103,8 +97,8 @@ export interface IdentityStore {
   byHash(hash: string): Promise<IdentifiedSignIn | null>;
   /** Last activity, of the sign-ins that have not ended and of their identities (I2). */
   touch(touches: readonly { id: string; at: Millis }[]): Promise<void>;
-  /** Ends those that have not ended; answers their ids. */
-  end(which: SignInChoice, why: SignInEnd, at: Millis): Promise<readonly string[]>;
+  /** False: the project has no sign-in of this id that has not ended. */
+  end(project: string, id: string, why: SignInEnd, at: Millis): Promise<boolean>;
   /** Ends those that are not live, as `idle` or `expired`, at most `limit`; answers their ids. */
   endDue(live: LiveBounds, limit: number): Promise<readonly string[]>;
   /** Removes sign-ins that ended before, at most `limit`; answers how many. */

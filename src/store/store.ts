@@ -290,7 +290,7 @@ export interface ControlStore {
   tokenByHash(hash: string): Promise<TokenRow | null>;
   tokens(project: string): Promise<readonly TokenRow[]>;
   addToken(row: TokenRow): Promise<void>;
-  /** False when there is none of this id in the project. */
+  /** False when there is none of this id in the project. Ends what was signed in with it as `revoked`, wherever. */
   removeToken(project: string, id: string): Promise<boolean>;
   projects(): Promise<readonly { name: string; createdAt: Millis }[]>;
   /** Throws `project.exists`. */

@@ -23,7 +23,7 @@ import type {
 } from '../store/store.ts';
 import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
-import { type MemoryAccess, memoryIdentities } from './memory/identities.ts';
+import { endOfToken, type MemoryAccess, memoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
 import { emptyTimeline, erasePostsOf, memoryTimelines } from './memory/timelines.ts';
@@ -49,9 +49,11 @@ export class MemoryStore implements Store {
   readonly failed: Promise<Error> = new Promise(() => undefined);
   readonly #copies: Map<string, MemoryDisk>;
   readonly #groups: MemoryGroups;
+  readonly #clock: Clock;
 
   constructor({ clock, disk = new MemoryDisk(), copies = new Map(), gate }: MemoryStoreOptions) {
     this.disk = disk;
+    this.#clock = clock;
     this.#copies = copies;
     this.#groups = new MemoryGroups(disk, clock, gate);
     this.files = memoryFiles(disk, (read) => this.#read(read));
@@ -267,7 +269,9 @@ export class MemoryStore implements Store {
   removeToken(project: string, id: string): Promise<boolean> {
     return this.#call(() => {
       const token = [...this.disk.tokens.values()].find((row) => row.project === project && row.id === id);
-      return token !== undefined && this.disk.tokens.delete(token.hash);
+      if (token === undefined) return false;
+      endOfToken(this.disk, id, this.#clock.now());
+      return this.disk.tokens.delete(token.hash);
     });
   }
 
@@ -295,9 +299,7 @@ export class MemoryStore implements Store {
       for (const token of tokens.values()) {
         if (token.project !== name) continue;
         tokens.delete(token.hash);
-        for (const row of signIns.values())
-          if (row.token === token.id && row.end === null)
-            Object.assign(row, { end: 'revoked', endedAt: row.lastActiveAt });
+        endOfToken(this.disk, token.id, this.#clock.now());
       }
       for (const row of identities.values()) if (row.project === name) identities.delete(row.id);
       for (const row of signIns.values()) if (row.project === name) signIns.delete(row.id);

@@ -1,5 +1,7 @@
 // Access: who is calling, and what they may do.
 
+import type { SignInView } from './identity.ts';
+
 export const SCOPES = ['read', 'send', 'approve', 'operate', 'admin', 'post'] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -11,6 +13,8 @@ export interface Caller {
   /** Set when the token is bound to an owner. */
   owner: string | null;
   scopes: ReadonlySet<Scope>;
+  /** As whom it speaks; only where the credential is a sign-in, and `token` is then the id of that. */
+  signIn?: SignInView;
 }
 
 export interface TokenView {

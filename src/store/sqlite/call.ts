@@ -5,7 +5,7 @@ import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
 import type { SessionNum, TokenRow } from '../store.ts';
 import type { Desk } from './append.ts';
-import { IDENTITY_CALLS } from './identity-call.ts';
+import { endOfTokens, IDENTITY_CALLS } from './identity-call.ts';
 import { erasePostsOf, POST_CALLS, removeTimeline } from './post-call.ts';
 
 export const CALLS = {
@@ -114,7 +114,9 @@ function addToken({ connection }: Desk, row: TokenRow): void {
     );
 }
 
-function removeToken({ connection }: Desk, project: string, id: string): boolean {
+function removeToken(desk: Desk, project: string, id: string): boolean {
+  const { connection } = desk;
+  endOfTokens(desk, 'project = ? AND id = ?', project, id);
   return connection.sql('DELETE FROM tokens WHERE project = ? AND id = ?').run(project, id).changes > 0;
 }
 
@@ -127,17 +129,12 @@ function addProject({ connection }: Desk, name: string, at: Millis): void {
   connection.sql('INSERT INTO projects VALUES (?, ?)').run(name, at);
 }
 
-function removeProject({ connection, now }: Desk, name: string): boolean {
+function removeProject(desk: Desk, name: string): boolean {
+  const { connection } = desk;
   const used = connection.row('SELECT 1 FROM names WHERE project = ? LIMIT 1', name);
   if (used !== undefined)
     throw new SojournError('project.in_use', `Project ${JSON.stringify(name)} has sessions`);
-  // Its tokens may have signed in elsewhere.
-  connection
-    .sql(
-      `UPDATE signIns SET endedAt = ?, "end" = 'revoked' WHERE endedAt IS NULL
-         AND token IN (SELECT id FROM tokens WHERE project = ?)`,
-    )
-    .run(now, name);
+  endOfTokens(desk, 'project = ?', name);
   for (const table of OF_PROJECT) connection.sql(`DELETE FROM ${table} WHERE project = ?`).run(name);
   removeTimeline(connection, name);
   return connection.sql('DELETE FROM projects WHERE name = ?').run(name).changes > 0;

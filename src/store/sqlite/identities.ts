@@ -8,7 +8,6 @@ import type {
   LiveBounds,
   NewSignIn,
   SignedIn,
-  SignInChoice,
   SignInEnd,
   SignInFilter,
 } from '../store.ts';
@@ -51,8 +50,8 @@ export class SqliteIdentities implements IdentityStore {
     await this.#queue.call('touchSignIns', touches);
   }
 
-  async end(which: SignInChoice, why: SignInEnd, at: Millis): Promise<readonly string[]> {
-    return this.#queue.call('endSignIns', which, why, at);
+  async end(project: string, id: string, why: SignInEnd, at: Millis): Promise<boolean> {
+    return this.#queue.call('endSignIn', project, id, why, at);
   }
 
   async endDue(live: LiveBounds, limit: number): Promise<readonly string[]> {

@@ -3,7 +3,7 @@
 //   I1. `end` is written only where it is null: what ended stays ended.
 import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
-import type { IdentityRow, LiveBounds, NewSignIn, SignedIn, SignInChoice, SignInEnd } from '../store.ts';
+import type { IdentityRow, LiveBounds, NewSignIn, SignedIn, SignInEnd } from '../store.ts';
 import type { Desk } from './append.ts';
 import type { Connection, Value } from './connection.ts';
 import { IDENTITY_COLUMNS, LIVE } from './identity-rows.ts';
@@ -11,7 +11,7 @@ import { IDENTITY_COLUMNS, LIVE } from './identity-rows.ts';
 export const IDENTITY_CALLS = {
   signIn,
   touchSignIns,
-  endSignIns,
+  endSignIn,
   endDueSignIns,
   forgetSignIns,
   setIdentityOwner,
@@ -157,16 +157,13 @@ function touchSignIns({ connection }: Desk, touches: readonly { id: string; at: 
   }
 }
 
-function endSignIns(
-  { connection }: Desk,
-  which: SignInChoice,
-  why: SignInEnd,
-  at: Millis,
-): readonly string[] {
-  if ('token' in which) return endWhere(connection, why, at, 'token = ?', which.token);
-  const { project } = which;
-  if ('id' in which) return endWhere(connection, why, at, 'project = ? AND id = ?', project, which.id);
-  return endWhere(connection, why, at, 'project = ? AND identity = ?', project, which.identity);
+function endSignIn({ connection }: Desk, project: string, id: string, why: SignInEnd, at: Millis): boolean {
+  return endWhere(connection, why, at, 'project = ? AND id = ?', project, id).length > 0;
+}
+
+/** What was signed in with a token ends with it, in whatever project. */
+export function endOfTokens({ connection, now }: Desk, condition: string, ...values: Value[]): void {
+  endWhere(connection, 'revoked', now, `token IN (SELECT id FROM tokens WHERE ${condition})`, ...values);
 }
 
 function endDueSignIns(

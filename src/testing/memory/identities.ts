@@ -23,6 +23,12 @@ export interface MemoryAccess {
 
 const PAGE_MAX = 200;
 
+/** What was signed in with a token ends with it. */
+export function endOfToken(disk: MemoryDisk, token: string, at: Millis): void {
+  for (const row of disk.signIns.values())
+    if (row.token === token && row.end === null) Object.assign(row, { end: 'revoked', endedAt: at });
+}
+
 export function memoryIdentities(disk: MemoryDisk, { read, write }: MemoryAccess): IdentityStore {
   const { identities, signIns } = disk;
   const all = (): SignInRow[] => [...signIns.values()];
@@ -63,13 +69,10 @@ export function memoryIdentities(disk: MemoryDisk, { read, write }: MemoryAccess
           if (identity !== undefined) identity.lastActiveAt = Math.max(identity.lastActiveAt, at);
         }
       }),
-    end: (which, why, at) =>
+    end: (project, id, why, at) =>
       write(() => {
-        const isOne = (row: SignInRow): boolean => {
-          if ('token' in which) return row.token === which.token;
-          return row.project === which.project && ('id' in which ? row.id : row.identity) === theirs(which);
-        };
-        return end(why, at, all().filter(isOne));
+        const rows = all().filter((row) => row.project === project && row.id === id);
+        return end(why, at, rows).length > 0;
       }),
     endDue: ({ activeSince, now }, limit) =>
       write(() => {
@@ -200,8 +203,5 @@ function pageOf<Row extends { id: string }>(
   const more = rows.length > after + 1 + limit;
   return { page, nextCursor: more ? (page.at(-1)?.id ?? null) : null };
 }
-
-const theirs = (which: { id: string } | { identity: string }): string =>
-  'id' in which ? which.id : which.identity;
 
 const copyOf = (row: IdentityRow | undefined): IdentityRow | null => (row === undefined ? null : { ...row });
