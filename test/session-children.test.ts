@@ -161,7 +161,7 @@ test('a child that is being started when its turn is cancelled is stopped, too',
   expect(worker.opened.length).toBeLessThanOrEqual(1);
 });
 
-test('closing a session stops its children, and they may not start more', async () => {
+test('closing a session closes its children, and they may not start more', async () => {
   const { worker, world, act } = await begin();
   await using _ = world;
   const child = await act.turn.spawn('worker', 'dig');
@@ -171,7 +171,7 @@ test('closing a session stops its children, and they may not start more', async 
   await world.runtime.close('boss');
 
   expect(digging.turn.signal.aborted).toBe(true);
-  expect((await world.runtime.session(keyOf(digging))).state).toBe('idle');
+  expect((await world.runtime.session(keyOf(digging))).state).toBe('closed');
   await expect(act.turn.spawn('worker', 'again')).rejects.toMatchObject({ name: 'AbortError' });
   expect(await childIds(world, 'boss')).toEqual([child.session]);
 });

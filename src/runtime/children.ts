@@ -1,141 +1,205 @@
-// Sub-agent sessions: sessions that a turn of another session started.
+// Sub-agent sessions: sessions that a turn of another session started, and what that turn may do with them.
 //
-//   D1. A spawn is recorded by turn and key: a later attempt gets the same child and the same result.
-//   D2. Spawning never waits for a place: it answers `capacity`, and then nothing was made.
-//   D3. The end of a child's turn reaches its parent's log exactly once, whatever dies in between: the child stays
-//       unfinished in the store until it has, and the parent's log takes it by a once-key.
-//   D4. Depth and number are bounded: spawns of one session go one after another. A child has its parent's owner and project.
-//   D5. A child outlives no turn that ended early, however far its starting was.
+// Owns the verbs. Does not own: how many there may be (child-bounds), what a parent is told (child-delivery, child-progress),
+// how they end with those above them (child-ending).
+//
+//   D1. A spawn or a continuation is recorded by turn and key: a later attempt gets the same child, turn and result.
+//   D2. Neither waits for a place: it answers `capacity`, and then nothing was made. Nobody at work is put away for it.
+//   D3. Only the children of the session itself can be named; any other answers as one that does not exist. A child has
+//       its parent's owner and project.
+//   D4. A parent stays in memory while a turn that it asked for is at work, and may be remade.
+//   D5. A child's turn outlives no turn that ended early, however far its starting was.
 import { SojournError } from '../kernel/errors.ts';
-import type { Child, ChildResult, SpawnOptions } from '../agent/agent.ts';
-import { bodyOf } from '../log/event.ts';
+import type {
+  Child,
+  ChildResult,
+  Children,
+  ContinueOptions,
+  SpawnOptions,
+  WaitOptions,
+} from '../agent/agent.ts';
 import type { Stay } from '../keeper/keeper.ts';
-import type { SessionRow } from '../store/store.ts';
-import type { Part } from '../wire/message.ts';
 import type { SessionCore } from '../session/core.ts';
-import type { SessionHost } from '../session/host.ts';
+import type { Family, SessionHost } from '../session/host.ts';
 import type { Session } from '../session/session.ts';
-import { abortReason, type Turn } from '../session/turn.ts';
+import { abortReason, type Stop, type Turn } from '../session/turn.ts';
+import type { SessionRow, StoredEvent } from '../store/store.ts';
+import type { Part } from '../wire/message.ts';
+import type { ParentTurn, Progress, Receipt } from '../wire/turn.ts';
 import { checkKey } from './access.ts';
+import { ChildBounds } from './child-bounds.ts';
+import { ChildDelivery, FOREVER } from './child-delivery.ts';
+import { ChildEnding } from './child-ending.ts';
+import { childFacts } from './child-facts.ts';
+import { ChildProgress } from './child-progress.ts';
+import { ChildResults } from './child-results.ts';
 import { prepareMessage } from './message.ts';
 import type { Making, SessionRouter } from './router.ts';
 
-/** A result is remembered as long as the parent's log: it is what a later attempt finds. */
-const FOREVER = Number.MAX_SAFE_INTEGER;
+export type ChildrenHost = SessionHost & { readonly router: SessionRouter };
 
-type ChildrenHost = SessionHost & { readonly router: SessionRouter };
+/** Who asks: one attempt of a turn. */
+interface Asking {
+  parent: SessionCore;
+  turn: Turn;
+  signal: AbortSignal;
+}
 
-export class SubAgentSessions {
+type Keyed<Options> = Options & { key: string };
+
+export class SubAgentSessions implements Family {
   readonly #host: ChildrenHost;
-  /** Who waits for a result, by child session and turn. */
-  readonly #waiters = new Map<string, Set<(result: ChildResult) => void>>();
-  /** The last spawn of a session that is under way; none of them rejects. */
-  readonly #spawning = new Map<string, Promise<void>>();
+  readonly #bounds: ChildBounds;
+  readonly #progress: ChildProgress;
+  readonly #results: ChildResults;
+  readonly #delivery: ChildDelivery;
+  readonly #ending: ChildEnding;
+  /** Spawns and continuations under way, by parent (D5); none of them rejects. */
+  readonly #starting = new Map<string, Set<Promise<void>>>();
+  /** What keeps parents in memory, by child (D4). */
+  readonly #stays = new Map<string, Set<Stay>>();
 
   constructor(host: ChildrenHost) {
     this.#host = host;
+    this.#bounds = new ChildBounds(host);
+    this.#progress = new ChildProgress(host);
+    this.#results = new ChildResults(host);
+    this.#delivery = new ChildDelivery(host, this.#results, this.#progress);
+    this.#ending = new ChildEnding(host, {
+      started: (parent) => this.#started(parent),
+      letGo: (child) => this.#letGo(child),
+      announce: (parent, child, turn, asked) => this.#delivery.announce(parent, child, turn, asked),
+    });
   }
 
-  spawn(
-    parent: SessionCore,
-    turn: Turn,
-    agent: string,
-    input: string | readonly Part[],
-    options: SpawnOptions & { key: string },
-  ): Promise<Child> {
-    const { id } = parent.row;
-    const before = this.#spawning.get(id) ?? Promise.resolve();
-    const spawned = before.then(() => this.#spawn(parent, turn, agent, input, options)); // D4
-    const over = spawned.then(
-      () => undefined,
-      () => undefined, // Told to whoever spawned.
-    );
-    this.#spawning.set(id, over);
-    void over.then(() => this.#spawning.get(id) === over && this.#spawning.delete(id)); // Never rejects.
-    return spawned;
+  of(parent: SessionCore, turn: Turn, signal: AbortSignal): Children {
+    const asking: Asking = { parent, turn, signal };
+    let ordinal = 0;
+    const keyed = <Options extends ContinueOptions>(options: Options): Keyed<Options> => {
+      ordinal += 1;
+      return { ...options, key: options.key ?? `${ordinal}` };
+    };
+    return {
+      spawn: (agent, input, options = {}) => {
+        const given = keyed<SpawnOptions>(options);
+        return this.#track(parent, this.#spawn(asking, agent, input, given));
+      },
+      continue: (child, input, options = {}) => {
+        const given = keyed(options);
+        return this.#track(parent, this.#continue(asking, child, input, given));
+      },
+      wait: (child, options = {}) => this.#wait(asking, child, options),
+      cancel: (child, reason = 'its parent asked') => this.#cancel(asking, child, reason),
+      close: (child, reason = 'its parent asked') => this.#close(asking, child, reason),
+      list: async () => {
+        this.#check(asking);
+        return childFacts(this.#host, parent.row.id);
+      },
+    };
+  }
+
+  stop(parent: SessionCore, turn: string, reason: string): Promise<void> {
+    return this.#ending.stop(parent, turn, reason);
+  }
+
+  end(parent: SessionCore, reason: string): Promise<void> {
+    return this.#ending.end(parent, reason);
+  }
+
+  /** Stops all that is at work below a session, whichever turn asked for it. */
+  cancelBelow(session: string, reason: string): Promise<readonly string[]> {
+    return this.#ending.cancelBelow(session, reason);
+  }
+
+  resume(child: SessionCore, turn: Turn): Promise<Stop | undefined> {
+    return this.#delivery.resume(child, turn);
+  }
+
+  deliver(child: SessionCore, turn: string): Promise<() => void> {
+    return this.#delivery.deliver(child, turn);
+  }
+
+  progress(child: SessionCore, turn: Turn, progress: Progress): void {
+    this.#progress.told(child, turn, progress);
+  }
+
+  heard(child: SessionCore, events: readonly StoredEvent[]): void {
+    this.#progress.heard(child, events);
   }
 
   async #spawn(
-    parent: SessionCore,
-    turn: Turn,
+    asking: Asking,
     agent: string,
     input: string | readonly Part[],
-    options: SpawnOptions & { key: string },
+    options: Keyed<SpawnOptions>,
   ): Promise<Child> {
-    if (turn.stop !== undefined) throw abortReason(turn.stop);
-    const host = this.#host;
-    if (host.agent(agent) === undefined)
+    this.#check(asking, options.signal);
+    const { router } = this.#host;
+    const { row } = asking.parent;
+    if (this.#host.agent(agent) === undefined)
       throw new SojournError('agent.unknown', `No agent ${agent} is registered`);
-    const key = checkKey(`child:${turn.id}:${options.key}`);
-    if ((await this.#host.router.find(parent.row.project, key)) === null) await this.#checkBounds(parent);
+    const key = checkKey(`child:${asking.turn.id}:${options.key}`);
+    if ((await router.find(row.project, key)) === null) await this.#bounds.checkStanding(row, agent);
     const making = (): Making => ({
       agent,
-      owner: parent.row.owner,
-      maker: parent.row.maker,
-      channel: parent.row.channel,
-      parent: parent.row.id,
+      owner: row.owner,
+      maker: row.maker,
+      channel: row.channel,
+      parent: row.id,
       title: options.title ?? null,
       summary: null,
       labels: [],
-      metadata: JSON.stringify({ spawn: { turn: turn.id, key: options.key } }),
+      metadata: '{}',
       budget: JSON.stringify(options.budget ?? {}),
     });
-    return this.#host.router.using(
-      () => this.#host.router.findOrMake(parent.row.project, key, making),
-      ({ session, made }) => this.#start(parent, turn, session, made, agent, key, input, options),
+    return router.using(
+      () => router.findOrMake(row.project, key, making),
+      ({ session }) => {
+        if (session.core.row.parent !== row.id)
+          throw new SojournError('session.exists', `A session ${key} exists`);
+        return this.#ask(asking, session, 'spawn', input, options);
+      },
     );
   }
 
-  async #start(
-    parent: SessionCore,
-    turn: Turn,
-    child: Session,
-    made: boolean,
-    agent: string,
-    key: string,
+  async #continue(
+    asking: Asking,
+    id: string,
     input: string | readonly Part[],
-    options: SpawnOptions & { key: string },
+    options: Keyed<ContinueOptions>,
   ): Promise<Child> {
-    const host = this.#host;
-    if (!made && child.core.row.parent !== parent.row.id)
-      throw new SojournError('session.exists', `A session ${key} exists`);
-    const stay = host.registry.stay(parent.row.id);
+    this.#check(asking, options.signal);
+    const once = `continue:${asking.turn.id}:${options.key}`;
+    return this.#with(asking, id, (child) => this.#ask(asking, child, once, input, options));
+  }
+
+  /** Hands a turn to a child, which the parent's log then says. `once` is its record in the child's log (D1). */
+  async #ask(
+    asking: Asking,
+    child: Session,
+    once: string,
+    input: string | readonly Part[],
+    options: Keyed<SpawnOptions>,
+  ): Promise<Child> {
+    const { parent, turn, signal } = asking;
+    const stay = this.#host.registry.stay(parent.row.id);
     try {
-      const parts =
-        typeof input === 'string'
-          ? input
-          : input.filter((part) => part.type === 'text' || part.type === 'file');
-      const budget = options.budget === undefined ? {} : { budget: options.budget };
-      const message = await prepareMessage(
-        host,
-        child,
-        { input: parts, kind: 'child', ...budget },
-        { author: null, once: { key: 'spawn', hash: '' } }, // D1
-      );
-      const receipt = await child.send(message); // D2
-      await parent.append(
-        [
-          {
-            kind: 'child.started',
-            turn: turn.id,
-            body: { session: child.id, key, agent, turn: receipt.turn, spawn: options.key },
-          },
-        ],
-        {
-          row: {},
-          once: { key: `spawn:${turn.id}:${options.key}`, hash: '', receipt: '{}', expiresAt: FOREVER },
-        }, // D1
-      );
-      if (turn.stop !== undefined) {
-        await child.cancelAll("its parent's turn ended while it was started"); // D5
-        throw abortReason(turn.stop);
-      }
+      const asked = parentTurn(asking, options);
+      const receipt = await this.#send(asking, child, once, input, options, asked);
+      await this.#delivery.announce(parent, child.core.row, receipt.turn, asked, options.budget);
       const started = child.turn(receipt.turn);
-      releaseAfter(stay, started);
+      const isStopped = turn.stop !== undefined || options.signal?.aborted === true;
+      if (isStopped && started !== undefined)
+        await child.cancel(started, 'whoever asked for it left while it was started', true); // D5
+      if (turn.stop !== undefined) throw abortReason(turn.stop);
+      options.signal?.throwIfAborted();
+      this.#hold(child.id, stay, started);
+      if (started !== undefined) this.#watch(child, started, options);
+      const signals = options.signal === undefined ? [signal] : [signal, options.signal];
       return {
         session: child.id,
         turn: receipt.turn,
-        result: () => this.#result(parent, turn, child.id, receipt.turn),
+        result: () => this.#results.wait(parent, child.id, receipt.turn, signals),
       };
     } catch (error) {
       stay?.release();
@@ -143,119 +207,148 @@ export class SubAgentSessions {
     }
   }
 
-  /** D3. */
-  async deliver(child: SessionCore, turnId: string): Promise<void> {
-    const host = this.#host;
-    const num = child.log.num;
-    const row = num === undefined ? null : await host.store.turn(num, turnId);
-    if (num === undefined || row?.endSeq === undefined || row.endSeq === null || child.row.parent === null)
-      return;
-    const [event] = await host.store.read(num, row.endSeq - 1, { eventsMax: 1, bytesMax: 1 });
-    if (event?.kind !== 'turn.ended') return;
-    const { outcome, text, error, usage, costUsd, sessionCompleted } = bodyOf(event, 'turn.ended');
-    const rest = { ...(error === undefined ? {} : { error }), usage, costUsd };
-    const completed = sessionCompleted === true;
-    const result: ChildResult = {
-      outcome,
-      text,
-      isError: outcome !== 'completed',
-      ...rest,
-      sessionCompleted: completed,
-      images: [],
-    };
-    const body = {
-      session: child.row.id,
-      turn: turnId,
-      outcome,
-      text,
-      ...rest,
-      ...(completed ? { sessionCompleted } : {}),
-    };
-    await host.router.usingById(child.row.parent, (parent) =>
-      parent.core.append([{ kind: 'child.ended', turn: spawnTurn(child.row), body }], {
-        row: {},
-        once: {
-          key: `child:${child.row.id}:${turnId}`,
-          hash: '',
-          receipt: JSON.stringify(result),
-          expiresAt: FOREVER,
-        },
-      }),
+  async #send(
+    { parent }: Asking,
+    child: Session,
+    once: string,
+    input: string | readonly Part[],
+    options: Keyed<SpawnOptions>,
+    asked: ParentTurn,
+  ): Promise<Receipt> {
+    const parts =
+      typeof input === 'string'
+        ? input
+        : input.filter((part) => part.type === 'text' || part.type === 'file');
+    if (parts.length === 0 || (typeof parts === 'string' && !parts.isWellFormed()))
+      throw new SojournError('input.invalid', 'A child is asked with well-formed text, or at least one part');
+    const budget = options.budget === undefined ? {} : { budget: options.budget };
+    const message = await prepareMessage(
+      this.#host,
+      child,
+      { input: parts, kind: 'child', ...budget },
+      { author: null, once: { key: once, hash: '', expiresAt: FOREVER } },
     );
-    const waiters = this.#waiters.get(`${child.row.id}:${turnId}`);
-    this.#waiters.delete(`${child.row.id}:${turnId}`);
-    for (const tell of waiters ?? []) tell(result);
+    const admit = (): void => this.#bounds.checkNumber(parent.row, child);
+    return child.send({ ...message, parent: asked, admit }); // D2
   }
 
-  /** Stops what runs in children of this turn, or in all of the session's, and waits until it has unwound. */
-  async cancel(parent: SessionCore, turn: string | null, reason: string): Promise<void> {
-    await this.#spawning.get(parent.row.id); // D5
-    const rows = await this.#host.store.children(parent.row.id);
-    const chosen = rows.filter((row) => working(row) && (turn === null || spawnTurn(row) === turn));
-    await Promise.all(
-      chosen.map(async (row) => {
-        await this.#host.router.usingById(row.id, (child) => child.cancelAll(reason));
-      }),
-    );
-  }
-
-  async #checkBounds(parent: SessionCore): Promise<void> {
-    const host = this.#host;
-    const { childDepthMax, childrenMax } = host.limits;
-    let depth = 1;
-    for (let above = parent.row.parent; above !== null; depth += 1) {
-      above = (await host.store.byId(above))?.parent ?? null;
-    }
-    if (depth > childDepthMax) {
-      throw new SojournError(
-        'child.depth',
-        `A child of ${parent.row.key} would stand ${depth} deep; ${childDepthMax} is the most`,
-      );
-    }
-    const children = await host.store.children(parent.row.id);
-    if (children.filter(working).length >= childrenMax) {
-      throw new SojournError('child.limit', `Session ${parent.row.key} has ${childrenMax} children at work`);
-    }
-  }
-
-  async #result(parent: SessionCore, turn: Turn, child: string, childTurn: string): Promise<ChildResult> {
-    const { store, clock } = this.#host;
-    const place = `${child}:${childTurn}`;
-    const { signal } = turn.state.kind === 'running' ? turn.state.abort : { signal: AbortSignal.abort() };
-    signal.throwIfAborted();
-    return new Promise<ChildResult>((resolve, reject) => {
-      const waiters = this.#waiters.get(place) ?? new Set();
-      this.#waiters.set(place, waiters);
-      const leave = (): void => {
-        waiters.delete(tell);
-        reject(signal.reason);
-      };
-      const tell = (result: ChildResult): void => {
-        signal.removeEventListener('abort', leave);
-        waiters.delete(tell);
-        resolve(result);
-      };
-      waiters.add(tell);
-      signal.addEventListener('abort', leave, { once: true });
-      // It may have been delivered before: then the parent's own record of it answers.
-      const num = parent.log.num;
-      const known =
-        num === undefined ? Promise.resolve(null) : store.once(num, `child:${place}`, clock.now());
-      known.then((row) => row !== null && tell(JSON.parse(row.receipt) as ChildResult), reject);
+  async #wait(asking: Asking, id: string, options: WaitOptions): Promise<ChildResult> {
+    this.#check(asking, options.signal);
+    const { parent, signal } = asking;
+    const signals = options.signal === undefined ? [signal] : [signal, options.signal];
+    const row = await this.#row(asking, id);
+    const turn = await this.#with(asking, id, async (child) => {
+      const named = options.turn ?? child.turns().at(-1)?.id;
+      return named ?? (await this.#host.store.turns(row.num, { limit: 1 }))[0]?.id;
     });
+    if (turn === undefined) throw new SojournError('turn.not_found', `Child ${id} has no turn`);
+    return this.#results.wait(parent, id, turn, signals);
+  }
+
+  async #cancel(asking: Asking, id: string, reason: string): Promise<{ cancelled: readonly string[] }> {
+    this.#check(asking);
+    await this.#row(asking, id);
+    return { cancelled: await this.#ending.cancel(id, reason) };
+  }
+
+  async #close(asking: Asking, id: string, reason: string): Promise<void> {
+    this.#check(asking);
+    await this.#with(asking, id, (child) => child.close(reason, true));
+  }
+
+  /** Nothing is begun for a turn that is over, that ends, or that goes on in another attempt. */
+  #check({ parent, turn, signal }: Asking, given?: AbortSignal): void {
+    signal.throwIfAborted();
+    given?.throwIfAborted();
+    if (turn.state.kind !== 'running') throw new DOMException(`Turn ${turn.id} is over`, 'AbortError');
+    if (this.#host.draining)
+      throw new SojournError('runtime.draining', `Session ${parent.row.key} begins nothing any more`);
+  }
+
+  /** D3. */
+  async #row({ parent }: Asking, id: string): Promise<SessionRow> {
+    const row = this.#host.router.peek(id)?.core.row ?? (await this.#host.store.byId(id));
+    if (row === null || row.parent !== parent.row.id) throw noChild(id);
+    return row;
+  }
+
+  /** Keeps a child in memory during `work`. */
+  async #with<Result>(
+    asking: Asking,
+    id: string,
+    work: (child: Session) => Promise<Result>,
+  ): Promise<Result> {
+    await this.#row(asking, id);
+    const found = await this.#host.router.usingById(id, async (child) => ({ result: await work(child) }));
+    if (found === null) throw noChild(id);
+    return found.result;
+  }
+
+  /** D5. */
+  #track(parent: SessionCore, starting: Promise<Child>): Promise<Child> {
+    const { id } = parent.row;
+    const all = this.#starting.get(id) ?? new Set();
+    this.#starting.set(id, all);
+    const over = starting.then(
+      () => undefined,
+      () => undefined, // Told to whoever asked.
+    );
+    all.add(over);
+    void over.then(() => {
+      all.delete(over);
+      if (all.size === 0 && this.#starting.get(id) === all) this.#starting.delete(id);
+    });
+    return starting;
+  }
+
+  async #started(parent: string): Promise<void> {
+    await Promise.all([...(this.#starting.get(parent) ?? [])]);
+  }
+
+  /** D4. Until the child's turn is over, or nobody waits for it any more. */
+  #hold(child: string, stay: Stay | null, started: Turn | undefined): void {
+    if (stay === null || started === undefined) return stay?.release();
+    const stays = this.#stays.get(child) ?? new Set();
+    this.#stays.set(child, stays);
+    stays.add(stay);
+    const release = (): void => {
+      stay.release();
+      stays.delete(stay);
+      if (stays.size === 0 && this.#stays.get(child) === stays) this.#stays.delete(child);
+    };
+    started.over.then(release, release);
+  }
+
+  #letGo(child: string): void {
+    for (const stay of this.#stays.get(child) ?? []) stay.release();
+    this.#stays.delete(child);
+  }
+
+  #watch(child: Session, started: Turn, options: ContinueOptions): void {
+    const { onProgress, signal } = options;
+    if (onProgress !== undefined) this.#progress.listen(child.id, started.id, onProgress);
+    if (signal === undefined) return;
+    const stop = (): void => {
+      child.cancel(started, 'whoever asked for it left', true).catch((error: unknown) => {
+        this.#host.logger.warn('child.not_cancelled', { session: child.id, turn: started.id, error });
+      });
+    };
+    const leave = (): void => signal.removeEventListener('abort', stop);
+    signal.addEventListener('abort', stop, { once: true });
+    started.over.then(leave, leave);
   }
 }
 
-const working = (row: SessionRow): boolean => row.state !== 'idle' && row.state !== 'closed';
-
-function spawnTurn(row: SessionRow): string | null {
-  const { spawn } = JSON.parse(row.metadata) as { spawn?: { turn?: string } };
-  return spawn?.turn ?? null;
+function parentTurn({ parent, turn }: Asking, options: Keyed<SpawnOptions>): ParentTurn {
+  return {
+    session: parent.row.id,
+    turn: turn.id,
+    spawn: options.key,
+    ...(options.whenDone === 'turn' ? { whenDone: 'turn' } : {}),
+    ...(options.whenParentEnds === 'handOn' ? { whenParentEnds: 'handOn' } : {}),
+  };
 }
 
-/** The parent stays in memory while its child runs. */
-function releaseAfter(stay: Stay | null, turn: Turn | undefined): void {
-  const release = (): void => stay?.release();
-  if (turn === undefined) release();
-  else turn.over.then(release, release);
+function noChild(id: string): SojournError {
+  return new SojournError('child.not_found', `This session has no child ${String(id).slice(0, 64)}`);
 }

@@ -7,21 +7,21 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import { ArtifactGuard } from '../context/artifact-guard.ts';
 import { Overflow } from '../context/overflow.ts';
 import { SignIns } from '../identity/identity.ts';
 import { Flow } from '../log/flow.ts';
+import { Timeline } from '../log/timeline.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { Registry, SessionHost } from '../session/host.ts';
-import type { Turn } from '../session/turn.ts';
-import type { Store } from '../store/store.ts';
-import type { Part } from '../wire/message.ts';
+import type { Store, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { SubAgentSessions } from './children.ts';
 import type { SojournHooks } from './hooks.ts';
 import { IdleWaiters } from './idle.ts';
+import { Milestones } from './milestones.ts';
 import { sessionRegistry } from './registry.ts';
 import { SessionRouter } from './router.ts';
 import { Tokens } from './tokens.ts';
@@ -65,6 +65,8 @@ export class RuntimeHost implements SessionHost {
   readonly idle = new IdleWaiters();
   readonly tokens: Tokens;
   readonly signIns: SignIns;
+  readonly timeline: Timeline;
+  readonly milestones: Milestones;
   readonly counts: Counts = {
     refused: { busy: 0, capacity: 0, full: 0 },
     turns: { completed: 0, failed: 0, cancelled: 0, interrupted: 0, expired: 0, budget: 0 },
@@ -87,6 +89,8 @@ export class RuntimeHost implements SessionHost {
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
     this.signIns = new SignIns(parts);
+    this.timeline = new Timeline({ ...parts, store: parts.store.timelines });
+    this.milestones = new Milestones({ ...parts, timeline: this.timeline });
     this.router = new SessionRouter(this);
     this.registry = sessionRegistry(this, this.router, parts.hooks);
     this.children = new SubAgentSessions(this);
@@ -136,24 +140,6 @@ export class RuntimeHost implements SessionHost {
     });
   }
 
-  spawn(
-    parent: SessionCore,
-    turn: Turn,
-    agent: string,
-    input: string | readonly Part[],
-    options: SpawnOptions & { key: string },
-  ): Promise<Child> {
-    return this.children.spawn(parent, turn, agent, input, options);
-  }
-
-  cancelChildren(parent: SessionCore, turn: string | null, reason: string): Promise<void> {
-    return this.children.cancel(parent, turn, reason);
-  }
-
-  deliver(child: SessionCore, turn: string): Promise<void> {
-    return this.children.deliver(child, turn);
-  }
-
   changed(core: SessionCore): void {
     this.idle.changed(core.row.id);
     const session = this.router.peek(core.row.id);
@@ -164,6 +150,10 @@ export class RuntimeHost implements SessionHost {
     const session = this.router.peek(core.row.id);
     if (session?.core === core) this.router.giveUp(session, error);
     this.idle.changed(core.row.id);
+  }
+
+  heard(core: SessionCore, events: readonly StoredEvent[]): void {
+    this.milestones.heard(core.row, events);
   }
 
   ended(outcome: Outcome): void {

@@ -9,7 +9,7 @@ export async function prepareMessage(
   host: SessionHost,
   session: Session,
   call: TurnCall,
-  from: { author: string | null; once?: { key: string; hash: string } },
+  from: { author: string | null; once?: NonNullable<Message['once']> },
 ): Promise<Message> {
   const { ids, clock, limits } = host;
   const parts: readonly InputPart[] =
@@ -32,6 +32,7 @@ export async function prepareMessage(
     deadlineMs: call.deadlineMs ?? limits.turnMs,
     canAsk: call.canAsk ?? true,
     acceptedAt: clock.now(),
+    parent: null,
     named,
     ...(from.once === undefined ? {} : { once: from.once }),
   };

@@ -107,9 +107,13 @@ export class TurnCalls {
   }
 
   async cancel(key: string, reason: string, caller: Caller): Promise<{ cancelled: readonly string[] }> {
-    return withSession(this.#host, caller, 'send', key, async (session) => ({
-      cancelled: await session.cancelAll(reason),
-    }));
+    return withSession(this.#host, caller, 'send', key, async (session) => {
+      const [cancelled] = await Promise.all([
+        session.cancelAll(reason),
+        this.#host.children.cancelBelow(session.id, reason),
+      ]);
+      return { cancelled };
+    });
   }
 
   async events(

@@ -3,11 +3,12 @@ import { SojournError } from '../kernel/errors.ts';
 import type { AgentTurn, Answer, Question } from '../agent/agent.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
 import type { Input, Message } from '../wire/message.ts';
+import type { HandOff } from '../wire/turn.ts';
 import type { SessionCore } from './core.ts';
+import { boundedHandOff } from './hand-off.ts';
 import type { SessionHost } from './host.ts';
 import type { LiveSession } from './live.ts';
 import { type Questions, toolHash } from './questions.ts';
-
 import type { AskEnd, Turn } from './turn.ts';
 import type { TurnRun } from './turn-run.ts';
 
@@ -23,20 +24,13 @@ export interface AgentTurnParts {
   inputs: readonly Input[];
   history: readonly Message[];
   afterCrash: boolean;
-  complete(): void;
+  /** What goes with the turn's end. */
+  left: { completed: boolean; handOff?: HandOff };
 }
 
 export function agentTurn(parts: AgentTurnParts): AgentTurn {
   const { turn, live, host, run, abort } = parts;
-  let spawned = 0;
-  const spawn: AgentTurn['spawn'] = (agent, input, options = {}) => {
-    spawned += 1;
-    const key = options.key ?? `${spawned}`;
-    if (turn.stop !== undefined) return Promise.reject(abort.signal.reason);
-    return host.spawn(parts.session, turn, agent, input, { ...options, key });
-  };
-  const missing = (): Promise<never> =>
-    Promise.reject(new SojournError('child.not_found', 'There is no such child'));
+  const children = host.children.of(parts.session, turn, abort.signal);
   return {
     id: turn.id,
     session: live.facts,
@@ -53,19 +47,12 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     clock: host.clock,
     inbox: { take: () => takeInbox(parts) },
     ask: (key, question) => ask(parts, key, question),
-    children: {
-      spawn,
-      continue: missing,
-      wait: missing,
-      cancel: missing,
-      close: missing,
-      list: async () => [],
-    },
-    spawn,
-    progress: () => undefined,
-    handOff: () => undefined,
+    children,
+    spawn: (agent, input, options) => children.spawn(agent, input, options),
+    progress: (progress) => host.children.progress(parts.session, turn, progress),
+    handOff: (handOff) => void (parts.left.handOff = boundedHandOff(handOff)),
     resource: (name, open, close) => live.resource(name, open, close),
-    completeSession: () => parts.complete(),
+    completeSession: () => void (parts.left.completed = true),
   };
 }
 

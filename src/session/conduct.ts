@@ -10,12 +10,12 @@ import type { Use } from '../keeper/keeper.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { SessionPatch, TurnPatch } from '../store/store.ts';
 import type { Input } from '../wire/message.ts';
-import type { Outcome, TurnError } from '../wire/turn.ts';
+import type { HandOff, Outcome, TurnError } from '../wire/turn.ts';
 import { agentTurn } from './agent-turn.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
-import { donePatch, queuedPatch, shifted, spentColumns, stopError } from './turn-rows.ts';
+import { donePatch, owesEnd, queuedPatch, shifted, spentColumns, stopError } from './turn-rows.ts';
 import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
 import type { Waking } from './waking.ts';
 
@@ -26,8 +26,17 @@ interface Ending {
   text: string;
   partial: boolean;
   run?: TurnRun;
-  completed?: boolean;
+  left?: Left;
 }
+
+/** What the agent leaves with the turn's end, besides what it said. */
+interface Left {
+  completed: boolean;
+  handOff?: HandOff;
+}
+
+/** A child has less time to hear its signal: whoever stops a tree of sessions waits for all of it. */
+const CHILD_CANCEL_MS_MAX = 1_500;
 
 export class Conduct {
   readonly #core: SessionCore;
@@ -113,8 +122,9 @@ export class Conduct {
   }
 
   async #drive(turn: Turn, use: Use<LiveSession>): Promise<void> {
-    const { host, log, overflow, spending } = this.#core;
+    const { host, log, overflow, spending, row } = this.#core;
     const abort = new AbortController();
+    abort.signal.addEventListener('abort', () => this.#stopBelow(turn), { once: true });
     try {
       if (turn.isLost) return use.release(); // It was given up while its start became durable.
       turn.enter({ kind: 'running', abort });
@@ -131,17 +141,16 @@ export class Conduct {
         abort,
         deadlineMs: Math.min(turn.spec.deadlineMs, budgetMs),
         deadlineOutcome: budgetMs < turn.spec.deadlineMs ? 'budget' : 'expired',
-        cancelMsMax: host.limits.cancelMsMax,
+        cancelMsMax: Math.min(host.limits.cancelMsMax, row.parent === null ? Infinity : CHILD_CANCEL_MS_MAX),
       });
       host.changed(this.#core);
       const ran = await this.#perform(turn, use, run, abort);
-      const { completed } = ran;
       const end = stoppedAtLast(ran.end, turn);
       spending.spent.ms += turn.ranMs - ranBefore;
       if (end.kind === 'lost') return this.#lose(turn, end.error, use);
       if (end.kind === 'suspended') return await this.#park(turn, use, run, end.gaveUp);
       turn.enter({ kind: 'ending' });
-      await this.#end(turn, endingOf(end, run, completed), use, end.kind === 'stopped' && end.gaveUp);
+      await this.#end(turn, endingOf(end, run, ran.left), use, end.kind === 'stopped' && end.gaveUp);
     } catch (error) {
       this.#lose(turn, error, use);
     }
@@ -214,12 +223,11 @@ export class Conduct {
     use: Use<LiveSession>,
     run: TurnRun,
     abort: AbortController,
-  ): Promise<{ end: RunEnd; completed: boolean }> {
+  ): Promise<{ end: RunEnd; left: Left }> {
     const core = this.#core;
     const { host, log, questions, overflow } = core;
-    let completed = false;
-    if (turn.stop !== undefined)
-      return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, completed };
+    const left: Left = { completed: false };
+    if (turn.stop !== undefined) return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, left };
     const inputs: Input[] = [];
     for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
     const said = core.transcript?.history() ?? [];
@@ -236,11 +244,11 @@ export class Conduct {
       inputs,
       history,
       afterCrash: turn.crashAttempts > 0,
-      complete: () => (completed = true),
+      left,
     });
     const driving = run.drive(view);
     this.#run = driving;
-    return { end: await driving, completed };
+    return { end: await driving, left };
   }
 
   /** What this attempt said stays, should there be no other. */
@@ -268,14 +276,16 @@ export class Conduct {
     };
     const ending = planned.outcome === 'completed' ? unlessFailed(planned, closing.error) : planned;
     const early = ending.outcome !== 'completed';
-    if (early) await host.cancelChildren(core, turn.id, `its parent's turn ended ${ending.outcome}`);
+    if (early) await host.children.stop(core, turn.id, `its parent's turn ended ${ending.outcome}`);
     const voided = core.questions.voidAll(turn);
     const requests = voided.requests.map((request) => shifted(request, closing.drafts.length));
     const text = await core.overflow.text(ending.text);
     const drafts: Draft[] = [...closing.drafts, ...voided.drafts];
     const turns: TurnPatch[] = requeue(core, turn, drafts);
-    const completed = ending.completed === true && !early;
-    turns.push({ ...donePatch(turn, ending.outcome, host.clock.now()), endEvent: drafts.length });
+    const completed = ending.left?.completed === true && !early;
+    const handOff = ending.left?.handOff;
+    const owes = owesEnd(core, turn);
+    turns.push({ ...donePatch(turn, ending.outcome, host.clock.now(), owes), endEvent: drafts.length });
     drafts.push({
       kind: 'turn.ended',
       turn: turn.id,
@@ -285,13 +295,12 @@ export class Conduct {
         ...(text.ref === undefined ? {} : { ref: text.ref }),
         ...(ending.error === undefined ? {} : { error: ending.error }),
         ...(completed ? { sessionCompleted: true as const } : {}),
+        ...(handOff === undefined ? {} : { handOff }),
         usage: turn.usage,
         costUsd: turn.costUsd,
       },
     });
     core.spending.spent.turns += 1;
-    // A child stays `running` until its parent has its result, so that a crash in between is found again.
-    const owes = row.parent !== null && turn.spec.kind === 'child';
     turn.endLogged = true;
     await core.append(drafts, {
       turns,
@@ -299,9 +308,10 @@ export class Conduct {
       artifacts: [...closing.artifacts, ...text.artifacts],
       row: { ...this.#after(owes), ...spentColumns(core, turn) },
     });
-    if (owes) await this.#deliver(turn);
+    const tell = owes ? await this.#deliver(turn) : undefined;
     if (gaveUp) await host.registry.retire(row.id, 'deadline');
     this.#free(turn, ending, use);
+    tell?.();
     if (completed) this.#onCompleted();
   }
 
@@ -316,10 +326,18 @@ export class Conduct {
     this.pump();
   }
 
-  async #deliver(turn: Turn): Promise<void> {
+  async #deliver(turn: Turn): Promise<() => void> {
     const core = this.#core;
-    await core.host.deliver(core, turn.id);
-    await core.append([], { row: this.#after(false) });
+    const tell = await core.host.children.deliver(core, turn.id);
+    await core.append([], { turns: [{ id: turn.id, state: 'done' }], row: this.#after(false) });
+    return tell;
+  }
+
+  /** All below it hears of a stop at once: nobody waits for the one above to unwind. */
+  #stopBelow(turn: Turn): void {
+    const { stop } = turn;
+    if (stop === undefined) return;
+    void this.#core.host.children.stop(this.#core, turn.id, `its parent's turn was stopped: ${stop.reason}`); // Never rejects.
   }
 
   /** The columns once a turn is over. */
@@ -348,7 +366,7 @@ export function requeue(core: SessionCore, turn: Turn, drafts: Draft[]): TurnPat
   if (inputs.length === 0) return [];
   const { ids, clock } = core.host;
   const { kind, author, channel, deadlineMs, canAsk } = turn.spec;
-  const common = { kind, author, channel, deadlineMs, canAsk, metadata: {}, budget: {} };
+  const common = { kind, author, channel, deadlineMs, canAsk, metadata: {}, budget: {}, parent: null };
   const next = new Turn({ ...common, id: ids.id(), inputs, acceptedAt: clock.now() }, 'queued', turn);
   core.mailbox.put(next, 'first');
   const patch = { ...queuedPatch(next, clock.now()), acceptedEvent: drafts.length };
@@ -357,15 +375,11 @@ export function requeue(core: SessionCore, turn: Turn, drafts: Draft[]): TurnPat
   return [patch];
 }
 
-function endingOf(
-  end: Exclude<RunEnd, { kind: 'lost' | 'suspended' }>,
-  run: TurnRun,
-  completed: boolean,
-): Ending {
+function endingOf(end: Exclude<RunEnd, { kind: 'lost' | 'suspended' }>, run: TurnRun, left: Left): Ending {
   const { text } = run;
-  if (end.kind === 'completed') return { outcome: 'completed', text, partial: false, run, completed };
-  if (end.kind === 'failed') return { outcome: 'failed', text, partial: true, run, error: end.error };
-  return { outcome: end.stop.outcome, text, partial: true, run, error: stopError(end.stop) };
+  if (end.kind === 'completed') return { outcome: 'completed', text, partial: false, run, left };
+  if (end.kind === 'failed') return { outcome: 'failed', text, partial: true, run, left, error: end.error };
+  return { outcome: end.stop.outcome, text, partial: true, run, left, error: stopError(end.stop) };
 }
 
 function unlessFailed(ending: Ending, error: TurnError | undefined): Ending {

@@ -90,7 +90,8 @@ export class SessionCore {
   }
 
   get context(): LiveContext {
-    return { project: this.row.project, owner: this.row.owner, agent: this.row.agent, key: this.row.key };
+    const { project, owner, agent, key, parent } = this.row;
+    return { project, owner, agent, key, isChild: parent !== null };
   }
 
   get agent(): Agent {
@@ -166,6 +167,8 @@ export class SessionCore {
     const { num } = this.log;
     this.row.num = num ?? this.row.num;
     if (num !== undefined) this.host.bus.publish(logTopic(num), events);
+    this.host.heard(this, events);
+    if (this.row.parent !== null) this.host.children.heard(this, events);
   }
 }
 

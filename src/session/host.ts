@@ -3,18 +3,17 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Agent, Child, SpawnOptions } from '../agent/agent.ts';
+import type { Agent, Children } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { ArtifactGuard } from '../context/artifact-guard.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Flow } from '../log/flow.ts';
-import type { Store } from '../store/store.ts';
-import type { Part } from '../wire/message.ts';
-import type { Outcome } from '../wire/turn.ts';
+import type { Store, StoredEvent } from '../store/store.ts';
+import type { Outcome, Progress } from '../wire/turn.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
-import type { Turn } from './turn.ts';
+import type { Stop, Turn } from './turn.ts';
 
 /** What the keeper knows about a live session. */
 export interface LiveContext {
@@ -23,9 +22,35 @@ export interface LiveContext {
   agent: string;
   /** The caller's key of the session. */
   key: string;
+  /** It has a parent: it is put away sooner. */
+  isChild: boolean;
 }
 
 export type Registry = Keeper<string, LiveSession, LiveContext>;
+
+/** What a session asks of those above it and below it. */
+export interface Family {
+  /** What one attempt of a turn may do with the children of its session; `signal` is that attempt's. */
+  of(parent: SessionCore, turn: Turn, signal: AbortSignal): Children;
+  /** Stops what this turn has asked of children; resolves when that has unwound, or after a bounded wait. Never rejects. */
+  stop(parent: SessionCore, turn: string, reason: string): Promise<void>;
+  /** The session is being closed: its children are closed or handed on, as declared. Bounded in time; never rejects. */
+  end(parent: SessionCore, reason: string): Promise<void>;
+  /**
+   * Before a turn that a parent asked for is taken up after a crash: the parent's log says that it was started. Answers
+   * why it should not go on, where the turn that asked for it ended early.
+   */
+  resume(child: SessionCore, turn: Turn): Promise<Stop | undefined>;
+  /**
+   * A turn that a parent asked for has ended and is durable: the parent is told. Rejects when that could not be made
+   * durable. The call it answers tells those who wait for the result; it is made when the turn's place is free.
+   */
+  deliver(child: SessionCore, turn: string): Promise<() => void>;
+  /** A turn says how it is getting on. Must not throw. */
+  progress(child: SessionCore, turn: Turn, progress: Progress): void;
+  /** What became durable in a child's log. Must not throw. */
+  heard(child: SessionCore, events: readonly StoredEvent[]): void;
+}
 
 export interface SessionHost {
   readonly store: Store;
@@ -45,20 +70,12 @@ export interface SessionHost {
   /** Undefined when no agent of this name is registered any more. */
   agent(name: string): Agent | undefined;
   overflow(project: string): Overflow;
-  spawn(
-    parent: SessionCore,
-    turn: Turn,
-    agent: string,
-    input: string | readonly Part[],
-    options: SpawnOptions & { key: string },
-  ): Promise<Child>;
-  /** Stops the children that this turn started, or all of the session's; resolves when they have unwound. */
-  cancelChildren(session: SessionCore, turn: string | null, reason: string): Promise<void>;
-  /** A child's turn has ended and is durable: its parent is told. Rejects when that could not be made durable. */
-  deliver(child: SessionCore, turn: string): Promise<void>;
+  readonly children: Family;
   /** Something a waiting caller may be interested in has changed. Must not throw. */
   changed(session: SessionCore): void;
   /** The session cannot go on in memory: what it runs is stopped, the next call finds it in the store. Must not throw. */
   giveUp(session: SessionCore, error: unknown): void;
+  /** What became durable in a session's log. Must not throw. */
+  heard(session: SessionCore, events: readonly StoredEvent[]): void;
   ended(outcome: Outcome): void;
 }

@@ -28,7 +28,12 @@ export interface Message extends Omit<TurnSpec, 'id' | 'inputs'> {
   policy: Policy;
   /** What the message itself named, for the log. */
   named: { deadlineMs?: Millis; budget?: Budget };
-  once?: { key: string; hash: string };
+  /** Remembered for `onceMs` unless it says until when. */
+  once?: { key: string; hash: string; expiresAt?: Millis };
+  /** It is owed to the session: it waits for a place and is not counted among what may wait. */
+  isOwed?: true;
+  /** Called in the step that decides about the message; what it throws refuses it. */
+  admit?(): void;
 }
 
 const SUMMARY_POINTS_MAX = 200;
@@ -81,8 +86,10 @@ export class Intake {
     if (exhausted !== undefined) {
       throw new SojournError('budget.exceeded', `Session ${core.row.key} has used up ${exhausted}`);
     }
+    message.admit?.();
     const placement = core.mailbox.place(
       {
+        isOwed: message.isOwed === true,
         policy: message.policy,
         kind: message.kind,
         author: message.author,
@@ -99,7 +106,8 @@ export class Intake {
     const core = this.#core;
     const { registry, clock } = core.host;
     const use = core.host.draining ? null : registry.tryUse(core.row.id); // What is draining begins nothing.
-    const place = use === null ? registry.reserve(core.row.id, core.context) : undefined;
+    const waits = use !== null || message.isOwed === true;
+    const place = waits ? undefined : registry.reserve(core.row.id, core.context);
     core.current = turn;
     const drafts = [...core.creation(), this.#accepted(message, turn, 'started')];
     const turns: TurnPatch[] = [{ ...queuedPatch(turn, clock.now()), acceptedEvent: drafts.length - 1 }];
@@ -192,9 +200,9 @@ export class Intake {
     const row: SessionPatch = { ...columns, lastActiveAt: core.host.clock.now() };
     if (core.row.summary === null) row.summary = summaryOf(message.input);
     const once = message.once && {
+      expiresAt: core.host.clock.now() + core.host.limits.onceMs,
       ...message.once,
       receipt: JSON.stringify({ session: core.row.id, turn: turn.id, disposition }),
-      expiresAt: core.host.clock.now() + core.host.limits.onceMs,
     };
     try {
       const also = { row, turns, artifacts: message.artifacts, ...(once === undefined ? {} : { once }) };
@@ -220,6 +228,7 @@ export class Intake {
     };
     if (Object.keys(metadata).length > 0) body.metadata = metadata;
     if (!message.canAsk) body.canAsk = false;
+    if (message.parent !== null) body.parent = message.parent;
     if (stops !== undefined) body.stopped = stops.id;
     return { kind: 'turn.accepted', turn: turn.id, body };
   }

@@ -1,7 +1,8 @@
 // Mailbox: the turns of one session that wait, and what a new message does when it meets a busy session.
 // Pure and synchronous: it decides and reserves in one step, before anything is written.
 //
-//   M1. At most `inputsMax` inputs wait. One more is refused and changes nothing.
+//   M1. At most `inputsMax` inputs wait. One more is refused and changes nothing; what is owed to the session comes in:
+//       there is no more of it than children were asked for.
 //   M2. `undo` of a placement leaves the mailbox as if the message had never come.
 import { SojournError } from '../kernel/errors.ts';
 import type { Policy } from '../wire/turn.ts';
@@ -22,6 +23,8 @@ export interface Incoming {
   turn(): Turn;
   kind: string;
   author: string | null;
+  /** It is never refused for want of room. */
+  isOwed: boolean;
 }
 
 export class Mailbox {
@@ -66,7 +69,7 @@ export class Mailbox {
       this.#assertRoom(current.inbox.length);
       return { kind: 'steer', turn: current };
     }
-    this.#assertRoom(0);
+    if (!message.isOwed) this.#assertRoom(0);
     if (message.policy === 'collect') {
       const last = this.#waiting.at(-1);
       // What is being cancelled still stands in the line, and would take the message with it.

@@ -7,6 +7,7 @@
 //   Y4. What was offered to a turn and not taken is offered again, or becomes the next turn.
 //   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it.
 //   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
+//   Y7. The end of a turn that a parent asked for is told to the parent; one whose asking turn ended early goes no further.
 import type { Draft } from '../log/session-log.ts';
 import { bodyOf } from '../log/event.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
@@ -18,12 +19,14 @@ import { Composer } from './composer.ts';
 import { type Conduct, requeue } from './conduct.ts';
 import type { SessionCore } from './core.ts';
 import { Turn } from './turn.ts';
-import { donePatch, spentColumns } from './turn-rows.ts';
+import { donePatch, owesEnd, spentColumns } from './turn-rows.ts';
 
 export async function recover(core: SessionCore, conduct: Conduct): Promise<void> {
   const { store } = core.host;
-  const rows = await store.openTurns(core.row.num);
-  if (rows.length === 0) return finishDelivery(core);
+  const found = await store.openTurns(core.row.num);
+  for (const { id, endSeq } of found) if (endSeq !== null) await finish(core, id); // Y7
+  const rows = found.filter(({ endSeq }) => endSeq === null);
+  if (rows.length === 0) return settle(core);
   const first = Math.min(...rows.map((row) => row.acceptedSeq));
   const events = await readFrom(core, first - 1);
   const transcript = new Transcript();
@@ -34,27 +37,34 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     const turn = turnOf(core, row, events, transcript);
     bill(core, turn, events);
     const begun = row.state !== 'queued';
+    const stop = owesEnd(core, turn) ? await core.host.children.resume(core, turn) : undefined;
     const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
     await offer(core, turn, transcript);
     if (begun) turn.left = sealed(turn, row, events);
     if (row.outcome !== null) ended.push(await end(core, turn, row, row.outcome as Outcome)); // Y2
+    else if (stop !== undefined) ended.push(await end(core, turn, row, stop.outcome, stop.reason)); // Y7
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
     else if (safe && row.state === 'waiting') parked.push(turn);
     else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn);
     else ended.push(await end(core, turn, row, 'interrupted')); // Y1
   }
-  for (const turn of ended) await finish(core, turn);
+  for (const turn of ended) await endOf(core, turn);
   for (const turn of parked) park(core, conduct, turn);
   await core.append([], { row: core.columns() });
   conduct.pump();
 }
 
-/** A child whose turn is over, but whose parent may not have its result. */
-async function finishDelivery(core: SessionCore): Promise<void> {
+/** Nothing is left to do. */
+async function settle(core: SessionCore): Promise<void> {
   if (core.row.state === 'idle' || core.row.state === 'closed') return;
-  const [last] = await core.host.store.turns(core.row.num, { limit: 1 });
-  if (core.row.parent !== null && last?.kind === 'child') await core.host.deliver(core, last.id);
   await core.append([], { row: core.columns() });
+}
+
+/** Y7. A turn that is over, but whose parent may not have its end. */
+async function finish(core: SessionCore, turn: string): Promise<void> {
+  const tell = await core.host.children.deliver(core, turn);
+  await core.append([], { turns: [{ id: turn, state: 'done' }], row: {} });
+  tell();
 }
 
 async function readFrom(core: SessionCore, after: number): Promise<StoredEvent[]> {
@@ -88,6 +98,7 @@ function turnOf(
       deadlineMs: body.deadlineMs ?? core.host.limits.turnMs,
       canAsk: body.canAsk ?? true,
       acceptedAt: row.acceptedAt,
+      parent: body.parent ?? null,
     },
     row.state === 'waiting' ? 'parked' : 'queued',
   );
@@ -159,7 +170,13 @@ function park(core: SessionCore, conduct: Conduct, turn: Turn): void {
   if (!core.questions.waits(turn)) conduct.wake(turn);
 }
 
-async function end(core: SessionCore, turn: Turn, row: TurnRow, outcome: Outcome): Promise<Turn> {
+async function end(
+  core: SessionCore,
+  turn: Turn,
+  row: TurnRow,
+  outcome: Outcome,
+  reason?: string,
+): Promise<Turn> {
   const { text } = turn.left;
   const drafts = [...turn.left.drafts];
   const requests: { id: string; state: 'closed'; closedEvent: number }[] = [];
@@ -174,9 +191,9 @@ async function end(core: SessionCore, turn: Turn, row: TurnRow, outcome: Outcome
   }
   const now = core.host.clock.now();
   const why = row.outcome === null ? 'while the turn was running' : 'before the stopped turn had unwound';
-  const error = { code: `turn.${outcome}`, message: `the process ended ${why}` };
+  const error = { code: `turn.${outcome}`, message: reason ?? `the process ended ${why}` };
   const turns: TurnPatch[] = requeue(core, turn, drafts); // Y4
-  turns.push({ ...donePatch(turn, outcome, now), endEvent: drafts.length });
+  turns.push({ ...donePatch(turn, outcome, now, owesEnd(core, turn)), endEvent: drafts.length });
   const { usage, costUsd } = turn;
   drafts.push({ kind: 'turn.ended', turn: turn.id, body: { outcome, text, error, usage, costUsd } });
   core.spending.spent.turns += 1;
@@ -186,13 +203,10 @@ async function end(core: SessionCore, turn: Turn, row: TurnRow, outcome: Outcome
 }
 
 /** The parent of a child's turn hears of its end; the children of a turn end with it. */
-async function finish(core: SessionCore, turn: Turn): Promise<void> {
-  const { host, row } = core;
-  if (row.parent !== null && turn.spec.kind === 'child') await host.deliver(core, turn.id);
-  // Not waited for: a child that is being recovered may be waiting for this session.
-  host.cancelChildren(core, turn.id, 'the turn of its parent was interrupted').catch((error: unknown) => {
-    host.logger.warn('recovery.children_not_cancelled', { session: row.id, turn: turn.id, error });
-  });
+async function endOf(core: SessionCore, turn: Turn): Promise<void> {
+  if (owesEnd(core, turn)) await finish(core, turn.id);
+  // Not waited for: a child that is being recovered may be waiting for this session. Never rejects.
+  void core.host.children.stop(core, turn.id, 'the turn of its parent was interrupted');
 }
 
 /** Y5. */

@@ -86,16 +86,16 @@ export class Session {
   }
 
   /** Resolves when the turn has unwound, with the outcome it really had. */
-  async cancel(turn: Turn, reason: string): Promise<CancelResult> {
-    const changed = this.conduct.stop(turn, { outcome: 'cancelled', reason });
+  async cancel(turn: Turn, reason: string, byParent = false): Promise<CancelResult> {
+    const changed = this.conduct.stop(turn, { outcome: 'cancelled', reason, byParent });
     const { outcome } = await turn.over;
     return { outcome, changed: changed && outcome === 'cancelled' };
   }
 
   /** Undefined for one whose acceptance did not become durable. */
-  async #cancelIfThere(turn: Turn, reason: string): Promise<CancelResult | undefined> {
+  async #cancelIfThere(turn: Turn, reason: string, byParent: boolean): Promise<CancelResult | undefined> {
     try {
-      return await this.cancel(turn, reason);
+      return await this.cancel(turn, reason, byParent);
     } catch (error) {
       if (SojournError.is(error, 'turn.not_found')) return undefined;
       throw error;
@@ -106,10 +106,10 @@ export class Session {
    * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
    * them and not taken waits, too: it goes with it.
    */
-  async cancelAll(reason: string): Promise<string[]> {
+  async cancelAll(reason: string, byParent = false): Promise<string[]> {
     const cancelled: string[] = [];
     for (let turns = this.turns().toReversed(); turns.length > 0;) {
-      const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason)));
+      const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason, byParent)));
       const changed = turns.filter((_, index) => results[index]?.changed).map((turn) => turn.id);
       cancelled.push(...changed.toReversed());
       const over = new Set(turns);
@@ -133,21 +133,23 @@ export class Session {
   }
 
   /** I10. */
-  close(reason: string): Promise<void> {
+  close(reason: string, byParent = false): Promise<void> {
     if (this.#closing === undefined && this.core.row.state === 'closed') return Promise.resolve();
-    this.#closing ??= this.#close(reason).finally(() => {
+    this.#closing ??= this.#close(reason, byParent).finally(() => {
       this.#closing = undefined;
       this.core.host.changed(this.core);
     });
     return this.#closing;
   }
 
-  async #close(reason: string): Promise<void> {
+  async #close(reason: string, byParent: boolean): Promise<void> {
     const { core } = this;
     core.closing = true;
     try {
-      await this.cancelAll(`the session is being closed: ${reason}`);
-      await core.host.cancelChildren(core, null, 'its parent was closed');
+      await Promise.all([
+        this.cancelAll(`the session is being closed: ${reason}`, byParent),
+        core.host.children.end(core, 'its parent was closed'),
+      ]);
       await core.host.registry.close(core.row.id, 'closed');
       await core.append([{ kind: 'session.closed', turn: null, body: { reason } }], {
         row: { state: 'closed', turn: null, queued: 0, lastActiveAt: core.host.clock.now() },

@@ -12,8 +12,20 @@ export function queuedPatch(turn: Turn, acceptedAt: number): TurnPatch {
   return { id: turn.id, state: 'queued', kind: turn.spec.kind, attempt: 0, rank: turn.rank, acceptedAt };
 }
 
-export function donePatch(turn: Turn, outcome: Outcome, endedAt: number): TurnPatch {
-  return { id: turn.id, state: 'done', outcome, endedAt, ...turn.usage, costUsd: turn.costUsd };
+/** A turn that a parent asked for is not done before the parent knows its end: a crash in between is found again. */
+export function owesEnd(core: SessionCore, turn: Turn): boolean {
+  return core.row.parent !== null && turn.spec.parent !== null;
+}
+
+export function donePatch(turn: Turn, outcome: Outcome, endedAt: number, owes: boolean): TurnPatch {
+  return {
+    id: turn.id,
+    state: owes ? 'running' : 'done',
+    outcome,
+    endedAt,
+    ...turn.usage,
+    costUsd: turn.costUsd,
+  };
 }
 
 /** What turns that are over have spent: one that is not is billed when it is, also after a crash. */

@@ -10,7 +10,7 @@ import type { Answer, Question } from '../agent/agent.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { Input } from '../wire/message.ts';
 import { type Budget, noUsage, type Usage } from '../wire/session.ts';
-import type { Outcome, TurnError, TurnKind } from '../wire/turn.ts';
+import type { Outcome, ParentTurn, TurnError, TurnKind } from '../wire/turn.ts';
 
 export type TurnState =
   /** Its place is reserved; its acceptance is not durable yet. */
@@ -38,6 +38,8 @@ const MOVES: Record<TurnState['kind'], readonly TurnState['kind'][]> = {
 export interface Stop {
   outcome: 'cancelled' | 'expired' | 'budget' | 'interrupted';
   reason: string;
+  /** Whoever asked for the turn ended it: there is nobody to wake with its result. */
+  byParent?: boolean;
 }
 
 /** A question of this turn. Kept by key, so that a later attempt finds its answer. */
@@ -63,6 +65,8 @@ export interface TurnSpec {
   deadlineMs: Millis;
   canAsk: boolean;
   acceptedAt: Millis;
+  /** Its end is owed to the parent session. */
+  parent: ParentTurn | null;
 }
 
 export class Turn {

@@ -10,6 +10,7 @@ import type {
   AgentTurn,
   Answer,
   ChildResult,
+  Children,
   OpenContext,
   Question,
   SessionFacts,
@@ -34,11 +35,17 @@ export interface TestTurnOptions {
   clock?: Clock;
 }
 
+interface Spawned {
+  agent: string;
+  input: string | readonly Part[];
+  options?: SpawnOptions;
+}
+
 export interface TestTurn {
   readonly turn: AgentTurn;
   /** In order of asking. */
   readonly asks: readonly { key: string; question: Question }[];
-  readonly spawns: readonly { agent: string; input: string | readonly Part[]; options?: SpawnOptions }[];
+  readonly spawns: readonly Spawned[];
   /** Every delay that the default clock was asked for. */
   readonly waits: readonly Millis[];
   readonly sessionCompleted: boolean;
@@ -63,21 +70,14 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
   const { id = 'turn-1', answer = () => ({ decision: 'allow' }) } = options;
   const controller = new AbortController();
   const asks: { key: string; question: Question }[] = [];
-  const spawns: { agent: string; input: string | readonly Part[]; options?: SpawnOptions }[] = [];
+  const spawns: Spawned[] = [];
   const waits: Millis[] = [];
   const things = new Map<string, Promise<unknown>>();
   const inbox: Input[] = [];
   let steered = 0;
   let completed = false;
 
-  const spawn: AgentTurn['spawn'] = async (agent, input, spawnOptions) => {
-    spawns.push({ agent, input, ...(spawnOptions ? { options: spawnOptions } : {}) });
-    return {
-      session: `child-${spawns.length}`,
-      turn: `child-turn-${spawns.length}`,
-      result: async () => ({ ...ended(input), ...(await options.child?.(agent, input)) }),
-    };
-  };
+  const children = testChildren(spawns, options.child);
 
   const turn: AgentTurn = {
     id,
@@ -98,15 +98,8 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       asks.push({ key, question });
       return await answer(key, question);
     },
-    children: {
-      spawn,
-      continue: (_child, input, more) => spawn('', input, more),
-      wait: async () => ended(''),
-      cancel: async () => ({ cancelled: [] }),
-      close: async () => undefined,
-      list: async () => [],
-    },
-    spawn,
+    children,
+    spawn: (agent, input, more) => children.spawn(agent, input, more),
     progress: () => undefined,
     handOff: () => undefined,
     resource<Thing>(name: string, open: () => Promise<Thing>): Promise<Thing> {
@@ -166,6 +159,26 @@ function inputsOf(turn: string, given: string | readonly (string | readonly Inpu
     id: `${turn}-input-${index + 1}`,
     parts: typeof message === 'string' ? [{ type: 'text', text: message }] : message,
   }));
+}
+
+/** Children that end as they were told to; none of them is remembered. */
+function testChildren(spawns: Spawned[], end: TestTurnOptions['child']): Children {
+  const spawn: Children['spawn'] = async (agent, input, options) => {
+    spawns.push({ agent, input, ...(options ? { options } : {}) });
+    return {
+      session: `child-${spawns.length}`,
+      turn: `child-turn-${spawns.length}`,
+      result: async () => ({ ...ended(input), ...(await end?.(agent, input)) }),
+    };
+  };
+  return {
+    spawn,
+    continue: (_child, input, more) => spawn('', input, more),
+    wait: async () => ended(''),
+    cancel: async () => ({ cancelled: [] }),
+    close: async () => undefined,
+    list: async () => [],
+  };
 }
 
 function ended(input: string | readonly Part[]): ChildResult {

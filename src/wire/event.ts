@@ -6,7 +6,16 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { ArtifactRef, FilePart, Input, Part, Role } from './message.ts';
 import type { Budget, Usage } from './session.ts';
-import type { Disposition, HandOff, Outcome, Policy, Progress, TurnError, TurnKind } from './turn.ts';
+import type {
+  Disposition,
+  HandOff,
+  Outcome,
+  ParentTurn,
+  Policy,
+  Progress,
+  TurnError,
+  TurnKind,
+} from './turn.ts';
 
 export interface EventBodies {
   'session.created': {
@@ -33,6 +42,8 @@ export interface EventBodies {
     canAsk?: false;
     /** On `interrupt` and `rollback`: the turn they end. */
     stopped?: string;
+    /** A turn of this session's parent asked for it. */
+    parent?: ParentTurn;
   };
   'turn.started': { attempt: number };
   /** The running turn took an input that was offered to it. */
@@ -96,6 +107,8 @@ export interface EventBodies {
     turn: string;
     outcome: Outcome;
     text: string;
+    /** Set where `text` is only the preview. */
+    ref?: ArtifactRef;
     error?: TurnError;
     usage: Usage;
     costUsd: number;

@@ -45,6 +45,18 @@ export interface HandOff {
   followUps?: readonly string[];
 }
 
+/** What a turn of a child is for: its end is owed to the parent session. */
+export interface ParentTurn {
+  /** The session and the turn that asked for it, and under which key. */
+  session: string;
+  turn: string;
+  spawn: string;
+  /** The result becomes a turn of the parent, too. */
+  whenDone?: 'turn';
+  /** On a child's first turn: it does not end with its parent. */
+  whenParentEnds?: 'handOn';
+}
+
 export interface Receipt {
   session: string;
   turn: string;

@@ -1,0 +1,144 @@
+// Child ending: how children end with what is above them, or are handed on.
+//
+//   CN1. All below hear of it at once, in parallel, however deep they stand; one that fails stops no other.
+//   CN2. Whoever ends with its children waits `CASCADE_MS_MAX` for them and goes on then: they unwind by themselves.
+//   CN3. A child that is handed on belongs to the nearest session above that goes on, or to nobody.
+import type { SessionCore } from '../session/core.ts';
+import type { SessionHost } from '../session/host.ts';
+import type { Session } from '../session/session.ts';
+import { bodyOf } from '../log/event.ts';
+import { within } from '../keeper/within.ts';
+import type { SessionRow } from '../store/store.ts';
+import type { ParentTurn } from '../wire/turn.ts';
+import type { SessionRouter } from './router.ts';
+
+const CASCADE_MS_MAX = 2_000;
+
+interface EndingCalls {
+  /** Resolves when nothing is being started any more that was being started for this parent. */
+  started(parent: string): Promise<void>;
+  /** The child keeps no parent in memory any more. */
+  letGo(child: string): void;
+  announce(parent: SessionCore, child: SessionRow, turn: string, asked: ParentTurn): Promise<void>;
+}
+
+export class ChildEnding {
+  readonly #host: SessionHost & { readonly router: SessionRouter };
+  readonly #calls: EndingCalls;
+
+  constructor(host: SessionHost & { readonly router: SessionRouter }, calls: EndingCalls) {
+    this.#host = host;
+    this.#calls = calls;
+  }
+
+  /** Never rejects. */
+  async stop(parent: SessionCore, turn: string, reason: string): Promise<void> {
+    await this.#within(
+      parent.row,
+      this.#each(parent.row.id, working, async (child) => {
+        const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
+        if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
+        await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
+      }),
+    );
+  }
+
+  /** Never rejects. */
+  async end(parent: SessionCore, reason: string): Promise<void> {
+    const ended: string[] = [];
+    await this.#within(
+      parent.row,
+      this.#each(parent.row.id, open, async (child) => {
+        if (await this.#isHandedOn(child)) return this.#handOn(child, parent.row);
+        ended.push(child.id);
+        await child.close(reason, true);
+      }),
+    );
+    for (const id of ended) this.#calls.letGo(id);
+  }
+
+  /** The session and all below it; the turns that were stopped. */
+  async cancel(id: string, reason: string): Promise<readonly string[]> {
+    const own = this.#host.router.usingById(id, (session) => session.cancelAll(reason, true));
+    const [mine, below] = await Promise.allSettled([own, this.cancelBelow(id, reason)]);
+    if (mine.status === 'rejected') throw mine.reason;
+    return [...(mine.value ?? []), ...(below.status === 'fulfilled' ? below.value : [])];
+  }
+
+  async cancelBelow(id: string, reason: string): Promise<readonly string[]> {
+    const cancelled: string[] = [];
+    await this.#each(id, open, async (child) => {
+      cancelled.push(...(await this.cancel(child.id, reason)));
+    });
+    return cancelled;
+  }
+
+  /** CN1. Rejects only when the children cannot be found. */
+  async #each(
+    parent: string,
+    matches: (row: SessionRow) => boolean,
+    work: (child: Session) => Promise<void>,
+  ): Promise<void> {
+    const { store, router, logger } = this.#host;
+    await this.#calls.started(parent);
+    const rows = (await store.children(parent)).filter(matches);
+    await Promise.all(
+      rows.map(async (row) => {
+        try {
+          await router.usingById(row.id, work);
+        } catch (error) {
+          logger.warn('child.not_ended', { session: row.id, parent, error });
+        }
+      }),
+    );
+  }
+
+  /** CN2. */
+  async #within(parent: SessionRow, ending: Promise<void>): Promise<void> {
+    const { clock, logger } = this.#host;
+    try {
+      if (await within(clock, CASCADE_MS_MAX, ending)) return;
+      logger.warn('children.still_unwinding', { session: parent.id, ms: CASCADE_MS_MAX });
+    } catch (error) {
+      logger.warn('children.not_ended', { session: parent.id, error });
+    }
+  }
+
+  /** As its first turn was asked for. */
+  async #isHandedOn(child: Session): Promise<boolean> {
+    const { num } = child.core.log;
+    if (num === undefined) return false;
+    const bounds = { eventsMax: 1, bytesMax: 1, kinds: ['turn.accepted'] };
+    const [first] = await this.#host.store.read(num, 0, bounds);
+    return first !== undefined && bodyOf(first, 'turn.accepted').parent?.whenParentEnds === 'handOn';
+  }
+
+  /** CN3. */
+  async #handOn(child: Session, parent: SessionRow): Promise<void> {
+    const heir = await this.#heir(parent);
+    this.#calls.letGo(child.id);
+    await child.update({ parent: heir });
+    if (heir === null) return;
+    await this.#host.router.usingById(heir, async ({ core }) => {
+      for (const { id, spec, endLogged } of child.turns()) {
+        if (spec.parent !== null && !endLogged)
+          await this.#calls.announce(core, child.core.row, id, spec.parent);
+      }
+    });
+  }
+
+  async #heir(parent: SessionRow): Promise<string | null> {
+    const { store, router } = this.#host;
+    for (let id = parent.parent; id !== null;) {
+      const core = router.peek(id)?.core;
+      const row = core?.row ?? (await store.byId(id));
+      if (row === null) return null;
+      if (row.state !== 'closed' && core?.closing !== true) return id;
+      id = row.parent;
+    }
+    return null;
+  }
+}
+
+const open = ({ state }: SessionRow): boolean => state !== 'closed';
+const working = ({ state }: SessionRow): boolean => state !== 'closed' && state !== 'idle';
