@@ -8,6 +8,7 @@ import { addDoctor } from './doctor.ts';
 import { EXIT, EXIT_HELP, exitCodeOf, Quit, type ExitCode } from './exit.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
+import { addMcp } from './mcp.ts';
 import { addOverview } from './overview.ts';
 import { refusedFile } from './refused-file.ts';
 import { addRequests } from './requests.ts';
@@ -55,6 +56,7 @@ function programOf(world: World): Command {
   addLog(program, world);
   addRequests(program, world);
   addTokens(program, world);
+  addMcp(program, world);
   addOverview(program, world);
   addBackup(program, world);
   addDoctor(program, world);

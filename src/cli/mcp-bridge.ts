@@ -1,0 +1,222 @@
+// Mcp bridge: a client of the Model Context Protocol on two pipes, and a server of it over HTTP; the messages of one
+// are handed to the other as they are. Knows no tool.
+//
+//   MB1. What is written is messages of the protocol, one a line, and nothing else.
+//   MB2. A line is at most LINE_CHARS_MAX long. A longer one is refused and skipped; the next is read as ever.
+//   MB3. `notifications/cancelled` closes the answer of a request that stands alone, which is how it is taken back over
+//        HTTP; in the older era it is handed on.
+//   MB4. A server that has gone is looked for once more. A connection of the older era is opened again with the client's
+//        own `initialize`, so that a restart is not the client's business.
+import type { Clock, Millis } from '../kernel/clock.ts';
+import { SojournError } from '../kernel/errors.ts';
+import { frames } from '../client/frames.ts';
+import { headersFor, isModern, type Message } from './mcp-message.ts';
+
+const LINE_CHARS_MAX = 4 * 1_024 * 1_024;
+/** The server says something every 15 s. */
+const STALL_MS: Millis = 60_000;
+
+export interface Bank {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+}
+
+export interface BridgeParts {
+  /** Where the server is. Asked again, with `lost`, when it was not there. */
+  locate: (lost: boolean) => Promise<Bank>;
+  write: (line: string) => void;
+  clock: Clock;
+}
+
+export class Bridge {
+  readonly #parts: BridgeParts;
+  readonly #under = new Map<string, { call: AbortController; alone: boolean; done: Promise<void> }>();
+  /** Of the older era: what opened the connection, and what it is called. */
+  #opening: Message | undefined;
+  #link: { id: string; version: string } | undefined;
+  #reopening: Promise<void> | undefined;
+  /** Messages are handed on in the order they came until the server has each. */
+  #notes: Promise<void> = Promise.resolve();
+
+  constructor(parts: BridgeParts) {
+    this.#parts = parts;
+  }
+
+  /** Until `input` ends and what was under way is answered, or `graceMs` is over. */
+  async run(input: AsyncIterable<Uint8Array>, graceMs: Millis): Promise<void> {
+    for await (const line of linesOf(input)) {
+      if (line === null)
+        this.#say(failure(null, -32_600, `A message has at most ${LINE_CHARS_MAX} characters`));
+      else if (line.trim() !== '') await this.#take(line);
+    }
+    const over = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(graceMs, over.resolve, 'keeps-alive');
+    await Promise.race([Promise.all([...this.#under.values()].map(({ done }) => done)), over.promise]);
+    timer.cancel();
+    for (const { call } of this.#under.values()) call.abort();
+    await this.#leave();
+  }
+
+  async #take(line: string): Promise<void> {
+    const message = parsed(line);
+    if (message === undefined) {
+      this.#say(failure(null, -32_700, 'This line is not JSON'));
+      return;
+    }
+    const { id, method, params } = message;
+    if (method === 'notifications/cancelled' && this.#takeBack(params?.['requestId'])) return;
+    if (id === undefined || method === undefined) {
+      // Order matters for what has no answer: `initialized` comes before the first call.
+      this.#notes = this.#notes.then(() => this.#carry(message, new AbortController()));
+      await this.#notes;
+      return;
+    }
+    const call = new AbortController();
+    const done = this.#carry(message, call).finally(() => this.#under.delete(String(id)));
+    this.#under.set(String(id), { call, alone: isModern(message), done });
+    if (method === 'initialize') await done;
+  }
+
+  /** MB3. True when that was all there was to do. */
+  #takeBack(request: unknown): boolean {
+    const under = this.#under.get(String(request));
+    if (under?.alone !== true) return false;
+    under.call.abort();
+    return true;
+  }
+
+  /** Hands a message over and writes what comes back. Never rejects. */
+  async #carry(message: Message, call: AbortController): Promise<void> {
+    try {
+      if (message.method === 'initialize') this.#opening = message;
+      let answer = await this.#post(message, call.signal);
+      if (answer.status === 404 && this.#link !== undefined && message.method !== 'initialize') {
+        await this.#reopen(); // MB4
+        answer = await this.#post(message, call.signal);
+      }
+      if (message.method === 'initialize') this.#link = linkOf(answer, message);
+      await this.#read(answer, message, call);
+    } catch (error) {
+      if (call.signal.aborted || message.id === undefined) return;
+      const { code, detail } =
+        error instanceof SojournError
+          ? error
+          : new SojournError('server.unreachable', error instanceof Error ? error.message : 'No answer');
+      this.#say(failure(message.id, -32_603, `${code}: ${detail}`));
+    }
+  }
+
+  async #post(message: Message, signal: AbortSignal): Promise<Response> {
+    const send = async (lost: boolean): Promise<Response> => {
+      const { url, headers } = await this.#parts.locate(lost);
+      const own = headersFor(message, this.#link);
+      return fetch(`${url}/mcp`, {
+        method: 'POST',
+        headers: { ...headers, ...own },
+        body: JSON.stringify(message),
+        signal,
+      });
+    };
+    try {
+      return await send(false);
+    } catch (error) {
+      if (signal.aborted || error instanceof SojournError) throw error;
+      return send(true); // MB4
+    }
+  }
+
+  /** Those who find it gone at the same time open it once. */
+  #reopen(): Promise<void> {
+    this.#reopening ??= this.#openAgain().finally(() => (this.#reopening = undefined));
+    return this.#reopening;
+  }
+
+  async #openAgain(): Promise<void> {
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    this.#link = undefined;
+    const { signal } = new AbortController();
+    const answer = await this.#post(opening, signal);
+    this.#link = linkOf(answer, opening);
+    await answer.body?.cancel();
+    await this.#post({ jsonrpc: '2.0', method: 'notifications/initialized' }, signal);
+  }
+
+  async #read(answer: Response, { id }: Message, call: AbortController): Promise<void> {
+    const type = answer.headers.get('content-type') ?? '';
+    if (type.startsWith('text/event-stream') && answer.body !== null) {
+      const { clock } = this.#parts;
+      const stalled = (error: SojournError): void => call.abort(error);
+      const options = { clock, stallMs: STALL_MS, stalled, heard: () => undefined };
+      for await (const { data } of frames(answer.body, options)) if (data !== '') this.#say(JSON.parse(data));
+      return;
+    }
+    const text = await answer.text();
+    if (text === '') return;
+    const body = parsed(text);
+    if (body?.jsonrpc === '2.0') {
+      // A refusal may not know which request it is about; here it does.
+      this.#say(id !== undefined && (body.id ?? null) === null ? { ...body, id } : body);
+    } else if (id !== undefined) {
+      const { code, detail } = (body ?? {}) as { code?: string; detail?: string };
+      this.#say(failure(id, -32_603, `${code ?? `HTTP ${answer.status}`}: ${detail ?? 'No answer'}`));
+    }
+  }
+
+  /** The connection of the older era is given back. */
+  async #leave(): Promise<void> {
+    if (this.#link === undefined) return;
+    const link = { 'Mcp-Session-Id': this.#link.id };
+    try {
+      const { url, headers } = await this.#parts.locate(false);
+      await fetch(`${url}/mcp`, { method: 'DELETE', headers: { ...headers, ...link } });
+    } catch {
+      // It goes with its server, or when it has been idle.
+    }
+  }
+
+  /** MB1 */
+  #say(message: object): void {
+    this.#parts.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+function failure(id: Message['id'] | null, code: number, message: string): object {
+  return { jsonrpc: '2.0', id, error: { code, message } };
+}
+
+function linkOf(answer: Response, opening: Message): { id: string; version: string } | undefined {
+  const id = answer.headers.get('mcp-session-id');
+  const version = opening.params?.['protocolVersion'];
+  return id === null ? undefined : { id, version: typeof version === 'string' ? version : '' };
+}
+
+function parsed(text: string): Message | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Message) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** MB2: null stands for a line that was too long. */
+async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
+  const decoder = new TextDecoder();
+  let held = '';
+  let skipping = false;
+  for await (const chunk of input) {
+    const pieces = (held + decoder.decode(chunk, { stream: true })).split('\n');
+    held = pieces.pop() ?? '';
+    for (const piece of pieces) {
+      if (!skipping) yield piece;
+      skipping = false;
+    }
+    if (held.length > LINE_CHARS_MAX) {
+      if (!skipping) yield null;
+      skipping = true;
+      held = '';
+    }
+  }
+  if (held !== '' && !skipping) yield held;
+}
