@@ -10,6 +10,7 @@ import type { TestRunner } from './agent-conformance.ts';
 import { appending } from './store/appending.ts';
 import { controlling } from './store/controlling.ts';
 import { filing } from './store/filing.ts';
+import { identifying } from './store/identifying.ts';
 import { listing } from './store/listing.ts';
 import { naming } from './store/naming.ts';
 import { owning } from './store/owning.ts';
@@ -29,6 +30,7 @@ export function storeConformance(runner: TestRunner, name: string, open: OpenSto
     runner.describe('listing', () => listing(runner, open));
     runner.describe('naming', () => naming(runner, open));
     runner.describe('tokens and projects', () => controlling(runner, open));
+    runner.describe('identities and sign-ins', () => identifying(runner, open));
     runner.describe('artifacts', () => filing(runner, open));
     runner.describe('timelines', () => posting(runner, open));
     runner.describe('opening again', () => reopening(runner, open));
