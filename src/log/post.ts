@@ -3,7 +3,7 @@
 //   P1. One rule for every way in: content is trimmed and composed (NFC) first, and then counted in code points.
 //   P2. Content is kept as it was said, markup and odd scripts included; only what steers a terminal or a log is refused.
 //       Whoever shows it shows text.
-//   P3. A post is made into text once, however many read it; no line break in it can forge a field of a stream.
+//   P3. A post is made ready to travel once, however many read it; no line break in it can forge a field of a stream.
 import { SojournError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { PostRow } from '../store/store.ts';
@@ -70,26 +70,28 @@ export function checkMetadata(metadata: JsonObject | undefined): string {
   throw new SojournError('input.invalid', `/metadata has ${bytes} bytes; ${METADATA_BYTES_MAX} are allowed`);
 }
 
+const views = new WeakMap<PostRow, PostView>();
+const texts = new WeakMap<PostView, string>();
+
+/** Shared by all who read the row, so it is frozen (P3). */
 export function postView(row: PostRow): PostView {
-  const { id, at, project, content, session, turn } = row;
-  const author = JSON.parse(row.author) as PostAuthor;
-  const metadata = JSON.parse(row.metadata) as JsonObject;
-  return { id, at: timeText(at), project, author, content, metadata, session, turn };
+  let view = views.get(row);
+  if (view === undefined) {
+    const { id, at, project, content, session, turn } = row;
+    const author = Object.freeze(JSON.parse(row.author) as PostAuthor);
+    const metadata = Object.freeze(JSON.parse(row.metadata) as JsonObject);
+    view = Object.freeze({ id, at: timeText(at), project, author, content, metadata, session, turn });
+    views.set(row, view);
+  }
+  return view;
 }
 
-const texts = new WeakMap<PostRow, string>();
-
-/** P3. */
-export function postText(row: PostRow): string {
-  let text = texts.get(row);
+/** As one server-sent event (P3). */
+export function postFrame(view: PostView): string {
+  let text = texts.get(view);
   if (text === undefined) {
-    text = JSON.stringify(postView(row));
-    texts.set(row, text);
+    text = `id: ${view.id}\nevent: post\ndata: ${JSON.stringify(view)}\n\n`;
+    texts.set(view, text);
   }
   return text;
-}
-
-/** As one server-sent event. */
-export function postFrame(row: PostRow): string {
-  return `id: ${row.id}\nevent: post\ndata: ${postText(row)}\n\n`;
 }

@@ -22,6 +22,7 @@ import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
 import type { SignInCalls } from './sign-in-calls.ts';
+import type { TimelineCalls } from './timeline-calls.ts';
 
 /** Follows a log. Ends by itself when what it was asked for is over. */
 export interface Tail {
@@ -119,6 +120,8 @@ export interface RuntimeCalls {
   removeToken(id: string, caller?: Caller): Promise<void>;
   /** Identities, and sign-ins that speak for them. */
   readonly signIns: SignInCalls;
+  /** What identities and sessions of a project post. */
+  readonly timeline: Pick<TimelineCalls, 'post' | 'page' | 'follow'>;
   /**
    * Of a token or of a sign-in. Null: unknown, revoked or expired. Throws `sign-in.expired` or `sign-in.ended` for a
    * sign-in that is over. A store that cannot answer throws; it never counts as "no".

@@ -4,7 +4,6 @@
 //   F2. Nothing is refused for want of a place after a receipt; nothing is accepted once shutting down has begun.
 //   F3. Shutting down: turns get `graceMs` to end, then their signal; those that waited, and those of `rerun: safe`
 //       agents, go on after the next start. Idempotent.
-import type { Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Session } from '../session/session.ts';
@@ -31,19 +30,18 @@ import { hostCaller } from './access.ts';
 import type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
 import { ControlCalls } from './control-calls.ts';
 import { untilIdle } from './finding.ts';
+import { Forgetting } from './forgetting.ts';
 import type { RuntimeHost } from './host.ts';
 import { Portability } from './portability.ts';
 import { SessionCalls } from './session-calls.ts';
 import { RuntimeSignIns } from './sign-in-calls.ts';
+import { TimelineCalls } from './timeline-calls.ts';
 import { TurnCalls } from './turn-calls.ts';
 
 export type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
 
 const GRACE_MS = 10_000;
 const RECOVERED_AT_ONCE = 100;
-/** What has expired is forgotten in passing: so often, and so many at a time. */
-const FORGET_MS = 60 * 60_000;
-const FORGET_MAX = 10_000;
 
 export class Runtime implements RuntimeCalls {
   readonly #host: RuntimeHost;
@@ -52,9 +50,10 @@ export class Runtime implements RuntimeCalls {
   readonly #control: ControlCalls;
   readonly #portability: Portability;
   readonly signIns: RuntimeSignIns;
+  readonly timeline: TimelineCalls;
   #health: RuntimeCalls['health'] = 'starting';
   #shutdown: Promise<void> | undefined;
-  #forgetting: Timer | undefined;
+  readonly #forgetting: Forgetting;
 
   /** Use `createRuntime`. */
   constructor(host: RuntimeHost) {
@@ -64,6 +63,8 @@ export class Runtime implements RuntimeCalls {
     this.#control = new ControlCalls(host);
     this.#portability = new Portability(host);
     this.signIns = new RuntimeSignIns(host);
+    this.timeline = new TimelineCalls(host);
+    this.#forgetting = new Forgetting(host);
     void host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
   }
 
@@ -284,7 +285,7 @@ export class Runtime implements RuntimeCalls {
     const projects = await store.projects();
     if (!projects.some((project) => project.name === 'default'))
       await store.addProject('default', clock.now());
-    await this.#forget();
+    await this.#forgetting.begin();
     this.#host.signIns.start();
     let recovered = 0;
     for (let after = 0; ;) {
@@ -306,17 +307,6 @@ export class Runtime implements RuntimeCalls {
     if (this.#health === 'starting') this.#health = 'ready';
   }
 
-  /** Receipts are remembered for `onceMs`; those before that go. */
-  async #forget(): Promise<void> {
-    const { store, clock, logger } = this.#host;
-    try {
-      await store.forgetExpired(clock.now(), FORGET_MAX);
-    } catch (error) {
-      logger.warn('store.forget_failed', { error });
-    }
-    if (this.#shutdown === undefined) this.#forgetting = clock.after(FORGET_MS, () => void this.#forget()); // Never rejects.
-  }
-
   shutdown(graceMs = GRACE_MS): Promise<void> {
     this.#shutdown ??= this.#drain(graceMs);
     return this.#shutdown;
@@ -326,7 +316,7 @@ export class Runtime implements RuntimeCalls {
   async #drain(graceMs: number): Promise<void> {
     const host = this.#host;
     const { router, idle } = host;
-    this.#forgetting?.cancel();
+    const forgotten = this.#forgetting.end();
     host.drain();
     router.drain();
     if (this.#health !== 'failed') this.#health = 'draining';
@@ -347,6 +337,7 @@ export class Runtime implements RuntimeCalls {
     const over = new SojournError('runtime.draining', 'The runtime has shut down');
     idle.end(over);
     for (const session of router.sessions) session.drop(over);
+    await Promise.all([forgotten, host.milestones.settled()]);
     await host.signIns.close();
     await host.store.close();
   }

@@ -7,6 +7,7 @@ import type { SessionFilter, SessionPatch, SessionRow, StoredEvent } from '../st
 import type { Caller } from '../wire/access.ts';
 import type { OpenCall, SessionQuery, UpdateCall } from '../wire/calls.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
+import { MILESTONES, type Milestone } from '../wire/post.ts';
 import { noUsage, type SessionView, type TreeNode } from '../wire/session.ts';
 import { checkKey, mayTouch, requireScope, visible } from './access.ts';
 import { notFound, rowOf, viewOf, withSession } from './finding.ts';
@@ -61,6 +62,7 @@ export class SessionCalls {
         labels: call.labels ?? [],
         metadata: JSON.stringify(call.metadata ?? {}),
         budget: '{}',
+        posts: milestonesOf(call.posts),
       };
     });
     if (!mayTouch(caller, found.session.core.row)) throw notFound(key);
@@ -105,6 +107,7 @@ export class SessionCalls {
       if (call.title !== undefined) patch.title = call.title;
       if (call.labels !== undefined) patch.labels = [...new Set(call.labels ?? [])];
       if (call.metadata !== undefined) patch.metadata = JSON.stringify(call.metadata ?? {});
+      if (call.posts !== undefined) patch.posts = milestonesOf(call.posts);
       if (call.budget !== undefined) patch.budget = JSON.stringify(call.budget ?? {});
       await session.update(patch);
       return viewOf(this.#host, session.core.row);
@@ -214,6 +217,7 @@ function foreign(
     summary: null,
     labels: [],
     metadata: {},
+    posts: [],
     state: 'idle',
     live: false,
     generation: 0,
@@ -241,6 +245,13 @@ function ownerFor(declared: string | undefined, caller: Caller): string | null {
     throw new SojournError('auth.scope', `This token speaks for ${caller.owner} only`);
   }
   return declared ?? caller.owner;
+}
+
+function milestonesOf(asked: OpenCall['posts'] | null): readonly Milestone[] {
+  const posts = [...new Set(asked)];
+  const unknown = posts.find((milestone) => !MILESTONES.includes(milestone));
+  if (unknown === undefined) return posts;
+  throw new SojournError('input.invalid', `/posts may name ${MILESTONES.join(', ')}`);
 }
 
 /** What is left out is not compared. */

@@ -3,6 +3,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import { bodyOf, timeText } from '../log/event.ts';
 import type { EventStore, RequestRow, SessionRow, StoredEvent, TurnRow } from '../store/store.ts';
 import type { Input } from '../wire/message.ts';
+import type { Milestone } from '../wire/post.ts';
 import type { Budget, RequestView, SessionView } from '../wire/session.ts';
 import type { Outcome, TurnKind, TurnView } from '../wire/turn.ts';
 
@@ -27,6 +28,7 @@ export function sessionView(row: SessionRow, liveness: Liveness): SessionView {
     summary: row.summary,
     labels: [...row.labels],
     metadata: JSON.parse(row.metadata) as JsonObject,
+    posts: row.posts as readonly Milestone[],
     state: row.state,
     ...liveness,
     headSeq: row.headSeq,

@@ -1,6 +1,7 @@
 // Calls: what a caller may send. Faces parse into these; the client and hosts write them by hand.
 import type { JsonObject } from '../kernel/json.ts';
 import type { InputPart } from './message.ts';
+import type { Milestone } from './post.ts';
 import type { Budget, SessionState } from './session.ts';
 import type { Scope } from './access.ts';
 import type { Policy, TurnKind } from './turn.ts';
@@ -13,6 +14,8 @@ export interface OpenCall {
   channel?: string;
   labels?: readonly string[];
   metadata?: JsonObject;
+  /** What it posts on the project's timeline by itself. Default: nothing. */
+  posts?: readonly Milestone[];
 }
 
 /** `PATCH /v1/sessions/{key}`. `null` empties a field. */
@@ -21,6 +24,7 @@ export interface UpdateCall {
   labels?: readonly string[] | null;
   metadata?: JsonObject | null;
   budget?: Budget | null;
+  posts?: readonly Milestone[] | null;
 }
 
 /** `POST /v1/sessions/{key}/turns`. */
@@ -135,7 +139,7 @@ export interface AgentView {
   name: string;
   default: boolean;
   capabilities: {
-    rerun: 'never' | 'safe';
+    rerun: 'never' | 'waiting' | 'safe';
     steers: boolean;
     rewinds: boolean;
     forks: boolean;

@@ -8,6 +8,8 @@ export interface PostAuthor {
   name: string;
   context: string | null;
   displayName: string;
+  /** One text for each identity of a project, in whatever spelling it signed in; null where a session spoke for itself. */
+  identityKey: string | null;
   /** For a picture only: it names nobody. */
   avatarSeed: string;
 }

@@ -12,6 +12,7 @@ import { SCOPES } from './access.ts';
 import type { AnswerCall, DirtyCall, ForkCall, OpenCall, TokenCall, TurnCall, UpdateCall } from './calls.ts';
 import type { FilePart, TextPart } from './message.ts';
 import type { Budget } from './session.ts';
+import { MILESTONES, type PostCall } from './post.ts';
 import { POLICIES, TURN_KINDS } from './turn.ts';
 
 export type Schema<Value = unknown> = z.ZodType<Value>;
@@ -80,6 +81,10 @@ const labels = z.array(text(200).min(1)).max(100);
 const metadata = ownObject(16 * KiB);
 const channel = text(200).min(1).meta({ description: 'Where it comes from: `web`, `slack`, `cron`, ...' });
 const agent = text(200).min(1);
+const milestones = z
+  .array(z.enum(MILESTONES))
+  .max(MILESTONES.length)
+  .meta({ description: 'What it posts on the timeline by itself: `turn`, `child`, `budget`.' });
 
 export const openCall: z.ZodType<OpenCall> = z
   .strictObject({
@@ -89,6 +94,7 @@ export const openCall: z.ZodType<OpenCall> = z
     channel: channel.optional(),
     labels: labels.optional(),
     metadata: metadata.optional(),
+    posts: milestones.optional(),
   })
   .meta({ id: 'OpenCall', description: 'What is left out is not compared with what the session has.' });
 
@@ -98,6 +104,7 @@ export const updateCall: z.ZodType<UpdateCall> = z
     labels: labels.nullable().optional(),
     metadata: metadata.nullable().optional(),
     budget: budget.nullable().optional(),
+    posts: milestones.nullable().optional(),
   })
   .meta({ id: 'UpdateCall', description: '`null` empties a field.' });
 
@@ -146,6 +153,18 @@ export const dirtyCall: z.ZodType<DirtyCall> = z
     reason: text(1_000).min(1),
   })
   .meta({ id: 'DirtyCall' });
+
+/** The runtime counts and checks the content: that rule is the same for every way in. */
+export const postCall: z.ZodType<PostCall> = z
+  .strictObject({
+    content: z
+      .string()
+      .meta({ minLength: 1, maxLength: 280, description: '1 to 280 characters after trimming.' }),
+    metadata: ownObject(4 * KiB).optional(),
+    session: text(200).min(1).optional().meta({ description: 'The id of a session of this project.' }),
+    turn: text(200).min(1).optional().meta({ description: 'A turn of that session.' }),
+  })
+  .meta({ id: 'PostCall' });
 
 export const tokenCall: z.ZodType<TokenCall> = z
   .strictObject({

@@ -1,5 +1,6 @@
 // Session: what a caller sees of one, and the smaller nouns around it.
 import type { JsonObject } from '../kernel/json.ts';
+import type { Milestone } from './post.ts';
 import type { Outcome, Progress } from './turn.ts';
 
 export interface Usage {
@@ -42,6 +43,8 @@ export interface SessionView {
   summary: string | null;
   labels: readonly string[];
   metadata: JsonObject;
+  /** What it posts on the timeline by itself. */
+  posts: readonly Milestone[];
   state: SessionState;
   /** Its agent's instance is in memory. */
   live: boolean;

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { SCOPES, type TokenView } from './access.ts';
 import type { AgentView, CancelResult, StatsView } from './calls.ts';
 import type { ArtifactRef, Input, TranscriptMessage } from './message.ts';
+import { MILESTONES, type PostPage, type PostView } from './post.ts';
 import type { Problem } from './problem.ts';
 import { budget, ownObject } from './schema.ts';
 import {
@@ -54,6 +55,7 @@ export const sessionView: z.ZodType<SessionView> = z
     summary: z.string().nullable(),
     labels: z.array(z.string()),
     metadata: ownObject(Infinity),
+    posts: z.array(z.enum(MILESTONES)).meta({ description: 'What it posts on the timeline by itself.' }),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
     generation: z
@@ -197,7 +199,7 @@ export const agentView: z.ZodType<AgentView> = z
     name: z.string(),
     default: z.boolean(),
     capabilities: z.object({
-      rerun: z.enum(['never', 'safe']),
+      rerun: z.enum(['never', 'waiting', 'safe']),
       steers: z.boolean(),
       rewinds: z.boolean(),
       forks: z.boolean(),
@@ -262,6 +264,26 @@ export const problemView: z.ZodType<Omit<Problem, 'code'> & { code: string }> = 
   })
   .meta({ id: 'Problem', description: 'RFC 9457. Match on `code`.' });
 
+export const postView: z.ZodType<PostView> = z
+  .object({
+    id: z.int().min(1).meta({ description: 'Ascending within the project; the cursor.' }),
+    at: time,
+    project: z.string(),
+    author: z.object({
+      identity: z.string().nullable().meta({ description: 'Null where a session spoke for itself.' }),
+      name: z.string(),
+      context: z.string().nullable(),
+      displayName: z.string(),
+      identityKey: z.string().nullable(),
+      avatarSeed: z.string(),
+    }),
+    content: z.string().meta({ description: 'Somebody else’s words: show them as text.' }),
+    metadata: ownObject(Infinity),
+    session: z.string().nullable(),
+    turn: z.string().nullable(),
+  })
+  .meta({ id: 'Post', description: 'The author is as it was at that time.' });
+
 // Pages and small answers.
 
 export const sessionPageView = z.object({
@@ -271,6 +293,12 @@ export const sessionPageView = z.object({
 export const turnPageView = z.object({ turns: z.array(turnView) });
 export const eventPageView = z.object({ session: z.string(), headSeq: seq, events: z.array(eventView) });
 export const transcriptView = z.object({ messages: z.array(transcriptMessage) });
+export const postPageView: z.ZodType<PostPage> = z.object({
+  posts: z.array(postView),
+  next: z.int().nullable().meta({ description: 'Goes on as `after` or `before`; null: there is no more.' }),
+  head: seq.meta({ description: 'The newest id there has been.' }),
+  pruned: seq.meta({ description: 'Posts up to this id are gone for their age or number.' }),
+});
 export const requestPageView = z.object({ requests: z.array(requestView) });
 export const artifactPageView = z.object({ artifacts: z.array(artifactView) });
 export const agentPageView = z.object({ agents: z.array(agentView) });
