@@ -1,15 +1,18 @@
 // Event routes: a session's log, by the page or as it grows; and what waits for a person.
 import { SojournError } from '../../kernel/errors.ts';
-import { eventText } from '../../log/event.ts';
+import { eventFrame, eventText } from '../../log/event.ts';
+import type { Tail } from '../../runtime/runtime.ts';
 import { answerCall } from '../../wire/schema.ts';
 import { decisionView, eventPageView, requestPageView } from '../../wire/view-schema.ts';
 import { isLoopback } from './connections.ts';
 import type { Exchange } from './exchange.ts';
 import { shown } from './gate.ts';
 import type { Route } from './route.ts';
-import { STREAM_HEADERS } from './stream.ts';
+import { STREAM_HEADERS, type Shown } from './stream.ts';
 
 const PAGE_MAX = 1_000;
+
+type ShownEvent = Awaited<ReturnType<Tail['next']>>[number];
 
 async function events(x: Exchange): Promise<void> {
   const session = x.query('session');
@@ -40,14 +43,20 @@ async function follow(x: Exchange, session: string | undefined): Promise<void> {
       x.response.end();
       return;
     }
-    await place.show(x.response, tail, { first: '' });
+    await place.show(x.response, shownLog(tail));
   } finally {
     place.leave();
   }
 }
 
+/** A log as a stream; with a turn it ends when that has ended. */
+export function shownLog(tail: Tail, first = '', turn?: string): Shown<ShownEvent> {
+  const isLast = (event: ShownEvent): boolean => event.kind === 'turn.ended' && event.turn === turn;
+  return { tail, first, frame: eventFrame, isLast };
+}
+
 /** Absent is the beginning; anything but plain digits is no cursor. */
-function cursorOf(text: string | undefined): number {
+export function cursorOf(text: string | undefined): number {
   if (text === undefined) return 0;
   if (!/^[0-9]{1,16}$/.test(text)) throw new SojournError('cursor.invalid', `${shown(text)} is no cursor`);
   return Number(text);

@@ -5,6 +5,7 @@ import { eventRoutes } from './event-routes.ts';
 import { pageRoutes, type Page } from './page-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { timelineRoutes } from './timeline-routes.ts';
 import { turnRoutes } from './turn-routes.ts';
 
 export function allRoutes(): readonly Route[] {
@@ -13,6 +14,7 @@ export function allRoutes(): readonly Route[] {
     ...turnRoutes,
     ...eventRoutes,
     ...artifactRoutes,
+    ...timelineRoutes,
     ...controlRoutes,
   ];
   let document: Promise<string> | undefined;

@@ -1,4 +1,4 @@
-// Stream: a log shown to one reader as server-sent events, and all streams of a server together.
+// Stream: a log or a timeline shown to one reader as server-sent events, and all streams of a server together.
 //
 //   ST1. A reader that leaves closes its tail and stops nothing else.
 //   ST2. Nothing is pulled while the reader has not taken what was written: a slow one costs one batch, never more.
@@ -8,8 +8,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
-import { eventFrame } from '../../log/event.ts';
-import type { RuntimeCalls, Tail } from '../../runtime/runtime.ts';
+import type { RuntimeCalls } from '../../runtime/runtime.ts';
 import type { Caller } from '../../wire/access.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Pulse } from './pulse.ts';
@@ -26,10 +25,21 @@ const RETRY_MS_MIN: Millis = 1_000;
 const RETRY_MS_SPREAD: Millis = 4_000;
 const GOLDEN = 0.618_033_988_75;
 
+/** What a stream shows. */
+export interface Shown<Item> {
+  /** At least one a call; none when it has ended. */
+  readonly tail: { next(): Promise<readonly Item[]>; close(): void };
+  /** Before all items. */
+  readonly first: string;
+  frame(item: Item): string;
+  /** Nothing follows this one. */
+  isLast(item: Item): boolean;
+}
+
 /** A stream's place among the others: taken before anything is promised to its reader, and always given back. */
 export interface Place {
-  /** Shows `tail` until it ends, the reader leaves, or the credential does. The head is already written. */
-  show(response: ServerResponse, tail: Tail, options: { first: string; turn?: string }): Promise<void>;
+  /** Shows `shown` until it ends, the reader leaves, or the credential does. The head is already written. */
+  show<Item>(response: ServerResponse, shown: Shown<Item>): Promise<void>;
   /** Idempotent. */
   leave(): void;
 }
@@ -38,7 +48,7 @@ export class Streams {
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
   readonly #pulse: Pulse;
-  readonly #open = new Set<Stream>();
+  readonly #open = new Set<Running>();
   readonly #perCredential = new Map<string, number>();
   #opened = 0;
 
@@ -62,17 +72,17 @@ export class Streams {
     }
     this.#perCredential.set(credential, count + 1);
     let standing: 'good' | 'ended' = 'good';
-    let stream: Stream | undefined;
+    let stream: Running | undefined;
     const unwatch = runtime.watchToken(caller, () => {
       standing = 'ended';
       stream?.close();
     });
     let inside = true;
     return {
-      show: async (response, tail, { first, turn }) => {
-        stream = new Stream(response, tail, this.#limits, this.#clock, turn);
+      show: async (response, shown) => {
+        stream = new Stream(response, shown, this.#limits, this.#clock);
         if (standing === 'ended') stream.close();
-        await this.#run(stream, first);
+        await this.#run(stream, shown.first);
       },
       leave: () => {
         if (!inside) return;
@@ -85,7 +95,7 @@ export class Streams {
     };
   }
 
-  async #run(stream: Stream, first: string): Promise<void> {
+  async #run(stream: Running, first: string): Promise<void> {
     const spread = (this.#opened++ * GOLDEN) % 1;
     const retry = `retry: ${Math.round(RETRY_MS_MIN + spread * RETRY_MS_SPREAD)}\n\n`;
     const beat = (now: Millis): void => stream.beat(now);
@@ -105,30 +115,28 @@ export class Streams {
   }
 }
 
-class Stream {
+interface Running {
+  run(first: string): Promise<void>;
+  close(): void;
+  beat(now: Millis): void;
+}
+
+class Stream<Item> implements Running {
   readonly #response: ServerResponse;
-  readonly #tail: Tail;
+  readonly #shown: Shown<Item>;
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
-  readonly #turn: string | undefined;
   #wroteMs: Millis;
   /** Since when the reader has taken nothing of what waits; null while nothing waits. */
   #stalledMs: Millis | null = null;
   #resume: (() => void) | undefined;
   #ending = false;
 
-  constructor(
-    response: ServerResponse,
-    tail: Tail,
-    limits: HttpLimits,
-    clock: Clock,
-    turn: string | undefined,
-  ) {
+  constructor(response: ServerResponse, shown: Shown<Item>, limits: HttpLimits, clock: Clock) {
     this.#response = response;
-    this.#tail = tail;
+    this.#shown = shown;
     this.#limits = limits;
     this.#clock = clock;
-    this.#turn = turn;
     this.#wroteMs = clock.monotonic();
   }
 
@@ -140,14 +148,14 @@ class Stream {
     try {
       await this.#write(first);
       for (;;) {
-        const events = await this.#tail.next();
-        if (events.length === 0 || this.#ending) break;
-        if (await this.#show(events)) return;
+        const items = await this.#shown.tail.next();
+        if (items.length === 0 || this.#ending) break;
+        if (await this.#show(items)) return;
       }
       this.#response.end();
     } finally {
       this.#response.off('drain', onDrain).off('close', onClose);
-      this.#tail.close();
+      this.#shown.tail.close();
     }
   }
 
@@ -155,7 +163,7 @@ class Stream {
   close(): void {
     this.#ending = true;
     if (this.#stalledMs !== null) this.#response.destroy();
-    this.#tail.close();
+    this.#shown.tail.close();
     this.#drained();
   }
 
@@ -169,19 +177,19 @@ class Stream {
     }
   }
 
-  /** True: that was the end of the turn, and the answer has ended with it. */
-  async #show(events: Awaited<ReturnType<Tail['next']>>): Promise<boolean> {
+  /** True: that was the last one, and the answer has ended with it. */
+  async #show(items: readonly Item[]): Promise<boolean> {
     let piece = '';
-    for (const event of events) {
-      piece += eventFrame(event);
+    for (const item of items) {
+      piece += this.#shown.frame(item);
       if (piece.length >= PIECE_CHARS) {
         await this.#write(piece);
         piece = '';
         if (this.#ending) return false;
       }
     }
-    const last = events.at(-1);
-    if (last?.kind === 'turn.ended' && this.#turn !== undefined && last.turn === this.#turn) {
+    const last = items.at(-1);
+    if (last !== undefined && this.#shown.isLast(last)) {
       this.#response.end(piece);
       return true;
     }

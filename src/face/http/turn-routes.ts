@@ -4,6 +4,7 @@ import type { SendOptions } from '../../wire/calls.ts';
 import { reasonCall, turnCall } from '../../wire/schema.ts';
 import { cancelledView, cancelResult, receiptView, turnPageView, turnView } from '../../wire/view-schema.ts';
 import { isLoopback } from './connections.ts';
+import { shownLog } from './event-routes.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './route.ts';
 import { STREAM_HEADERS } from './stream.ts';
@@ -39,13 +40,13 @@ async function sendAndStream(x: Exchange, options: SendOptions): Promise<void> {
     const tail = await x.runtime.tail(x.key, { after: seq, session: receipt.session, turn }, x.caller);
     x.head(200, STREAM_HEADERS);
     const first = `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`;
-    await place.show(x.response, tail, { first, turn });
+    await place.show(x.response, shownLog(tail, first, turn));
   } finally {
     place.leave();
   }
 }
 
-function idempotencyKeyOf(x: Exchange): string | undefined {
+export function idempotencyKeyOf(x: Exchange): string | undefined {
   const key = x.header('idempotency-key');
   if (key === undefined || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
   throw new SojournError('input.invalid', 'Idempotency-Key must be 1 to 255 printable ASCII characters');
