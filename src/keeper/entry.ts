@@ -6,7 +6,7 @@ import { assert } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
 import type { Attempt } from './attempt.ts';
 import type { Holds, Waiter } from './hold.ts';
-import type { EvictReason } from './options.ts';
+import type { EvictReason, KeeperOptions } from './options.ts';
 import type { Order, Seat } from './order.ts';
 
 /** A thing that has been made. */
@@ -70,12 +70,19 @@ const MOVES: Record<Kind, readonly Kind[]> = {
   reopening: ['reopening', 'held', 'remaking', 'reserved', 'absent'],
 };
 
+type Traits<Key extends string, Context> = Pick<
+  KeeperOptions<Key, unknown, Context>,
+  'project' | 'owner' | 'idleMsMax' | 'limits'
+>;
+
 export class Entry<Key extends string, Thing, Context> {
   readonly key: Key;
   /** Of whoever asked first: it stays while the entry does. */
   readonly context: Context;
   readonly project: string;
   readonly owner: string | null;
+  /** Infinity for never. */
+  readonly idleMsMax: Millis;
   /** Places promised and not yet used or given back. */
   promised = 0;
   /** The epoch and the reason of the last mark. */
@@ -83,11 +90,12 @@ export class Entry<Key extends string, Thing, Context> {
   markReason = '';
   #state: State<Thing> = { kind: 'absent' };
 
-  constructor(key: Key, context: Context, project: string, owner: string | null) {
+  constructor(key: Key, context: Context, options: Traits<Key, Context>) {
     this.key = key;
     this.context = context;
-    this.project = project;
-    this.owner = owner;
+    this.project = options.project(context);
+    this.owner = options.owner(context);
+    this.idleMsMax = Math.min(options.limits.idleMsMax || Infinity, options.idleMsMax?.(context) || Infinity);
   }
 
   get state(): State<Thing> {

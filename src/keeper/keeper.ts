@@ -130,7 +130,7 @@ export class Keeper<Key extends string, Thing, Context> {
   /** Keeps what is there, or being made, in memory; it may be remade. Null when there is nothing, or it is closing. */
   stay(key: Key): Stay | null {
     const entry = this.#roster.get(key);
-    if (!entry || this.#roster.isExpired(entry.state)) return null;
+    if (!entry || this.#roster.isExpired(entry)) return null;
     if (entry.state.kind === 'ready') {
       this.#roster.move(entry, { kind: 'held', one: entry.state.one, holds: new Holds() });
     }
@@ -166,8 +166,8 @@ export class Keeper<Key extends string, Thing, Context> {
   mark(match: (key: Key, context: Context) => boolean, reason: string): number {
     const marked = this.#roster
       .all()
-      .filter(({ state }) => isLiving(state) && state.kind !== 'closing' && !this.#roster.isExpired(state))
-      .filter((entry) => match(entry.key, entry.context));
+      .filter(({ state }) => isLiving(state) && state.kind !== 'closing')
+      .filter((entry) => !this.#roster.isExpired(entry) && match(entry.key, entry.context));
     this.#maker.mark(marked, reason);
     return marked.length;
   }
@@ -383,12 +383,12 @@ export class Keeper<Key extends string, Thing, Context> {
   }
 
   #newEntry(key: Key, context: Context): Entry<Key, Thing, Context> {
-    return new Entry(key, context, this.#options.project(context), this.#options.owner(context));
+    return new Entry(key, context, this.#options);
   }
 
   #peek(entry: Entry<Key, Thing, Context>): Peeked<Thing> | null {
     const { state } = entry;
-    if (!('one' in state) || this.#roster.isExpired(state)) return null;
+    if (!('one' in state) || this.#roster.isExpired(entry)) return null;
     const { thing, generation } = state.one;
     const dirty = entry.isDirty(state.one);
     return { thing, generation, dirty, state: state.kind, idleMs: this.#roster.idleMs(state) };

@@ -82,6 +82,8 @@ export interface KeeperOptions<Key extends string, Thing, Context> {
   /** Whose places it takes. Asked once, when the key comes to be present. Pure. */
   project(context: Context): string;
   owner(context: Context): string | null;
+  /** How long this one may be idle, where that is shorter than `limits.idleMsMax`. Asked once. One of a few values. Pure. */
+  idleMsMax?(context: Context): Millis;
   readonly limits: KeeperLimits;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -3,7 +3,8 @@
 //
 //   S1. Every move of an entry goes through `move`, so that sums, lines and the idle order cannot drift from the states.
 //   S2. The idle order is by the start of idleness on a clock that never goes back: the due are at its front, and
-//       finding them, or a victim, costs the same however many there are.
+//       finding them, or a victim, costs the same however many there are. Those that are due sooner than others have a
+//       line of their own.
 //   S3. A limit that is not set costs nothing: only set ones are counted by project and by owner.
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { Entry, hasPlace, incarnation, isLiving } from './entry.ts';
@@ -29,6 +30,8 @@ export class Roster<Key extends string, Thing, Context> {
   readonly #clock: Clock;
   readonly #entries = new Map<Key, Entry<Key, Thing, Context>>();
   readonly #idle = new Order<Entry<Key, Thing, Context>>();
+  /** Those with a shorter limit, by that limit. */
+  readonly #sooner = new Map<Millis, Order<Entry<Key, Thing, Context>>>();
   readonly #projects: Shares<Entry<Key, Thing, Context>>;
   readonly #owners: Shares<Entry<Key, Thing, Context>>;
   /** Those who wait for a place, and those who have one and wait until what left is gone. Oldest first. */
@@ -108,6 +111,8 @@ export class Roster<Key extends string, Thing, Context> {
 
   rest(entry: Entry<Key, Thing, Context>, one: Incarnation<Thing>): void {
     const seats: Seat<unknown>[] = [this.#idle.add(entry)];
+    const sooner = this.#soonerThanOthers(entry);
+    if (sooner) seats.push(sooner.add(entry));
     const inProject = this.#projects.of(entry.project)?.idle.add(entry);
     if (inProject) seats.push(inProject);
     const ofOwner = this.#owners.of(entry.owner)?.idle.add(entry);
@@ -125,17 +130,33 @@ export class Roster<Key extends string, Thing, Context> {
     return state.kind === 'ready' ? this.#clock.monotonic() - state.sinceMs : 0;
   }
 
-  /** The one predicate of liveness: idle for strictly longer than `idleMsMax` is gone, swept or not. */
-  isExpired(state: State<Thing>): boolean {
-    return this.idleMs(state) > (this.#limits.idleMsMax || Infinity);
+  /** The one predicate of liveness: idle for strictly longer than its `idleMsMax` is gone, swept or not. */
+  isExpired(entry: Entry<Key, Thing, Context>): boolean {
+    return this.idleMs(entry.state) > entry.idleMsMax;
   }
 
-  /** Those idle for too long, oldest first (S2). */
+  /** Those idle for too long, each once; of those with one limit the oldest first (S2). */
   *expired(): Generator<Entry<Key, Thing, Context>, void> {
+    const idleMsMax = this.#limits.idleMsMax || Infinity;
     for (const entry of this.#idle) {
-      if (!this.isExpired(entry.state)) return;
-      yield entry;
+      if (this.idleMs(entry.state) <= idleMsMax) break;
+      if (entry.idleMsMax === idleMsMax) yield entry;
     }
+    for (const line of this.#sooner.values()) {
+      for (const entry of line) {
+        if (!this.isExpired(entry)) break;
+        yield entry;
+      }
+    }
+  }
+
+  #soonerThanOthers({
+    idleMsMax,
+  }: Entry<Key, Thing, Context>): Order<Entry<Key, Thing, Context>> | undefined {
+    if (idleMsMax === (this.#limits.idleMsMax || Infinity)) return undefined;
+    const line = this.#sooner.get(idleMsMax) ?? new Order<Entry<Key, Thing, Context>>();
+    this.#sooner.set(idleMsMax, line);
+    return line;
   }
 
   /** Who must leave so that one more of this project and owner may come. Changes nothing. */

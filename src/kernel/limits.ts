@@ -57,7 +57,7 @@ export interface Limits {
   childrenMax: number;
   /** Children at work for one owner, in all; past it `capacity`: one owner cannot fill all places. */
   childrenPerOwnerMax: number;
-  /** A live child idle for strictly longer is put away. At least 10 s. */
+  /** A live child idle for strictly longer is put away, sooner where `idleMsMax` is shorter. At least 10 s; Infinity: as any session. */
   childIdleMsMax: Millis;
   /** Between two `child.progress` of one child; the newest replaces those in between. */
   progressMs: Millis;
@@ -141,17 +141,20 @@ const ZERO_ALLOWED = new Set<keyof Limits>([
   'childrenMax',
 ]);
 
+/** The least of what must not be too short. */
+const LEAST: Partial<Record<keyof Limits, number>> = { childIdleMsMax: 10 * SECOND };
+
 /** The defaults with `given` over them. Throws `config.invalid` naming the first bad one. */
 export function validLimits(given: Partial<Limits> = {}): Limits {
   for (const [name, value] of Object.entries(given) as [keyof Limits, unknown][]) {
     if (!(name in DEFAULT_LIMITS)) {
       throw new SojournError('config.invalid', `There is no limit called ${JSON.stringify(name)}`);
     }
-    const least = ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE;
+    const least = LEAST[name] ?? (ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE);
     if (value !== undefined && !(typeof value === 'number' && value >= least)) {
       throw new SojournError(
         'config.invalid',
-        `Limit ${name} is ${JSON.stringify(value)}; it must be a number ${least ? 'above' : 'of at least'} 0`,
+        `Limit ${name} is ${JSON.stringify(value)}; it must be a number ${least === Number.MIN_VALUE ? 'above 0' : `of at least ${least}`}`,
       );
     }
   }

@@ -302,7 +302,7 @@ export class SubAgentSessions implements Family {
   }
 
   async #started(parent: string): Promise<void> {
-    await Promise.all([...(this.#starting.get(parent) ?? [])]);
+    await Promise.all(Array.from(this.#starting.get(parent) ?? []));
   }
 
   /** D4. Until the child's turn is over, or nobody waits for it any more. */

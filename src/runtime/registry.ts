@@ -52,6 +52,7 @@ export function sessionRegistry(host: SessionHost, router: SessionRouter, hooks:
     weight: (live) => live.weight,
     project: (context) => context.project,
     owner: (context) => context.owner,
+    idleMsMax: (context) => (context.isChild ? host.limits.childIdleMsMax : Infinity),
     limits: host.limits,
     clock: host.clock,
     logger: host.logger,
