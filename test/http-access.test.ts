@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { SojournError } from '../src/kernel/errors.ts';
 import { allRoutes } from '../src/face/http/routes.ts';
-import { codeOf, serve, statusOf, Wire, withCalls, type Wrap } from './http-support.ts';
+import { codeOf, serve, statusOf, Wire, withCalls } from './http-support.ts';
 
 const routes = allRoutes().map((route) => ({
   ...route,
@@ -96,10 +96,11 @@ describe('without a good token', () => {
 describe('with a good token', () => {
   test('every closed route hands its caller to the runtime, and never makes one up', async () => {
     const callers: unknown[] = [];
-    const spied: Wrap = (runtime) =>
-      new Proxy(runtime, {
+    const spied = <Part extends object>(part: Part): Part =>
+      new Proxy(part, {
         get(target, name) {
           const member: unknown = Reflect.get(target, name, target);
+          if (typeof member === 'object' && member !== null) return spied(member); // `timeline` and the like.
           if (typeof member !== 'function') return member;
           if (name === 'authenticate') return member.bind(target) as unknown;
           return (...given: unknown[]) => {
@@ -109,7 +110,15 @@ describe('with a good token', () => {
         },
       });
     const served = await serve({}, spied);
-    const body = { input: 'x', key: 'b', decision: 'allow', reason: 'x', name: 'x', scopes: ['read'] };
+    const body = {
+      input: 'x',
+      key: 'b',
+      decision: 'allow',
+      reason: 'x',
+      name: 'x',
+      scopes: ['read'],
+      content: 'x',
+    };
 
     for (const { method, url, path } of closed) {
       if (path === '/readyz') continue;
