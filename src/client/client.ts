@@ -7,15 +7,18 @@
 // `server.unexpected` and `cursor.gap`.
 import type { TokenView } from '../wire/access.ts';
 import type { AgentView, DirtyCall, SessionQuery, StatsView, TokenCall } from '../wire/calls.ts';
+import type { PostCall, PostPage, PostQuery, PostTailCall, PostView } from '../wire/post.ts';
 import type { RequestView, SessionView } from '../wire/session.ts';
 import { Connection, type ConnectOptions } from './connection.ts';
 import { RemoteSession, type WithSignal } from './remote-session.ts';
+import { followedPosts, pagedPosts } from './timeline.ts';
 
 export { SojournError, type ErrorCode } from '../kernel/errors.ts';
 export type * from '../wire/access.ts';
 export type * from '../wire/calls.ts';
 export type * from '../wire/event.ts';
 export type * from '../wire/message.ts';
+export type * from '../wire/post.ts';
 export type * from '../wire/session.ts';
 export type * from '../wire/turn.ts';
 export type { ConnectOptions } from './connection.ts';
@@ -26,6 +29,20 @@ export interface SessionPage {
   sessions: readonly SessionView[];
   nextCursor: string | null;
 }
+
+/** What goes with a post besides its content. */
+export interface PostExtras extends Omit<PostCall, 'content'>, WithSignal {
+  /** Who posts: the token of a sign-in. @default the client's own token, which is then one */
+  signIn?: string;
+  /** Name it to make repeats across programs safe too. @default a new one */
+  idempotencyKey?: string;
+}
+
+export type TimelineCall =
+  /** As it grows; without a cursor or a time, the posts to come. */
+  | ({ follow: true } & PostTailCall & WithSignal)
+  /** What there is: the newest first, or with `after` the oldest first. */
+  | ({ follow?: false } & PostQuery & WithSignal);
 
 export interface ProjectView {
   name: string;
@@ -63,6 +80,39 @@ export class Client {
       yield* page.sessions;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
+  }
+
+  /** Posts on the project's timeline, as the identity that is signed in. Resolves when it is durable. */
+  post(content: string, extras: PostExtras = {}): Promise<PostView> {
+    const { signIn, idempotencyKey, signal, ...rest } = extras;
+    return this.#connection.json({
+      method: 'POST',
+      path: '/v1/posts',
+      headers: {
+        'Idempotency-Key': idempotencyKey ?? this.#connection.newId(),
+        ...(signIn === undefined ? {} : { Authorization: `Bearer ${signIn}` }),
+      },
+      body: { content, ...rest },
+      repeatable: true,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** One page of the timeline: the newest first, or with `after` the oldest first. */
+  postPage(query: PostQuery & WithSignal = {}): Promise<PostPage> {
+    const { signal, ...rest } = query;
+    return this.#get('/v1/posts', { ...rest }, signal);
+  }
+
+  /**
+   * The timeline: what there is, page after page; or, with `follow`, as it grows, over lost connections and restarts of
+   * the server without a loss or a repeat. A post is somebody else's words: show it as text.
+   */
+  timeline(call: TimelineCall = {}): AsyncGenerator<PostView, void, undefined> {
+    const { follow, signal, ...rest } = call;
+    return follow
+      ? followedPosts(this.#connection, rest, signal)
+      : pagedPosts(this.#connection, rest, signal);
   }
 
   /** Questions and approvals that wait for a person. */

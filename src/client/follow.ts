@@ -10,7 +10,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Event } from '../wire/event.ts';
 import type { SessionView } from '../wire/session.ts';
 import { isPassing, type Connection } from './connection.ts';
-import { frames } from './frames.ts';
+import { streamOnce } from './frames.ts';
 
 export interface Following {
   /** The session's path from `/v1` on. */
@@ -68,22 +68,13 @@ async function* readOnce(
   heard: () => void,
 ): AsyncGenerator<Event> {
   const { path, session, untilIdle, signal } = following;
-  const response = await connection.once(
-    {
-      method: 'GET',
-      path: `${path}/events`,
-      query: { after: cursor.seq, session, ...(untilIdle ? { until: 'idle' } : {}) }, // L2
-      headers: { Accept: 'text/event-stream' },
-      unbounded: true,
-    },
-    signal === undefined ? attempt.signal : AbortSignal.any([attempt.signal, signal]),
-  );
-  if (response.body === null || !/^text\/event-stream\b/.test(response.headers.get('Content-Type') ?? '')) {
-    throw new SojournError('server.unexpected', 'The answer is no event stream');
-  }
-  const { clock, stallMs } = connection;
-  const stalled = (error: SojournError): void => attempt.abort(error);
-  for await (const frame of frames(response.body, { clock, stallMs, stalled, heard })) {
+  const query = { after: cursor.seq, session, ...(untilIdle ? { until: 'idle' } : {}) }; // L2
+  for await (const frame of streamOnce(
+    connection,
+    { path: `${path}/events`, query, signal },
+    attempt,
+    heard,
+  )) {
     if (frame.id === undefined || frame.id === '') continue; // Not an event of the log.
     const event = eventOf(frame.data);
     if (event.seq <= cursor.seq) continue; // L1: never twice.

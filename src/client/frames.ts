@@ -6,6 +6,37 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
+import type { Call, Connection } from './connection.ts';
+
+const SSE = 'text/event-stream';
+
+/**
+ * The events of one connection, which is left when the iteration is. `attempt` is aborted, with the reason, when the
+ * connection falls silent. Throws `server.unexpected`, and what the server refuses with.
+ */
+export async function* streamOnce(
+  connection: Connection,
+  { path, query, signal }: Pick<Call, 'path' | 'query'> & { signal: AbortSignal | undefined },
+  attempt: AbortController,
+  heard: () => void,
+): AsyncGenerator<EventSourceMessage> {
+  const response = await connection.once(
+    {
+      method: 'GET',
+      path,
+      ...(query === undefined ? {} : { query }),
+      headers: { Accept: SSE },
+      unbounded: true,
+    },
+    signal === undefined ? attempt.signal : AbortSignal.any([attempt.signal, signal]),
+  );
+  if (response.body === null || !/^text\/event-stream\b/.test(response.headers.get('Content-Type') ?? '')) {
+    throw new SojournError('server.unexpected', 'The answer is no event stream');
+  }
+  const { clock, stallMs } = connection;
+  const stalled = (error: SojournError): void => attempt.abort(error);
+  yield* frames(response.body, { clock, stallMs, stalled, heard });
+}
 
 /** One event is at most 1 MiB; twice that leaves room for escapes. */
 const FRAME_CHARS_MAX = 2 * 1_024 * 1_024;
