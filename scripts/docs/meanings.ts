@@ -57,6 +57,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'server.unreachable': 'The client got no answer from the address.',
   'server.unexpected': 'The client got an answer that no Sojourn server gives.',
   'cursor.gap': 'The client was sent events with a hole between them.',
+  'tool.limit': 'As many tool servers are in use as may be.',
+  'tool.unavailable': 'A server of tools cannot be reached, or does not answer as it should.',
   'process.limit': 'As many processes run as may.',
   'process.missing': 'A program that is needed is not on this machine.',
   'process.failed': 'A program is there and could not be started.',

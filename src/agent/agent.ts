@@ -113,6 +113,12 @@ export interface AgentTurn {
     close: (thing: Thing) => Promise<void>,
   ): Promise<Thing>;
 
+  /**
+   * Keeps one text under a name for as long as the session: the first that is given stays, whoever gives another. Answers
+   * what is kept; undefined where nothing is and none is given. A name has at most 500 bytes, a text 65,536 characters.
+   */
+  pinned(name: string, value?: string): Promise<string | undefined>;
+
   /** Ends the session with this turn: it closes once the turn has completed. */
   completeSession(): void;
 }

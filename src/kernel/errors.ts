@@ -79,6 +79,8 @@ const TABLE = {
   'child.depth': stop(409, 'Do this work in the session itself: children of children end here.'),
 
   // Processes that are started for a session.
+  'tool.limit': retry(503, 'Wait until a session that uses one has left memory, or raise serversMax.'),
+  'tool.unavailable': retry(502, 'Check the server named in the message; the next turn tries it again.'),
   'process.limit': retry(503, 'Wait until another one has ended, or raise processesMax.'),
   'process.missing': stop(500, 'Install the program named in the message, or correct its name.'),
   'process.failed': stop(500, 'See the message; check the program, its rights and the folder it starts in.'),

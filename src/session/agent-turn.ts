@@ -52,6 +52,7 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     progress: (progress) => host.children.progress(parts.session, turn, progress),
     handOff: (handOff) => void (parts.left.handOff = boundedHandOff(handOff)),
     resource: (name, open, close) => live.resource(name, open, close),
+    pinned: (name, value) => parts.session.pinned(name, value),
     completeSession: () => void (parts.left.completed = true),
   };
 }

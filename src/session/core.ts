@@ -2,6 +2,7 @@
 //
 //   Z1. The row in memory is what the store will hold when all appends under way are durable.
 //   Z2. `columns` is the only place where the state of a session is worked out.
+//   Z3. What is pinned is written once: of two that meet, the first in the log stays, and both are answered with it.
 import type { SessionFacts } from '../agent/agent.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
@@ -26,6 +27,8 @@ import { Spending } from './spending.ts';
 import type { Turn } from './turn.ts';
 
 const RECENT_MAX = 16;
+const PIN_NAME_BYTES_MAX = 500;
+const PIN_CHARS_MAX = 64 * 1_024;
 
 export class SessionCore {
   readonly host: SessionHost;
@@ -125,6 +128,18 @@ export class SessionCore {
   append(drafts: readonly Draft[], also: Also & { row: SessionPatch }): Promise<Written> {
     Object.assign(this.row, also.row);
     return this.log.append(drafts, also);
+  }
+
+  /** Z3. Throws `input.too_large`. */
+  async pinned(name: string, value?: string): Promise<string | undefined> {
+    if (Buffer.byteLength(name) > PIN_NAME_BYTES_MAX || (value?.length ?? 0) > PIN_CHARS_MAX)
+      throw new SojournError('input.too_large', `What is pinned as ${name.slice(0, 64)} is too large`);
+    const key = `pin:${name}`;
+    const kept = await this.#kept(key);
+    if (kept !== null || value === undefined) return kept ?? undefined;
+    const once = { key, hash: '', receipt: value, expiresAt: Number.MAX_SAFE_INTEGER };
+    const written = await this.append([], { row: {}, once });
+    return written.kind === 'once' ? written.row.receipt : value;
   }
 
   async #kept(key: string): Promise<string | null> {

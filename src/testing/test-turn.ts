@@ -107,6 +107,7 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       things.set(name, thing);
       return thing as Promise<Thing>;
     },
+    pinned: pinning(),
     completeSession() {
       completed = true;
     },
@@ -123,6 +124,15 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     abort: (reason) => controller.abort(reason),
     steer: (text) => void inbox.push({ id: `steered-${(steered += 1)}`, parts: [{ type: 'text', text }] }),
     untaken: () => inbox.length,
+  };
+}
+
+function pinning(): AgentTurn['pinned'] {
+  const pins = new Map<string, string>();
+  return async (name, value) => {
+    const kept = pins.get(name) ?? value;
+    if (kept !== undefined) pins.set(name, kept);
+    return kept;
   };
 }
 
