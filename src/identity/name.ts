@@ -64,7 +64,7 @@ function normal(pointer: string, given: unknown, pointsMax: number): string | nu
   return folded(text).trim() === '' ? null : text;
 }
 
-/** N2. Upper case first, because some letters only meet there. */
+/** N2. Down, up and down again: some letters only meet there. */
 function folded(text: string): string {
-  return text.replace(INVISIBLE, '').normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
+  return text.replace(INVISIBLE, '').toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
 }
