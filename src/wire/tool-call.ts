@@ -98,6 +98,42 @@ export const closeSessionCall = z.strictObject({
   reason: line(1_000, 'Why, for the log.').optional(),
 });
 
+const signIn = line(
+  200,
+  'The token that sign_in gave you. It is secret: show it to nobody, and post it nowhere.',
+);
+const noteText = z.string().max(4_000);
+
+export const signInCall = z.strictObject({
+  name: noteText.describe('Who you are, 1 to 100 characters: the same name is the same identity next time.'),
+  context: noteText
+    .optional()
+    .describe(
+      'What tells you apart from others of the name, up to 200 characters: a project, a branch, a role.',
+    ),
+});
+
+export const postTimelineCall = z.strictObject({
+  sign_in: signIn,
+  content: noteText.describe('1 to 280 characters of plain text: what you did, found or are about to do.'),
+  session: session.optional().describe('The key of the session it is about.'),
+  turn: turn.optional().describe('The turn of that session it is about.'),
+  idempotency_key: line(
+    200,
+    'Any text that is new for a new post. The same key and post, sent again, make one post.',
+  ).optional(),
+});
+
+export const readTimelineCall = z.strictObject({
+  after: z.int().min(0).optional().describe('Only posts with a larger id, oldest first: what is new since.'),
+  before: z.int().min(0).optional().describe('Only posts with a smaller id, newest first: further back.'),
+  identity: line(200, 'Only posts of the identity with this id.').optional(),
+  session: session.optional().describe('Only posts about the session with this key.'),
+  limit: z.int().min(1).max(200).default(50),
+});
+
+export const signOutCall = z.strictObject({ sign_in: signIn });
+
 /** As JSON Schema 2020-12: of what is sent, so that a member with a default may be left out. */
 export function jsonSchemaOf(schema: Schema): JsonObject & { type: 'object' } {
   return { ...(z.toJSONSchema(schema, { io: 'input' }) as JsonObject), type: 'object' };

@@ -65,6 +65,11 @@ export class Endpoint {
     );
   }
 
+  /** Tells the clients that listen for it. */
+  get notify(): McpHttpHandler['notify'] {
+    return this.#modern.notify;
+  }
+
   async answer(call: MountedCall): Promise<Response> {
     const { request } = call;
     let body: unknown;

@@ -7,6 +7,7 @@ import { Endpoint } from './endpoint.ts';
 import { DEFAULT_LINK_LIMITS } from './links.ts';
 import { serverFor, type ServerParts } from './server.ts';
 import { sessionTools } from './session-tools.ts';
+import { timelineTools } from './timeline-tools.ts';
 import type { Tool } from './tool.ts';
 import { turnTools } from './turn-tools.ts';
 
@@ -14,7 +15,7 @@ import { turnTools } from './turn-tools.ts';
 const VERSION = '1';
 
 export function allTools({ clock, ids }: { clock: Clock; ids: Ids }): readonly Tool[] {
-  return [...sessionTools(ids), ...turnTools(clock)];
+  return [...timelineTools, ...sessionTools(ids), ...turnTools(clock)];
 }
 
 export function openEndpoint(

@@ -1,4 +1,4 @@
-// Resources: what a client may put before its model without a tool call: transcripts.
+// Resources: what a client may put before its model without a tool call: transcripts, and the timeline.
 //
 //   RS1. A resource is read with the rights of the caller; what it may not see is as if it were not there.
 //   RS2. A transcript is cut from its beginning, so that the newest is always there, and says that it was cut.
@@ -14,9 +14,19 @@ import type { Caller } from '../../wire/access.ts';
 
 const LISTED = 50;
 const TRANSCRIPT_CHARS_MAX = 256 * 1_024;
+const POSTS = 100;
+const TIMELINE = 'sojourn://timeline';
 const TRANSCRIPT = /^sojourn:\/\/sessions\/([^/?#]+)\/transcript$/;
 
 const transcriptUri = (key: string): string => `sojourn://sessions/${encodeURIComponent(key)}/transcript`;
+
+const timeline = {
+  uri: TIMELINE,
+  name: 'timeline',
+  title: 'Timeline',
+  description: `The newest ${POSTS} posts of the project, newest first, as {"posts": [{"id", "at", "author", "content", "session", "turn"}]}.`,
+  mimeType: 'application/json',
+};
 
 export class Resources {
   readonly #runtime: RuntimeCalls;
@@ -38,7 +48,8 @@ export class Resources {
       mimeType: 'application/json',
       annotations: { lastModified: lastActiveAt },
     }));
-    return { resources, ...(nextCursor === null ? {} : { nextCursor }) };
+    const first = cursor === undefined ? [timeline] : [];
+    return { resources: [...first, ...resources], ...(nextCursor === null ? {} : { nextCursor }) };
   }
 
   templates(): ListResourceTemplatesResult {
@@ -58,6 +69,8 @@ export class Resources {
 
   /** RS1. */
   async read(uri: string): Promise<ReadResourceResult> {
+    if (uri === TIMELINE)
+      return { contents: [{ uri, mimeType: 'application/json', text: await this.#timeline() }] };
     const key = keyOf(uri);
     if (key === undefined) throw new ResourceNotFoundError(uri);
     try {
@@ -67,6 +80,11 @@ export class Resources {
       if (absent) throw new ResourceNotFoundError(uri);
       throw error;
     }
+  }
+
+  async #timeline(): Promise<string> {
+    const { posts } = await this.#runtime.timeline.page({ limit: POSTS }, this.#caller);
+    return JSON.stringify({ posts });
   }
 
   /** RS2. */

@@ -6,7 +6,7 @@
 import type { CallToolResult, Tool as ListedTool } from '@modelcontextprotocol/server';
 import { ERRORS, SojournError, type ErrorCode } from '../../kernel/errors.ts';
 import type { RuntimeCalls } from '../../runtime/runtime.ts';
-import type { Caller, Scope } from '../../wire/access.ts';
+import type { Caller } from '../../wire/access.ts';
 import { checked, type Schema } from '../../wire/schema.ts';
 import { jsonSchemaOf } from '../../wire/tool-call.ts';
 
@@ -37,7 +37,6 @@ export class Pending {
 
 export interface Tool {
   readonly name: string;
-  readonly scope: Scope;
   readonly codes: readonly ErrorCode[];
   readonly listed: ListedTool;
   run(args: unknown, work: Work): Promise<CallToolResult | Pending>;
@@ -48,8 +47,6 @@ export interface ToolDefinition<Args> {
   title: string;
   /** What it does, when to use it, when not. */
   text: string;
-  /** The scope that the runtime asks for. */
-  scope: Scope;
   /** Of its own; those of every call are added. */
   codes: readonly ErrorCode[];
   args: Schema<Args>;
@@ -68,11 +65,10 @@ export const COMMON_CODES: readonly ErrorCode[] = [
 ];
 
 export function defineTool<Args>(definition: ToolDefinition<Args>): Tool {
-  const { name, title, scope, hints, args: schema } = definition;
+  const { name, title, hints, args: schema } = definition;
   const codes = [...definition.codes, ...COMMON_CODES];
   return {
     name,
-    scope,
     codes,
     listed: {
       name,
