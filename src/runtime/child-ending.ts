@@ -22,6 +22,13 @@ interface EndingCalls {
   announce(parent: SessionCore, child: SessionRow, turn: string, asked: ParentTurn): Promise<void>;
 }
 
+/** Children on their way out. */
+interface Ending {
+  count: number;
+  /** Never rejects. */
+  over: Promise<unknown>;
+}
+
 export class ChildEnding {
   readonly #host: SessionHost & { readonly router: SessionRouter };
   readonly #calls: EndingCalls;
@@ -33,28 +40,33 @@ export class ChildEnding {
 
   /** Never rejects. */
   async stop(parent: SessionCore, turn: string, reason: string): Promise<void> {
-    await this.#within(
-      parent.row,
-      this.#each(parent.row.id, working, async (child) => {
-        const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
-        if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
-        await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
-      }),
-    );
+    const { id } = parent.row;
+    try {
+      await this.#within(id, await this.#stopping(parent, turn, reason));
+    } catch (error) {
+      this.#failed(id, error);
+    }
+  }
+
+  stopSoon(parent: SessionCore, turn: string, reason: string): void {
+    this.#stopping(parent, turn, reason).catch((error: unknown) => this.#failed(parent.row.id, error));
   }
 
   /** Never rejects. */
   async end(parent: SessionCore, reason: string): Promise<void> {
+    const { id } = parent.row;
     const ended: string[] = [];
-    await this.#within(
-      parent.row,
-      this.#each(parent.row.id, open, async (child) => {
+    try {
+      const ending = await this.#each(id, open, async (child) => {
         if (await this.#isHandedOn(child)) return this.#handOn(child, parent.row);
         ended.push(child.id);
         await child.close(reason, true);
-      }),
-    );
-    for (const id of ended) this.#calls.letGo(id);
+      });
+      await this.#within(id, ending);
+    } catch (error) {
+      this.#failed(id, error);
+    }
+    for (const child of ended) this.#calls.letGo(child);
   }
 
   /** The session and all below it; the turns that were stopped. */
@@ -67,41 +79,49 @@ export class ChildEnding {
 
   async cancelBelow(id: string, reason: string): Promise<readonly string[]> {
     const cancelled: string[] = [];
-    await this.#each(id, open, async (child) => {
+    const { over } = await this.#each(id, open, async (child) => {
       cancelled.push(...(await this.cancel(child.id, reason)));
     });
+    await over;
     return cancelled;
   }
 
-  /** CN1. Rejects only when the children cannot be found. */
+  #stopping(parent: SessionCore, turn: string, reason: string): Promise<Ending> {
+    return this.#each(parent.row.id, working, async (child) => {
+      const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
+      if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
+      await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
+    });
+  }
+
+  /** CN1. Rejects when the children cannot be found. */
   async #each(
     parent: string,
     matches: (row: SessionRow) => boolean,
     work: (child: Session) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<Ending> {
     const { store, router, logger } = this.#host;
     await this.#calls.started(parent);
     const rows = (await store.children(parent)).filter(matches);
-    await Promise.all(
-      rows.map(async (row) => {
-        try {
-          await router.usingById(row.id, work);
-        } catch (error) {
-          logger.warn('child.not_ended', { session: row.id, parent, error });
-        }
-      }),
-    );
+    const works = rows.map(async (row) => {
+      try {
+        await router.usingById(row.id, work);
+      } catch (error) {
+        logger.warn('child.not_ended', { session: row.id, parent, error });
+      }
+    });
+    return { count: rows.length, over: Promise.all(works) };
   }
 
   /** CN2. */
-  async #within(parent: SessionRow, ending: Promise<void>): Promise<void> {
+  async #within(parent: string, { count, over }: Ending): Promise<void> {
     const { clock, logger } = this.#host;
-    try {
-      if (await within(clock, CASCADE_MS_MAX, ending)) return;
-      logger.warn('children.still_unwinding', { session: parent.id, ms: CASCADE_MS_MAX });
-    } catch (error) {
-      logger.warn('children.not_ended', { session: parent.id, error });
-    }
+    if (count === 0 || (await within(clock, CASCADE_MS_MAX, over))) return;
+    logger.warn('children.still_unwinding', { session: parent, ms: CASCADE_MS_MAX });
+  }
+
+  #failed(parent: string, error: unknown): void {
+    this.#host.logger.warn('children.not_ended', { session: parent, error });
   }
 
   /** As its first turn was asked for. */

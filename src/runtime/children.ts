@@ -102,6 +102,10 @@ export class SubAgentSessions implements Family {
     return this.#ending.stop(parent, turn, reason);
   }
 
+  stopSoon(parent: SessionCore, turn: string, reason: string): void {
+    this.#ending.stopSoon(parent, turn, reason);
+  }
+
   end(parent: SessionCore, reason: string): Promise<void> {
     return this.#ending.end(parent, reason);
   }
@@ -267,6 +271,7 @@ export class SubAgentSessions implements Family {
 
   /** D3. */
   async #row({ parent }: Asking, id: string): Promise<SessionRow> {
+    if (typeof id !== 'string') throw noChild(id); // An agent may pass on what a model made up.
     const row = this.#host.router.peek(id)?.core.row ?? (await this.#host.store.byId(id));
     if (row === null || row.parent !== parent.row.id) throw noChild(id);
     return row;

@@ -14,6 +14,7 @@ import type { HandOff, Outcome, TurnError } from '../wire/turn.ts';
 import { agentTurn } from './agent-turn.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
+import { keepSnapshot } from './snapshot.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
 import { donePatch, owesEnd, queuedPatch, shifted, spentColumns, stopError } from './turn-rows.ts';
 import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
@@ -144,7 +145,9 @@ export class Conduct {
         cancelMsMax: Math.min(host.limits.cancelMsMax, row.parent === null ? Infinity : CHILD_CANCEL_MS_MAX),
       });
       host.changed(this.#core);
+      await keepSnapshot(this.#core, use.thing);
       const ran = await this.#perform(turn, use, run, abort);
+      if (ran.end.kind !== 'lost') await keepSnapshot(this.#core, use.thing);
       const end = stoppedAtLast(ran.end, turn);
       spending.spent.ms += turn.ranMs - ranBefore;
       if (end.kind === 'lost') return this.#lose(turn, end.error, use);
@@ -337,7 +340,7 @@ export class Conduct {
   #stopBelow(turn: Turn): void {
     const { stop } = turn;
     if (stop === undefined) return;
-    void this.#core.host.children.stop(this.#core, turn.id, `its parent's turn was stopped: ${stop.reason}`); // Never rejects.
+    this.#core.host.children.stopSoon(this.#core, turn.id, `its parent's turn was stopped: ${stop.reason}`);
   }
 
   /** The columns once a turn is over. */

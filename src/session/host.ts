@@ -34,6 +34,8 @@ export interface Family {
   of(parent: SessionCore, turn: Turn, signal: AbortSignal): Children;
   /** Stops what this turn has asked of children; resolves when that has unwound, or after a bounded wait. Never rejects. */
   stop(parent: SessionCore, turn: string, reason: string): Promise<void>;
+  /** The same, and nobody waits for it. Must not throw. */
+  stopSoon(parent: SessionCore, turn: string, reason: string): void;
   /** The session is being closed: its children are closed or handed on, as declared. Bounded in time; never rejects. */
   end(parent: SessionCore, reason: string): Promise<void>;
   /**

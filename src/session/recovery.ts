@@ -3,7 +3,8 @@
 //   Y1. A running turn of an agent with `rerun: safe` runs again, at most `crashAttemptsMax` times after crashes; any other
 //       ends `interrupted`: what it said is kept, open tool calls are sealed as unknown, its questions are void.
 //   Y2. A turn whose end was decided already ends as decided.
-//   Y3. Turns that waited wait again, in their order. A safe turn that waits for a person goes on waiting.
+//   Y3. Turns that waited wait again, in their order. One that waits for a person goes on waiting, unless its agent says
+//       `rerun: never`.
 //   Y4. What was offered to a turn and not taken is offered again, or becomes the next turn.
 //   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it.
 //   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
@@ -38,14 +39,14 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     bill(core, turn, events);
     const begun = row.state !== 'queued';
     const stop = owesEnd(core, turn) ? await core.host.children.resume(core, turn) : undefined;
-    const safe = core.host.agent(core.row.agent)?.capabilities.rerun === 'safe';
+    const rerun = core.host.agent(core.row.agent)?.capabilities.rerun ?? 'never';
     await offer(core, turn, transcript);
     if (begun) turn.left = sealed(turn, row, events);
     if (row.outcome !== null) ended.push(await end(core, turn, row, row.outcome as Outcome)); // Y2
     else if (stop !== undefined) ended.push(await end(core, turn, row, stop.outcome, stop.reason)); // Y7
     else if (!begun) core.mailbox.put(turn, 'last'); // Y3
-    else if (safe && row.state === 'waiting') parked.push(turn);
-    else if (safe && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn);
+    else if (rerun !== 'never' && row.state === 'waiting') parked.push(turn); // Y3
+    else if (rerun === 'safe' && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn);
     else ended.push(await end(core, turn, row, 'interrupted')); // Y1
   }
   for (const turn of ended) await endOf(core, turn);
@@ -205,8 +206,8 @@ async function end(
 /** The parent of a child's turn hears of its end; the children of a turn end with it. */
 async function endOf(core: SessionCore, turn: Turn): Promise<void> {
   if (owesEnd(core, turn)) await finish(core, turn.id);
-  // Not waited for: a child that is being recovered may be waiting for this session. Never rejects.
-  void core.host.children.stop(core, turn.id, 'the turn of its parent was interrupted');
+  // Not waited for: a child that is being recovered may be waiting for this session.
+  core.host.children.stopSoon(core, turn.id, 'the turn of its parent was interrupted');
 }
 
 /** Y5. */
