@@ -14,10 +14,13 @@ interface Row {
 const TABLE: Readonly<Record<string, Row>> = {
   '@hono/node-server': { folders: ['src/face/http'] },
   '@agentclientprotocol/sdk': { folders: ['src/agent/acp'], late: true },
+  '@modelcontextprotocol/client': { folders: ['src/tool/mcp'], late: true },
   '@modelcontextprotocol/server': { folders: ['src/face/mcp'] },
   '@ai-sdk/anthropic': { folders: ['src/agent/ai-sdk'], late: true },
   '@ai-sdk/openai-compatible': { folders: ['src/agent/ai-sdk'], late: true },
-  ai: { folders: ['src/agent/ai-sdk'], late: true },
+  // The browser makes an agent of the SDK's own; the adapter beside it runs that one as any other.
+  ai: { folders: ['src/agent/ai-sdk', 'src/agent/browser'], late: true },
+  'playwright-core': { folders: ['src/agent/browser'], late: true },
   commander: { folders: ['src/cli'] },
   'eventsource-parser': { folders: ['src/client'] },
   hono: { folders: ['src/face/http'] },

@@ -90,12 +90,20 @@ export function modelTool<const Of extends Fields>(definition: {
   execute(input: InputOf<Of>, options: ToolCallOptions): Promise<unknown>;
 }): ModelTool {
   const { description, input } = definition;
-  return {
+  return toolOf({
     description,
     inputSchema: toolInput(input),
+    execute: (given, options) => definition.execute(given as InputOf<Of>, options), // W1
+  });
+}
+
+/** One whose input somebody else describes. */
+export function toolOf(definition: Omit<ModelTool, 'toModelOutput'>): ModelTool {
+  return {
+    ...definition,
     async execute(given, options) {
       try {
-        return await definition.execute(given as InputOf<Of>, options); // W1
+        return await definition.execute(given, options);
       } catch (error) {
         options.abortSignal?.throwIfAborted();
         throw told(error); // W2

@@ -1,0 +1,206 @@
+// mcpTools: the tools of MCP servers, for the sessions of an agent.
+//
+// Owns which servers there are, how many, and the names their tools have here. A server is a resource of the live session
+// that uses it: it starts with the first turn that asks for tools, and goes when the session leaves memory.
+//
+//   M1. At most `perSessionMax` servers for a session and `serversMax` in all.
+//   M2. A server that cannot be had never fails the turn: it is named in `missing`, and tried again by the next turn.
+//   M3. A tool that is not what the session first saw runs only after a person has allowed it (trust.ts).
+import { hash } from 'node:crypto';
+import type { Clock, Millis } from '../../kernel/clock.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import { SojournError } from '../../kernel/errors.ts';
+import { type Logger, silentLogger } from '../../kernel/logger.ts';
+import { Supervisor } from '../../process/supervisor.ts';
+import type { Tool, Toolbox, ToolSet, ToolTurn } from '../tool.ts';
+import { Link } from './link.ts';
+import { loadSdk } from './sdk.ts';
+import { guarded } from './trust.ts';
+
+/** A program that speaks MCP over its standard input and output. */
+export interface McpProgram {
+  /** A name on the PATH, or a path. Never read by a shell. */
+  command: string;
+  args?: readonly string[];
+  /** The folder it works in: absolute, and there. */
+  cwd: string;
+  /** Variables it sees beside PATH, HOME, LANG and TMPDIR. */
+  env?: Readonly<Record<string, string>>;
+  /** Names of our own variables that it sees as well. */
+  inherit?: readonly string[];
+  /** The command that installs it, for people who do not have it. */
+  install?: string;
+}
+
+/** A server that speaks Streamable HTTP. */
+export interface McpAddress {
+  url: string;
+  headers?: Readonly<Record<string, string>>;
+}
+
+export type McpServer = (McpProgram | McpAddress) & {
+  /** Only these of its tools. */
+  tools?: readonly string[];
+};
+
+export interface McpToolsOptions {
+  /** By name: letters, digits, `_` and `-`, at most 24. The name stands before those of its tools. */
+  servers:
+    | Readonly<Record<string, McpServer>>
+    | ((session: ToolTurn['session']) => Readonly<Record<string, McpServer>>);
+  /** @default 5 */
+  perSessionMax?: number;
+  /** @default 32 */
+  serversMax?: number;
+  /**
+   * Connecting to one, its start included.
+   *
+   * @default 30_000
+   */
+  connectMs?: Millis;
+  /**
+   * A call without progress.
+   *
+   * @default 120_000
+   */
+  callMs?: Millis;
+  clock?: Clock;
+  logger?: Logger;
+}
+
+const SERVER_NAME = /^[A-Za-z0-9_-]{1,24}$/;
+
+/** Throws `config.invalid`. Needs the package `@modelcontextprotocol/client`, and says so when it is asked for tools. */
+export function mcpTools(options: McpToolsOptions): Toolbox {
+  return new McpToolbox(options);
+}
+
+class McpToolbox implements Toolbox {
+  readonly #options: McpToolsOptions;
+  readonly #perSessionMax: number;
+  readonly #serversMax: number;
+  readonly #supervisor: Supervisor;
+  readonly #links = new Set<Link>();
+  #isClosed = false;
+
+  constructor(options: McpToolsOptions) {
+    const { perSessionMax = 5, serversMax = 32, connectMs = 30_000, callMs = 120_000 } = options;
+    for (const [name, value] of Object.entries({ perSessionMax, serversMax, connectMs, callMs })) {
+      if (!(value > 0))
+        throw new SojournError('config.invalid', `${name} is ${value}; a number above 0 is meant`);
+    }
+    this.#options = options;
+    this.#perSessionMax = perSessionMax;
+    this.#serversMax = serversMax;
+    this.#supervisor = new Supervisor({ processesMax: serversMax });
+    if (typeof options.servers !== 'function') this.#checked(options.servers);
+  }
+
+  async tools(turn: ToolTurn): Promise<ToolSet> {
+    if (this.#isClosed) throw new SojournError('tool.unavailable', 'The toolbox is closed');
+    const { servers } = this.#options;
+    const wanted = this.#checked(typeof servers === 'function' ? servers(turn.session) : servers);
+    const found = await Promise.all(wanted.map(([name, server]) => this.#toolsOf(turn, name, server)));
+    turn.signal.throwIfAborted();
+    return {
+      tools: found.flatMap((each) => ('tools' in each ? each.tools : [])),
+      missing: found.flatMap((each) => ('tools' in each ? [] : [each])),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled([...this.#links].map((link) => link.close()));
+    await this.#supervisor.close();
+  }
+
+  async #toolsOf(
+    turn: ToolTurn,
+    name: string,
+    server: McpServer,
+  ): Promise<{ tools: readonly Tool[] } | ToolSet['missing'][number]> {
+    try {
+      const link = await turn.resource(
+        `mcp:${name}`,
+        async () => this.#link(name, server),
+        (each) => this.#unlink(each),
+      );
+      const listed = await link.tools(turn.signal);
+      const chosen =
+        server.tools === undefined ? listed : listed.filter((tool) => server.tools?.includes(tool.name));
+      return { tools: await guarded(turn, name, chosen, link, named) };
+    } catch (error) {
+      turn.signal.throwIfAborted(); // T2
+      const known =
+        error instanceof SojournError ? error : new SojournError('tool.unavailable', String(error));
+      return { source: name, code: known.code, message: known.detail };
+    }
+  }
+
+  async #link(name: string, server: McpServer): Promise<Link> {
+    if (this.#isClosed) throw new SojournError('tool.unavailable', 'The toolbox is closed');
+    if (this.#links.size >= this.#serversMax) {
+      throw new SojournError('tool.limit', `${this.#serversMax} MCP servers are in use`, {
+        retryAfterMs: 1_000,
+      });
+    }
+    const {
+      connectMs = 30_000,
+      callMs = 120_000,
+      clock = systemClock,
+      logger = silentLogger,
+    } = this.#options;
+    const link = new Link({
+      name,
+      server,
+      sdk: loadSdk,
+      supervisor: this.#supervisor,
+      connectMs,
+      callMs,
+      clock,
+      logger,
+    });
+    this.#links.add(link); // M1: nothing is awaited since the check
+    return link;
+  }
+
+  async #unlink(link: Link): Promise<void> {
+    try {
+      await link.close();
+    } finally {
+      this.#links.delete(link);
+    }
+  }
+
+  #checked(servers: Readonly<Record<string, McpServer>>): [string, McpServer][] {
+    const entries = Object.entries(servers);
+    if (entries.length > this.#perSessionMax) {
+      throw new SojournError(
+        'config.invalid',
+        `${entries.length} MCP servers are declared for a session; ${this.#perSessionMax} are allowed`,
+      );
+    }
+    for (const [name, server] of entries) {
+      if (!SERVER_NAME.test(name)) {
+        throw new SojournError(
+          'config.invalid',
+          `${JSON.stringify(name)} cannot be the name of an MCP server`,
+        );
+      }
+      if ('url' in server && !/^https?:$/.test(URL.parse(server.url)?.protocol ?? '')) {
+        throw new SojournError('config.invalid', `MCP server ${name} has no http address: ${server.url}`);
+      }
+    }
+    return entries;
+  }
+}
+
+const NAME_MAX = 64;
+
+/** T3. What had to be changed or cut ends in eight digits of its own, so that no two meet. */
+function named(server: string, tool: string): string {
+  const plain = `${server}_${tool}`;
+  const fit = plain.replaceAll(/[^A-Za-z0-9_-]/g, '-');
+  if (fit === plain && plain.length <= NAME_MAX) return plain;
+  return `${fit.slice(0, NAME_MAX - 9)}_${hash('sha256', plain).slice(0, 8)}`;
+}
