@@ -378,6 +378,6 @@ test('a turn that nobody can answer is denied at once', async () => {
 
   const heard = await act.turn.ask('sure', SURE);
 
-  expect(heard).toEqual({ decision: 'deny' });
+  expect(heard).toEqual({ decision: 'deny', answer: 'nobody can be asked in this turn' });
   expect(await bodies(world, 'chat', 'request.opened')).toEqual([]);
 });

@@ -14,8 +14,12 @@ import type { Budget, SessionState, Usage } from '../wire/session.ts';
 import type { HandOff, Outcome, Progress, TurnError, TurnKind } from '../wire/turn.ts';
 
 export interface AgentCapabilities {
-  /** `safe`: a turn may run again from the start after a crash or a person's answer. `never`: it ends `interrupted`. */
-  rerun: 'never' | 'safe';
+  /**
+   * What becomes of a turn that has begun when its process ends. `never`: it ends `interrupted`. `safe`: it runs again from
+   * the start, also after a person's answer. `waiting`: as `never`, but one that waits for a person goes on waiting, and
+   * another attempt goes on with the answer: what `snapshot` gives while it asks is all that this attempt needs.
+   */
+  rerun: 'never' | 'waiting' | 'safe';
   /** It looks into `turn.inbox` while it runs. */
   steers: boolean;
   /** It can forget a turn: its memory is nothing but `turn.history`. */
@@ -39,7 +43,10 @@ export interface Agent {
 
 export interface Instance {
   run(turn: AgentTurn): AsyncIterable<AgentEvent>;
-  /** What the next instance of this session needs besides the log; undefined for nothing. Called before `close`. */
+  /**
+   * What the next instance of this session needs besides the log; undefined for nothing. Called before `close`; with
+   * `rerun: waiting` also before and behind each turn and each question, so it is quick and tells nobody anything.
+   */
   snapshot(): Promise<Json | undefined> | Json | undefined;
   /** Frees everything; bounded by `closeMsMax`. */
   close(reason: string): Promise<void> | void;
@@ -70,7 +77,7 @@ export interface AgentTurn {
   readonly kind: TurnKind;
   readonly author: string | null;
   readonly channel: string | null;
-  /** 1 for the first; more after a crash or a person's answer (`rerun: safe` only). */
+  /** 1 for the first; more after a crash or a person's answer (not with `rerun: never`). */
   readonly attempt: number;
   /** True when the attempt before this one ended with the process. */
   readonly afterCrash: boolean;

@@ -9,7 +9,8 @@ import { boundedHandOff } from './hand-off.ts';
 import type { SessionHost } from './host.ts';
 import type { LiveSession } from './live.ts';
 import { type Questions, toolHash } from './questions.ts';
-import type { AskEnd, Turn } from './turn.ts';
+import { keepSnapshot } from './snapshot.ts';
+import type { Ask, AskEnd, Turn } from './turn.ts';
 import type { TurnRun } from './turn-run.ts';
 
 export interface AgentTurnParts {
@@ -31,6 +32,8 @@ export interface AgentTurnParts {
 export function agentTurn(parts: AgentTurnParts): AgentTurn {
   const { turn, live, host, run, abort } = parts;
   const children = host.children.of(parts.session, turn, abort.signal);
+  /** Keys that this attempt waits for. */
+  const asking = new Set<string>();
   return {
     id: turn.id,
     session: live.facts,
@@ -46,7 +49,7 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     leftMs: () => run.leftMs(),
     clock: host.clock,
     inbox: { take: () => takeInbox(parts) },
-    ask: (key, question) => ask(parts, key, question),
+    ask: (key, question) => ask(parts, asking, key, question),
     children,
     spawn: (agent, input, options) => children.spawn(agent, input, options),
     progress: (progress) => host.children.progress(parts.session, turn, progress),
@@ -69,17 +72,23 @@ function takeInbox(parts: AgentTurnParts): readonly Input[] {
   return taken.map(({ whole }) => whole);
 }
 
-async function ask(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
+async function ask(
+  parts: AgentTurnParts,
+  asking: Set<string>,
+  key: string,
+  question: Question,
+): Promise<Answer> {
   const { questions, abort } = parts;
-  if (question.tool === undefined) return put(parts, key, question, undefined);
+  if (question.tool === undefined) return put(parts, asking, key, question, undefined);
   const remembered = await questions.remembered(question);
   // Stopped meanwhile, or waiting for another answer already: then the next attempt asks this.
   abort.signal.throwIfAborted();
-  return put(parts, key, question, remembered);
+  return put(parts, asking, key, question, remembered);
 }
 
 async function put(
   parts: AgentTurnParts,
+  asking: Set<string>,
   key: string,
   question: Question,
   remembered: Answer | undefined,
@@ -89,11 +98,17 @@ async function put(
   const isSame = known !== undefined && hashOf(known.question) === hashOf(question); // Q4 of questions.ts
   if (isSame && known.state.kind === 'closed') return outcomeOf(known.state.end, key);
   if (remembered !== undefined) return remembered; // Also where nobody can be asked: somebody was.
-  if (!turn.spec.canAsk) return { decision: 'deny' };
+  if (!turn.spec.canAsk) return { decision: 'deny', answer: 'nobody can be asked in this turn' };
   const isOpen = isSame && known.state.kind === 'open';
   if (live.agent.capabilities.rerun === 'safe') return suspend(parts, key, question, isOpen);
-  if (isOpen) throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
-  return wait(parts, key, question);
+  if (asking.has(key))
+    throw new SojournError('input.invalid', `Key ${key} is being asked already in turn ${turn.id}`);
+  asking.add(key);
+  try {
+    return await wait(parts, key, question, isOpen ? known : undefined);
+  } finally {
+    asking.delete(key);
+  }
 }
 
 /** Of the call that an approval is about. */
@@ -120,8 +135,13 @@ async function suspend(
 }
 
 /** The instance is held while a person thinks. */
-async function wait(parts: AgentTurnParts, key: string, question: Question): Promise<Answer> {
-  const { turn, questions, run, abort } = parts;
+async function wait(
+  parts: AgentTurnParts,
+  key: string,
+  question: Question,
+  open: Ask | undefined,
+): Promise<Answer> {
+  const { turn, questions, run, abort, session, live } = parts;
   const resumeDeadline = run.waiting();
   const ended = Promise.withResolvers<AskEnd>();
   ended.promise.catch(() => undefined); // It may be stopped while the question is being opened: nobody awaits it yet.
@@ -129,7 +149,11 @@ async function wait(parts: AgentTurnParts, key: string, question: Question): Pro
   abort.signal.addEventListener('abort', stop, { once: true });
   try {
     if (abort.signal.aborted) throw abort.signal.reason;
-    await questions.open(turn, key, question, ended.resolve);
+    await keepSnapshot(session, live); // The process may end while the person thinks.
+    if (abort.signal.aborted) throw abort.signal.reason;
+    if (open?.state.kind === 'closed') return outcomeOf(open.state.end, key); // Answered in the meantime.
+    if (open?.state.kind === 'open') open.state.answered = ended.resolve;
+    else await questions.open(turn, key, question, ended.resolve);
     const end = await ended.promise;
     return outcomeOf(end, key);
   } finally {

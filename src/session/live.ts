@@ -66,6 +66,8 @@ export class LiveSession {
   readonly #opening = new Map<string, Promise<unknown>>();
   /** What the instance gave when it was last asked. */
   #given: { snapshot: Json | undefined } | undefined;
+  /** What was stored last while it lived. */
+  #kept: string | undefined;
   #closed = false;
 
   constructor(parts: LiveParts) {
@@ -89,6 +91,16 @@ export class LiveSession {
     return snapshot;
   }
 
+  /** What is to be stored because it is not yet, as JSON text: what a crash must not lose of an agent that goes on after one. */
+  async unkept(): Promise<string | undefined> {
+    if (this.agent.capabilities.rerun !== 'waiting') return undefined;
+    const instance = await this.snapshot();
+    const text = instance === undefined ? undefined : JSON.stringify({ instance } satisfies Left);
+    if (text === undefined || text === this.#kept) return undefined;
+    this.#kept = text;
+    return text;
+  }
+
   /**
    * What its successor was opened with; asked for where there is none yet. As JSON text: null removes what is stored.
    * `quiet` is how many events that say nothing of the conversation are written in the same append.
@@ -103,7 +115,7 @@ export class LiveSession {
       ...(conversation === undefined ? {} : { conversation, quiet }),
     };
     if (Object.keys(left).length > 0) return { snapshot: leftText(left) };
-    return this.#parts.isRestored ? { snapshot: null } : {};
+    return this.#parts.isRestored || this.#kept !== undefined ? { snapshot: null } : {};
   }
 
   /** V1. The caller names the type; one name is one type. */

@@ -168,15 +168,23 @@ export class Session {
   /** A turn has begun, or its start is on the way to the disk, and it has not ended. */
   get begun(): boolean {
     const { current } = this.core;
-    return current !== undefined && current.attempt > 0 && current.state.kind !== 'parked';
+    const isBegun = current !== undefined && current.attempt > 0 && current.state.kind !== 'parked';
+    return isBegun && !this.#asks;
   }
 
-  /** The grace is over: a turn that may run again is left to the next start, any other ends `interrupted`. */
+  /** Its turn waits for a person, and goes on waiting in the next process. */
+  get #asks(): boolean {
+    const { current, questions, host, row } = this.core;
+    if (current === undefined || !questions.waits(current)) return false;
+    return current.state.kind === 'running' && host.agent(row.agent)?.capabilities.rerun === 'waiting';
+  }
+
+  /** The grace is over: a turn that may go on is left to the next start, any other ends `interrupted`. */
   async stopForShutdown(): Promise<void> {
     const { core } = this;
     const turn = core.current;
-    if (turn === undefined || !this.begun) return; // What has not begun waits in the store.
-    if (core.host.agent(core.row.agent)?.capabilities.rerun === 'safe') {
+    if (turn === undefined || !(this.begun || this.#asks)) return; // What has not begun waits in the store.
+    if (this.#asks || core.host.agent(core.row.agent)?.capabilities.rerun === 'safe') {
       core.host.giveUp(
         core,
         new SojournError('runtime.draining', `Turn ${turn.id} goes on after the restart`),

@@ -51,7 +51,7 @@ function answering({ test, expect }: TestRunner, subject: AgentSubject): void {
   test('it states every capability', () => {
     const { rerun, steers, rewinds, forks, ownsHistory } = subject.agent().capabilities;
 
-    expect(['never', 'safe'].includes(rerun)).toBe(true);
+    expect(['never', 'waiting', 'safe'].includes(rerun)).toBe(true);
     expect([steers, rewinds, forks, ownsHistory].map((value) => typeof value)).toEqual(
       Array.from({ length: 4 }, () => 'boolean'),
     );

@@ -1,0 +1,131 @@
+// acpAgent: any agent that speaks version 1 of the Agent Client Protocol over its standard input and output.
+//
+// Owns the options and what they mean. Each live session has a process of its own, which keeps the conversation; we keep the
+// name of it.
+import { basename } from 'node:path';
+import type { McpServer } from '@agentclientprotocol/sdk';
+import type { Millis } from '../../kernel/clock.ts';
+import { SojournError } from '../../kernel/errors.ts';
+import { type StartOptions, Supervisor } from '../../process/supervisor.ts';
+import type { Agent, OpenContext, SessionFacts } from '../agent.ts';
+import { AcpInstance } from './instance.ts';
+import { Peer } from './peer.ts';
+import { loadSdk } from './sdk.ts';
+
+export interface AcpOptions {
+  /** The program: a name on the PATH, or a path. Never read by a shell. */
+  command: string;
+
+  args?: readonly string[];
+
+  /** The folder it works in: absolute, and there. */
+  cwd: string | ((session: SessionFacts) => string);
+
+  /** Variables it sees beside PATH, HOME, LANG and TMPDIR. */
+  env?: Readonly<Record<string, string>>;
+
+  /** Names of our own variables that it sees as well: keys are passed on only when they are named here. */
+  inherit?: readonly string[];
+
+  /** MCP servers that the agent connects to. */
+  mcpServers?: readonly McpServer[];
+
+  /**
+   * For people, in errors.
+   *
+   * @default the program's name
+   */
+  name?: string;
+
+  /** The command that installs the program, for people who do not have it. */
+  install?: string;
+
+  /**
+   * It can take up a session in a new process. Then a turn that waits for a person survives a restart of ours.
+   *
+   * @default true
+   */
+  resumes?: boolean;
+
+  /**
+   * A longer result of a tool is cut, in characters.
+   *
+   * @default 1_000_000
+   */
+  resultCharsMax?: number;
+
+  /**
+   * From being told to stop until its process group is killed. Keep it below the runtime's `cancelMsMax`, which is less for children.
+   *
+   * @default 1_200
+   */
+  cancelMs?: Millis;
+
+  /**
+   * Processes of this agent at a time, and so its live sessions.
+   *
+   * @default 32
+   */
+  processesMax?: number;
+}
+
+const RESULT_CHARS_MAX = 1_000_000;
+const CANCEL_MS: Millis = 1_200;
+
+/** Throws `config.invalid` on bounds that are none. What the program needs to start is checked when a session opens. */
+export function acpAgent(options: AcpOptions): Agent {
+  const { resultCharsMax = RESULT_CHARS_MAX, cancelMs = CANCEL_MS, resumes = true, processesMax } = options;
+  for (const [name, bound] of Object.entries({ resultCharsMax, cancelMs })) {
+    if (!(bound > 0))
+      throw new SojournError('config.invalid', `${name} is ${bound}; a number above 0 is meant`);
+  }
+  const name = options.name ?? basename(options.command);
+  const supervisor = new Supervisor(processesMax === undefined ? {} : { processesMax });
+  return {
+    capabilities: {
+      rerun: resumes ? 'waiting' : 'never',
+      steers: false,
+      rewinds: false,
+      forks: false,
+      ownsHistory: true,
+    },
+    exclusive: true,
+    async open(context, previous) {
+      const start = (signal: AbortSignal): Promise<Peer> =>
+        started(options, name, supervisor, context, signal);
+      const instance = new AcpInstance({ name, context, resultCharsMax, cancelMs, start }, previous);
+      await instance.open(context.signal);
+      return instance;
+    },
+  };
+}
+
+async function started(
+  options: AcpOptions,
+  name: string,
+  supervisor: Supervisor,
+  { session, clock, logger }: OpenContext,
+  signal: AbortSignal,
+): Promise<Peer> {
+  const { command, args = [], env, inherit, install, mcpServers = [] } = options;
+  const cwd = typeof options.cwd === 'function' ? options.cwd(session) : options.cwd;
+  const sdk = await loadSdk();
+  signal.throwIfAborted();
+  const given: StartOptions = {
+    command,
+    args,
+    cwd,
+    clock,
+    logger,
+    ...(env === undefined ? {} : { env }),
+    ...(inherit === undefined ? {} : { inherit }),
+    ...(install === undefined ? {} : { install }),
+  };
+  try {
+    const subprocess = await supervisor.start(given);
+    return new Peer({ sdk, name, subprocess, cwd, mcpServers, logger });
+  } catch (error) {
+    if (!SojournError.is(error, 'process.missing')) throw error;
+    throw new SojournError('agent.package_missing', error.detail, { cause: error });
+  }
+}

@@ -1,0 +1,147 @@
+// Calls: the tools that an agent runs in one turn, from what it says of them piece by piece.
+//
+//   K1. A call is told once, with its arguments: agents announce one before they know them. What is still announced
+//       when it begins to run, ends, or needs a permission is told with what is known.
+//   K2. A result is told once, behind its call, and is at most `resultCharsMax` long.
+//   K3. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
+//       permission: it is answered behind it.
+import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
+import type { AgentEvent } from '../agent.ts';
+import { textOf } from './content.ts';
+
+/** What is known of a call. */
+export interface KnownCall {
+  call: string;
+  name: string;
+  title: string;
+  input: unknown;
+  state: 'announced' | 'told' | 'returned';
+}
+
+interface Entry extends KnownCall {
+  content: readonly ToolCallContent[];
+  output: unknown;
+  kind: string;
+  locations: readonly unknown[];
+}
+
+export class Calls {
+  readonly #resultCharsMax: number;
+  readonly #known = new Map<string, Entry>();
+
+  constructor(resultCharsMax: number) {
+    this.#resultCharsMax = resultCharsMax;
+  }
+
+  *update(update: ToolCall | ToolCallUpdate): Iterable<AgentEvent> {
+    const entry = this.#merged(update);
+    if (entry.state === 'returned') return;
+    const { status } = update;
+    const isOver = status === 'completed' || status === 'failed';
+    if (entry.state === 'announced' && (hasInput(entry) || status === 'in_progress' || isOver)) {
+      yield* this.#told(entry);
+    } else if (entry.state === 'told' && !isOver) yield* progressed(entry, update);
+    if (!isOver) return;
+    entry.state = 'returned'; // K2
+    yield {
+      kind: 'tool.returned',
+      call: entry.call,
+      output: this.#result(entry),
+      isError: status === 'failed',
+    };
+  }
+
+  /** The call that a permission is about, told if it was not (K1). */
+  *asked(update: ToolCallUpdate): Generator<AgentEvent, KnownCall> {
+    const entry = this.#merged(update);
+    if (entry.state === 'announced') yield* this.#told(entry);
+    return { ...entry, input: inputOf(entry) };
+  }
+
+  *#told(entry: Entry): Iterable<AgentEvent> {
+    entry.state = 'told';
+    yield { kind: 'tool.called', call: entry.call, name: entry.name, input: inputOf(entry) };
+  }
+
+  #merged(update: ToolCall | ToolCallUpdate): Entry {
+    const call = String(update.toolCallId);
+    const entry = this.#known.get(call) ?? {
+      call,
+      name: '',
+      title: '',
+      kind: 'other',
+      input: undefined,
+      output: undefined,
+      content: [],
+      locations: [],
+      state: 'announced',
+    };
+    this.#known.set(call, entry);
+    entry.title = update.title ?? entry.title;
+    entry.kind = update.kind ?? entry.kind;
+    entry.name = nameOf(update) ?? (entry.name || entry.kind);
+    if (update.rawInput !== undefined && entry.state === 'announced') entry.input = update.rawInput;
+    if (update.rawOutput !== undefined) entry.output = update.rawOutput;
+    if (Array.isArray(update.content)) entry.content = update.content;
+    if (Array.isArray(update.locations)) entry.locations = update.locations;
+    return entry;
+  }
+
+  #result({ content, output }: Entry): unknown {
+    const diffs = content.filter((part) => part.type === 'diff');
+    const said = content
+      .map((part) => (part.type === 'content' ? textOf(part.content) : ''))
+      .filter((text) => text !== '')
+      .join('\n');
+    const result = output ?? (said === '' ? null : said);
+    const whole = diffs.length === 0 ? result : { result, diffs: diffs.map(shownDiff) };
+    return this.#cut(whole);
+  }
+
+  /** K2. */
+  #cut(whole: unknown): unknown {
+    const text = typeof whole === 'string' ? whole : (JSON.stringify(whole) ?? 'null');
+    const left = text.length - this.#resultCharsMax;
+    if (left <= 0) return whole;
+    return `${text.slice(0, this.#resultCharsMax).toWellFormed()}\n[${left} more characters were left out.]`;
+  }
+}
+
+function* progressed(entry: Entry, update: ToolCall | ToolCallUpdate): Iterable<AgentEvent> {
+  const diffs = (update.content ?? []).filter((part) => part.type === 'diff').map(shownDiff);
+  const message = update.title ?? undefined;
+  if (message === undefined && diffs.length === 0) return;
+  yield {
+    kind: 'tool.progress',
+    call: entry.call,
+    ...(message === undefined ? {} : { message }),
+    ...(diffs.length === 0 ? {} : { data: { diffs } }),
+  };
+}
+
+/** The tool's own name where the agent says it; the kind of tool that it is otherwise. */
+function nameOf(update: ToolCall | ToolCallUpdate): string | undefined {
+  if (typeof update.name === 'string' && update.name !== '') return update.name;
+  const { claudeCode } = (update._meta ?? {}) as { claudeCode?: { toolName?: unknown } };
+  return typeof claudeCode?.toolName === 'string' ? claudeCode.toolName : undefined;
+}
+
+function hasInput({ input }: Entry): boolean {
+  return input !== undefined && input !== null && JSON.stringify(input) !== '{}';
+}
+
+/** The arguments; of a call that has none, what the agent says it is about. */
+function inputOf(entry: Entry): unknown {
+  if (hasInput(entry)) return entry.input;
+  const { title, kind, locations, content } = entry;
+  const about = content.map((part) => (part.type === 'content' ? textOf(part.content) : part));
+  return {
+    title,
+    kind,
+    ...(locations.length === 0 ? {} : { locations }),
+    ...(about.length === 0 ? {} : { about }),
+  };
+}
+
+const shownDiff = (part: ToolCallContent): unknown =>
+  part.type === 'diff' ? { path: part.path, oldText: part.oldText ?? null, newText: part.newText } : part;

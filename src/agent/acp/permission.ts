@@ -1,0 +1,86 @@
+// Permission: what an agent may not do without asking, as a question to a person, and the answer as one of the options it gave.
+//
+//   Q1. The question shows the exact arguments, and is bound to their hash.
+//   Q2. An answer never grants more than was said: an option for always is taken only when the person said to remember.
+//   Q3. A key is the hash of the call and how often it was asked in the turn. So a later attempt finds the answer to the
+//       question it waited for, and a call that was answered before is asked again.
+import { hash } from 'node:crypto';
+import type {
+  PermissionOption,
+  RequestPermissionRequest,
+  RequestPermissionResponse,
+} from '@agentclientprotocol/sdk';
+import { canonicalJson } from '../../kernel/json.ts';
+import type { Answer, Question } from '../agent.ts';
+import type { KnownCall } from './calls.ts';
+
+export const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
+
+/** Q1. */
+export function questionOf(call: KnownCall, { options }: RequestPermissionRequest): Question {
+  return {
+    kind: 'approval',
+    text: call.title === '' ? `May ${call.name} run?` : call.title,
+    options: options.map(({ name }) => String(name)),
+    tool: { call: call.call, name: call.name, input: call.input },
+  };
+}
+
+/** Q2. A person may name one of the options in the answer's text. */
+export function responseTo(answer: Answer, options: readonly PermissionOption[]): RequestPermissionResponse {
+  const { decision, remember = false } = answer;
+  const kinds = decision === 'allow' ? allowing(remember) : rejecting(remember);
+  const fitting = options.filter(({ kind }) => kinds.includes(kind));
+  const named = fitting.find(({ optionId, name }) => answer.answer === optionId || answer.answer === name);
+  const first = kinds.flatMap((kind) => fitting.filter((option) => option.kind === kind))[0];
+  const chosen = named ?? first;
+  return chosen === undefined ? CANCELLED : { outcome: { outcome: 'selected', optionId: chosen.optionId } };
+}
+
+type Kind = PermissionOption['kind'];
+const allowing = (remember: boolean): Kind[] => (remember ? ['allow_always', 'allow_once'] : ['allow_once']);
+/** To refuse for good grants nothing: it is better than not to refuse. */
+const rejecting = (remember: boolean): Kind[] =>
+  remember ? ['reject_always', 'reject_once'] : ['reject_once', 'reject_always'];
+
+/** What was asked in a turn, as a snapshot keeps it: how often, and what nobody has answered. */
+export interface AskedSnapshot {
+  readonly turn: string;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly open: readonly string[];
+}
+
+/** Q3. */
+export class Asked {
+  readonly turn: string;
+  readonly #counts: Map<string, number>;
+  readonly #open = new Set<string>();
+  /** Asked by an earlier attempt, which ended before the answer. */
+  readonly #left: Set<string>;
+
+  constructor(turn: string, before?: AskedSnapshot) {
+    const known = before?.turn === turn ? before : undefined;
+    this.turn = turn;
+    this.#counts = new Map(Object.entries(known?.counts ?? {}));
+    this.#left = new Set(known?.open);
+  }
+
+  /** The key to ask under. `answered` says that it is closed. */
+  key({ name, input }: KnownCall): { key: string; answered: () => void } {
+    const id = hash('sha256', canonicalJson([name, input ?? null]));
+    const before = this.#counts.get(id) ?? 0;
+    const count = this.#left.delete(id) ? before : before + 1;
+    this.#counts.set(id, count);
+    const key = `permission-${id.slice(0, 32)}-${count}`;
+    this.#open.add(id);
+    return { key, answered: () => void this.#open.delete(id) };
+  }
+
+  snapshot(): AskedSnapshot {
+    return {
+      turn: this.turn,
+      counts: Object.fromEntries(this.#counts),
+      open: [...new Set([...this.#open, ...this.#left])],
+    };
+  }
+}
