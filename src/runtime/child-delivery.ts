@@ -99,6 +99,7 @@ export class ChildDelivery {
     if (asked !== undefined) {
       await this.#above(child, async (parent) => {
         await this.#record(parent.core, end, asked);
+        child.spending.release(turn);
         const isQuiet = child.current?.id === turn && child.current.stop?.byParent === true;
         if (asked.whenDone === 'turn' && !isQuiet) await this.#asTurn(parent, child.row, end.body);
       });

@@ -5,6 +5,7 @@ import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
+import type { Prices } from '../session/prices.ts';
 import type { Store } from '../store/store.ts';
 import type { SojournHooks } from './hooks.ts';
 import { RuntimeHost } from './host.ts';
@@ -25,6 +26,13 @@ export interface RuntimeOptions {
    */
   coalesceDeltas?: boolean;
   hooks?: SojournHooks;
+  /**
+   * What models cost, by name, for the calls whose agent does not say it: the whole table. A model that is not in it costs
+   * nothing.
+   *
+   * @default a few current models, see `src/session/prices.ts`
+   */
+  prices?: Prices;
   clock?: Clock;
   ids?: Ids;
   logger?: Logger;
@@ -40,9 +48,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     coalesceDeltas = true,
   } = options;
   const limits = validLimits(options.limits);
-  const { store, bus, agents, defaultAgent } = options;
+  const { store, bus, agents, defaultAgent, prices } = options;
   const host = new RuntimeHost(
-    { store, bus, clock, ids, limits, logger, hooks, coalesceDeltas },
+    { store, bus, clock, ids, limits, logger, hooks, prices, coalesceDeltas },
     agents,
     defaultAgent,
   );

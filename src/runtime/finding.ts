@@ -52,7 +52,10 @@ export function notFound(key: string): SojournError {
 /** With what is known in memory, where there is something. */
 export function viewOf(host: RuntimeHost, row: SessionRow): SessionView {
   const session = host.router.peek(row.id);
-  return sessionView(session?.core.log.num === undefined ? row : session.core.row, livenessOf(host, row.id));
+  const liveness = livenessOf(host, row.id);
+  if (session?.core.log.num === undefined) return sessionView(row, liveness);
+  const { usage, costUsd } = session.core.spending.spent; // As it happens: the row has it when a turn is over.
+  return { ...sessionView(session.core.row, liveness), usage: { ...usage }, costUsd };
 }
 
 function livenessOf(host: RuntimeHost, id: string): Liveness {

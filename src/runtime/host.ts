@@ -16,8 +16,10 @@ import { Flow } from '../log/flow.ts';
 import { Timeline } from '../log/timeline.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { Registry, SessionHost } from '../session/host.ts';
+import type { Prices } from '../session/prices.ts';
 import type { Store, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../wire/turn.ts';
+import { Bill } from './bill.ts';
 import { SubAgentSessions } from './children.ts';
 import type { SojournHooks } from './hooks.ts';
 import { IdleWaiters } from './idle.ts';
@@ -34,6 +36,7 @@ export interface HostParts {
   limits: Limits;
   logger: Logger;
   hooks: SojournHooks;
+  prices: Prices | undefined;
   coalesceDeltas: boolean;
 }
 
@@ -61,6 +64,7 @@ export class RuntimeHost implements SessionHost {
   readonly files: ArtifactGuard;
   readonly router: SessionRouter;
   readonly registry: Registry;
+  readonly bill: Bill;
   readonly children: SubAgentSessions;
   readonly idle = new IdleWaiters();
   readonly tokens: Tokens;
@@ -88,6 +92,7 @@ export class RuntimeHost implements SessionHost {
     this.files = new ArtifactGuard(parts.store.files, parts.clock);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
+    this.bill = new Bill(parts.store, parts.clock, parts.prices);
     this.signIns = new SignIns(parts);
     this.timeline = new Timeline({ ...parts, store: parts.store.timelines });
     this.milestones = new Milestones({ ...parts, timeline: this.timeline });

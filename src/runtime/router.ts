@@ -257,6 +257,7 @@ export class SessionRouter {
 
   #remove(session: Session): void {
     this.#removals += 1;
+    this.#host.bill.leave(session.core.spending);
     this.#byId.delete(session.id);
     const { project, key } = session.core.row;
     this.#byName.delete(nameOf(project, key));

@@ -173,6 +173,7 @@ export class SessionCalls {
   async #erase(session: Session): Promise<void> {
     const { store } = this.#host;
     const { orphans } = await store.erase(session.core.row.num);
+    this.#host.bill.erase(session.id);
     this.#host.router.giveUp(session, notFound(session.core.row.key));
     for (const digest of orphans) await this.#host.files.remove(session.core.row.project, digest);
   }

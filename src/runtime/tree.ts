@@ -6,8 +6,10 @@
 //   T3. What is left is the least of what its own budget and those above it leave, and never less than nothing.
 import { bodyOf, timeText } from '../log/event.ts';
 import type { SessionRow } from '../store/store.ts';
-import { type Budget, noUsage, type TreeNode, type TreeProgress } from '../wire/session.ts';
+import { type Account, DIMENSIONS } from '../session/account.ts';
+import type { Budget, SessionView, TreeNode, TreeProgress, Usage } from '../wire/session.ts';
 import type { Outcome } from '../wire/turn.ts';
+import { addUsd } from '../wire/usd.ts';
 import { viewOf } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
 
@@ -15,19 +17,20 @@ const SESSIONS_MAX = 1_000;
 const EVENTS_BACK = 2_000;
 const PROGRESS_BOUNDS = { eventsMax: EVENTS_BACK, bytesMax: 1_024 * 1_024, kinds: ['child.progress'] };
 
-/** What a session and everything below it have spent, in the words of a budget. */
-type Spent = Required<Budget>;
-
-/** A node that does not know yet what those above it leave. */
-interface Branch {
-  node: Omit<TreeNode, 'children' | 'left'>;
-  spent: Spent;
-  children: Branch[];
-}
+/** Finds accounts. */
+type Find = (id: string) => Account | undefined;
 
 export async function treeOf(host: RuntimeHost, row: SessionRow): Promise<TreeNode> {
   const branch = await branchOf(host, row, null, { left: SESSIONS_MAX });
-  return withLeft(branch, {});
+  return host.bill.viewing(row, (find) => nodeOf(branch, find));
+}
+
+/** A node without what is on its bill. */
+interface Branch {
+  session: SessionView;
+  outcome: Outcome | null;
+  progress: TreeProgress | null;
+  children: readonly Branch[];
 }
 
 async function branchOf(
@@ -46,14 +49,7 @@ async function branchOf(
     const known = isAtWork(child) ? newest.get(child.id) : undefined;
     children.push(await branchOf(host, child, known ?? null, bound));
   }
-  const usage = { ...noUsage(), ...session.usage };
-  const spent = spentBy(row);
-  for (const child of children) {
-    for (const name of Object.keys(spent) as (keyof Spent)[]) spent[name] += child.spent[name];
-    for (const name of Object.keys(usage) as (keyof typeof usage)[]) usage[name] += child.node.usage[name];
-  }
-  const outcome = await outcomeOf(host, stored);
-  return { node: { session, outcome, progress, usage, costUsd: spent.usd }, spent, children };
+  return { session, outcome: await outcomeOf(host, stored), progress, children };
 }
 
 const isAtWork = (row: SessionRow): boolean => row.state !== 'idle' && row.state !== 'closed';
@@ -78,21 +74,22 @@ async function outcomeOf(host: RuntimeHost, row: SessionRow): Promise<Outcome | 
   return newest?.state === 'done' ? (newest.outcome as Outcome) : null;
 }
 
-function spentBy(row: SessionRow): Spent {
-  return {
-    usd: row.costUsd,
-    tokens: row.inputTokens + row.outputTokens + row.cacheReadTokens + row.cacheWriteTokens,
-    turns: row.turnsEnded,
-    toolCalls: row.toolCalls,
-    ms: row.turnMs,
-  };
-}
-
 /** T3. */
-function withLeft({ node, spent, children }: Branch, above: Budget): TreeNode {
-  const left: Budget = { ...above };
-  for (const [name, most] of Object.entries(node.session.budget) as [keyof Budget, number][]) {
-    left[name] = Math.max(0, Math.min(left[name] ?? Infinity, most - spent[name]));
+function nodeOf({ children: below, ...branch }: Branch, find: Find): TreeNode {
+  const children = below.map((child) => nodeOf(child, find));
+  const usage = { ...branch.session.usage };
+  let { costUsd } = branch.session;
+  for (const child of children) {
+    for (const name of Object.keys(usage) as (keyof Usage)[]) usage[name] += child.usage[name];
+    costUsd = addUsd(costUsd, child.costUsd);
   }
-  return { ...node, left, children: children.map((child) => withLeft(child, left)) };
+  const account = find(branch.session.id);
+  const left: Budget = {};
+  for (const name of DIMENSIONS) {
+    const least = account?.left(name);
+    if (least !== undefined) left[name] = Math.max(0, least.amount);
+  }
+  const reserved = account?.reserved ?? {};
+  const kept = Object.keys(reserved).length > 0 ? { reserved } : {};
+  return { ...branch, usage, costUsd, left, ...kept, children };
 }

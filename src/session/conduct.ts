@@ -16,7 +16,7 @@ import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { keepSnapshot } from './snapshot.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
-import { donePatch, owesEnd, queuedPatch, shifted, spentColumns, stopError } from './turn-rows.ts';
+import { donePatch, owesEnd, queuedPatch, shifted, stopError } from './turn-rows.ts';
 import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
 import type { Waking } from './waking.ts';
 
@@ -79,13 +79,14 @@ export class Conduct {
   }
 
   async #begin(turn: Turn, waking?: Waking): Promise<void> {
-    const { host, log, row } = this.#core;
+    const { host, log, row, spending } = this.#core;
     if (turn.isLost || host.draining) {
       waking?.letSleep();
       if (!turn.isLost && turn.state.kind === 'accepting') this.queued(turn); // It waits for the next start.
       return;
     }
     const abort = waking?.abort ?? new AbortController();
+    spending.begin(turn);
     turn.enter({ kind: 'starting', abort });
     if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
     let use: Use<LiveSession> | undefined;
@@ -130,8 +131,7 @@ export class Conduct {
       if (turn.isLost) return use.release(); // It was given up while its start became durable.
       turn.enter({ kind: 'running', abort });
       if (turn.stop !== undefined) abort.abort(abortReason(turn.stop));
-      const budgetMs = spending.budgetMs(turn) + turn.ranMs;
-      const ranBefore = turn.ranMs;
+      const budgetMs = turn.spec.budget.ms ?? Infinity;
       const run = new TurnRun({
         turn,
         live: use.thing,
@@ -149,7 +149,6 @@ export class Conduct {
       const ran = await this.#perform(turn, use, run, abort);
       if (ran.end.kind !== 'lost') await keepSnapshot(this.#core, use.thing);
       const end = stoppedAtLast(ran.end, turn);
-      spending.spent.ms += turn.ranMs - ranBefore;
       if (end.kind === 'lost') return this.#lose(turn, end.error, use);
       if (end.kind === 'suspended') return await this.#park(turn, use, run, end.gaveUp);
       turn.enter({ kind: 'ending' });
@@ -303,13 +302,13 @@ export class Conduct {
         costUsd: turn.costUsd,
       },
     });
-    core.spending.spent.turns += 1;
+    core.spending.end(turn);
     turn.endLogged = true;
     await core.append(drafts, {
       turns,
       requests,
       artifacts: [...closing.artifacts, ...text.artifacts],
-      row: { ...this.#after(owes), ...spentColumns(core, turn) },
+      row: { ...this.#after(owes), ...core.spending.columns() },
     });
     const tell = owes ? await this.#deliver(turn) : undefined;
     if (gaveUp) await host.registry.retire(row.id, 'deadline');
@@ -372,6 +371,7 @@ export function requeue(core: SessionCore, turn: Turn, drafts: Draft[]): TurnPat
   const common = { kind, author, channel, deadlineMs, canAsk, metadata: {}, budget: {}, parent: null };
   const next = new Turn({ ...common, id: ids.id(), inputs, acceptedAt: clock.now() }, 'queued', turn);
   core.mailbox.put(next, 'first');
+  core.spending.add(next);
   const patch = { ...queuedPatch(next, clock.now()), acceptedEvent: drafts.length };
   for (const input of inputs)
     drafts.push({ kind: 'turn.requeued', turn: turn.id, body: { input, turn: next.id } });

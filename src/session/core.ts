@@ -19,7 +19,6 @@ import type {
   StoredState,
   TurnPatch,
 } from '../store/store.ts';
-import type { Budget } from '../wire/session.ts';
 import type { LiveContext, SessionHost } from './host.ts';
 import { Mailbox } from './mailbox.ts';
 import { Questions } from './questions.ts';
@@ -63,7 +62,10 @@ export class SessionCore {
     this.facts = factsOf(row);
     this.mailbox = new Mailbox(host.limits.queueMax);
     this.overflow = host.overflow(row.project);
-    this.spending = spendingOf(host, row);
+    const { limits, clock, bill } = host;
+    const account = bill.account(row, fresh !== undefined);
+    this.spending = new Spending({ row, limits, clock, prices: bill.prices, account, watch: bill });
+    bill.enter(this.spending);
     this.log = new SessionLog({
       store: host.store,
       flow: host.flow,
@@ -197,19 +199,4 @@ function factsOf(row: SessionRow): SessionFacts {
     parent: row.parent,
     metadata: JSON.parse(row.metadata) as JsonObject,
   });
-}
-
-function spendingOf(host: SessionHost, row: SessionRow): Spending {
-  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = row;
-  return new Spending(
-    host.limits,
-    {
-      usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens },
-      costUsd: row.costUsd,
-      turns: row.turnsEnded,
-      toolCalls: row.toolCalls,
-      ms: row.turnMs,
-    },
-    JSON.parse(row.budget) as Budget,
-  );
 }

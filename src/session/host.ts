@@ -9,10 +9,13 @@ import type { ArtifactGuard } from '../context/artifact-guard.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Flow } from '../log/flow.ts';
-import type { Store, StoredEvent } from '../store/store.ts';
+import type { SessionRow, Store, StoredEvent } from '../store/store.ts';
 import type { Outcome, Progress } from '../wire/turn.ts';
+import type { Account } from './account.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
+import type { Prices } from './prices.ts';
+import type { BillWatch, Spending } from './spending.ts';
 import type { Stop, Turn } from './turn.ts';
 
 /** What the keeper knows about a live session. */
@@ -27,6 +30,21 @@ export interface LiveContext {
 }
 
 export type Registry = Keeper<string, LiveSession, LiveContext>;
+
+/** What sessions spend together. */
+export interface SessionBill extends BillWatch {
+  readonly prices: Prices;
+  /** The account of a session that comes into memory; `isFresh`: the store has nothing of it. */
+  account(row: SessionRow, isFresh: boolean): Account;
+  /** From now on it moves its account. */
+  enter(spending: Spending): void;
+  /** Undefined where all that limits it is in memory already; until then its budgets must not be looked at. */
+  open(account: Account): Promise<void> | undefined;
+  /** Its session is given another parent, or none. */
+  move(account: Account, above: string | null): Promise<void>;
+  /** Its session has left memory. */
+  leave(spending: Spending): void;
+}
 
 /** What a session asks of those above it and below it. */
 export interface Family {
@@ -65,6 +83,7 @@ export interface SessionHost {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly registry: Registry;
+  readonly bill: SessionBill;
   /** Shutting down: what waits goes on waiting, in the store. */
   readonly draining: boolean;
   /** Join deltas that wait while the store is busy. */

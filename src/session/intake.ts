@@ -6,6 +6,7 @@
 //   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
+import type { Place } from '../keeper/keeper.ts';
 import type { Draft, Written } from '../log/session-log.ts';
 import type { ArtifactRow, OnceRow, SessionPatch, TurnPatch } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
@@ -55,6 +56,9 @@ export class Intake {
 
   async send(message: Message): Promise<Receipt> {
     const { once } = message;
+    const { host, spending } = this.#core;
+    const opening = host.bill.open(spending.account);
+    if (opening !== undefined) await opening;
     if (once === undefined) return this.#accept(message);
     const twin = this.#sending.get(once.key);
     if (twin !== undefined) {
@@ -82,10 +86,6 @@ export class Intake {
     if (core.row.state === 'closed' || core.closing) {
       throw new SojournError('session.closed', `Session ${core.row.key} is closed`);
     }
-    const exhausted = core.spending.exhausted();
-    if (exhausted !== undefined) {
-      throw new SojournError('budget.exceeded', `Session ${core.row.key} has used up ${exhausted}`);
-    }
     message.admit?.();
     const placement = core.mailbox.place(
       {
@@ -98,16 +98,30 @@ export class Intake {
       core.current,
       core.agent.capabilities,
     );
-    return placement.kind === 'start' ? this.#start(message, placement.turn) : this.#wait(message, placement);
+    try {
+      const isNew = placement.kind === 'start' || placement.kind === 'queue';
+      if (!isNew) core.spending.check();
+      const unbill = isNew ? core.spending.admit(placement.turn) : undefined;
+      const undo = (): void => {
+        unbill?.();
+        core.mailbox.undo(placement);
+      };
+      return placement.kind === 'start'
+        ? this.#start(message, placement.turn, undo)
+        : this.#wait(message, placement, undo);
+    } catch (error) {
+      core.mailbox.undo(placement);
+      throw error;
+    }
   }
 
   /** Nothing runs or waits: a live and clean session starts in the same append, others when they have an instance. */
-  async #start(message: Message, turn: Turn): Promise<Receipt> {
+  async #start(message: Message, turn: Turn, forget: () => void): Promise<Receipt> {
     const core = this.#core;
     const { registry, clock } = core.host;
     const use = core.host.draining ? null : registry.tryUse(core.row.id); // What is draining begins nothing.
     const waits = use !== null || message.isOwed === true;
-    const place = waits ? undefined : registry.reserve(core.row.id, core.context);
+    const place = waits ? undefined : this.#reserve(forget);
     core.current = turn;
     const drafts = [...core.creation(), this.#accepted(message, turn, 'started')];
     const turns: TurnPatch[] = [{ ...queuedPatch(turn, clock.now()), acceptedEvent: drafts.length - 1 }];
@@ -125,6 +139,7 @@ export class Intake {
     }
     const waking = place && new Waking(core, place); // I11
     const undo = (): void => {
+      forget();
       use?.release();
       waking?.letSleep();
       if (core.current === turn) core.current = undefined;
@@ -142,8 +157,23 @@ export class Intake {
     return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
   }
 
+  /** A place for the instance; where there is none, nothing has happened. */
+  #reserve(forget: () => void): Place {
+    const { host, row, context } = this.#core;
+    try {
+      return host.registry.reserve(row.id, context);
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  }
+
   /** Something runs or waits already. */
-  async #wait(message: Message, placement: Exclude<Placement, { kind: 'start' }>): Promise<Receipt> {
+  async #wait(
+    message: Message,
+    placement: Exclude<Placement, { kind: 'start' }>,
+    forget: () => void,
+  ): Promise<Receipt> {
     const core = this.#core;
     const { turn } = placement;
     const disposition =
@@ -166,7 +196,7 @@ export class Intake {
     }
     const joined = placement.kind === 'queue' ? undefined : turn.join();
     const undo = (): void => {
-      core.mailbox.undo(placement);
+      forget();
       if (placement.kind === 'queue') turn.lose(neverWas(turn));
       joined?.();
     };
@@ -199,6 +229,8 @@ export class Intake {
     const core = this.#core;
     const row: SessionPatch = { ...columns, lastActiveAt: core.host.clock.now() };
     if (core.row.summary === null) row.summary = summaryOf(message.input);
+    const budget = JSON.stringify(core.spending.budget);
+    if (budget !== core.row.budget) row.budget = budget; // So much is kept for the turn.
     const once = message.once && {
       expiresAt: core.host.clock.now() + core.host.limits.onceMs,
       ...message.once,

@@ -20,7 +20,8 @@ import { Composer } from './composer.ts';
 import { type Conduct, requeue } from './conduct.ts';
 import type { SessionCore } from './core.ts';
 import { Turn } from './turn.ts';
-import { donePatch, owesEnd, spentColumns } from './turn-rows.ts';
+import { recalled } from './recall.ts';
+import { donePatch, owesEnd } from './turn-rows.ts';
 
 export async function recover(core: SessionCore, conduct: Conduct): Promise<void> {
   const { store } = core.host;
@@ -36,7 +37,8 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
   const ended: Turn[] = [];
   for (const row of rows) {
     const turn = turnOf(core, row, events, transcript);
-    bill(core, turn, events);
+    core.spending.add(turn);
+    core.spending.recall(turn, recalled(events, turn.id)); // Y5
     const begun = row.state !== 'queued';
     const stop = owesEnd(core, turn) ? await core.host.children.resume(core, turn) : undefined;
     const rerun = core.host.agent(core.row.agent)?.capabilities.rerun ?? 'never';
@@ -49,6 +51,7 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
     else if (rerun === 'safe' && row.crashAttempts < core.host.limits.crashAttemptsMax) again(core, turn);
     else ended.push(await end(core, turn, row, 'interrupted')); // Y1
   }
+  await known(core);
   for (const turn of ended) await endOf(core, turn);
   for (const turn of parked) park(core, conduct, turn);
   await core.append([], { row: core.columns() });
@@ -58,7 +61,14 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
 /** Nothing is left to do. */
 async function settle(core: SessionCore): Promise<void> {
   if (core.row.state === 'idle' || core.row.state === 'closed') return;
+  await known(core);
   await core.append([], { row: core.columns() });
+}
+
+/** Before anything more is spent. */
+async function known({ host, spending }: SessionCore): Promise<void> {
+  spending.know();
+  await host.bill.open(spending.account);
 }
 
 /** Y7. A turn that is over, but whose parent may not have its end. */
@@ -197,8 +207,8 @@ async function end(
   turns.push({ ...donePatch(turn, outcome, now, owesEnd(core, turn)), endEvent: drafts.length });
   const { usage, costUsd } = turn;
   drafts.push({ kind: 'turn.ended', turn: turn.id, body: { outcome, text, error, usage, costUsd } });
-  core.spending.spent.turns += 1;
-  await core.append(drafts, { turns, requests, row: { ...spentColumns(core, turn), lastActiveAt: now } });
+  core.spending.end(turn);
+  await core.append(drafts, { turns, requests, row: { ...core.spending.columns(), lastActiveAt: now } });
   core.host.ended(outcome);
   return turn;
 }
@@ -208,17 +218,6 @@ async function endOf(core: SessionCore, turn: Turn): Promise<void> {
   if (owesEnd(core, turn)) await finish(core, turn.id);
   // Not waited for: a child that is being recovered may be waiting for this session.
   core.host.children.stopSoon(core, turn.id, 'the turn of its parent was interrupted');
-}
-
-/** Y5. */
-function bill(core: SessionCore, turn: Turn, events: readonly StoredEvent[]): void {
-  for (const event of events) {
-    if (event.turn !== turn.id) continue;
-    if (event.kind === 'tool.called') core.spending.recallTool(turn);
-    if (event.kind !== 'usage') continue;
-    const { costUsd, model: _model, ...usage } = bodyOf(event, 'usage');
-    core.spending.recall(turn, usage, costUsd);
-  }
 }
 
 /** As the transcript has it: the output, or what stands for it. */

@@ -65,9 +65,15 @@ export class Session {
 
   /** Changes columns that no event speaks of. */
   async update(patch: SessionPatch): Promise<void> {
-    await this.core.append([], { row: patch });
-    if (patch.budget !== undefined)
-      this.core.spending.budget = JSON.parse(patch.budget) as typeof this.core.spending.budget;
+    const { core } = this;
+    const { spending, host } = core;
+    if (patch.budget !== undefined) {
+      await host.bill.open(spending.account);
+      spending.budget = JSON.parse(patch.budget) as typeof spending.budget;
+      await host.bill.open(spending.account);
+    }
+    if (patch.parent !== undefined) await host.bill.move(spending.account, patch.parent);
+    await core.append([], { row: patch });
   }
 
   /** The turn in memory with this id. */

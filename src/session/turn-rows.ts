@@ -1,5 +1,5 @@
 // Turn rows: the columns that follow from a turn's state, for the append that changes it.
-import type { SessionPatch, TurnPatch } from '../store/store.ts';
+import type { TurnPatch } from '../store/store.ts';
 import type { Outcome, TurnError } from '../wire/turn.ts';
 import type { SessionCore } from './core.ts';
 import type { Stop, Turn } from './turn.ts';
@@ -26,15 +26,6 @@ export function donePatch(turn: Turn, outcome: Outcome, endedAt: number, owes: b
     ...turn.usage,
     costUsd: turn.costUsd,
   };
-}
-
-/** What turns that are over have spent: one that is not is billed when it is, also after a crash. */
-export function spentColumns(core: SessionCore, ended: Turn): SessionPatch {
-  const open = [...(core.current === undefined ? [] : [core.current]), ...core.mailbox.waiting];
-  const { usage, costUsd, turns, toolCalls, ms } = core.spending.without(
-    open.filter((turn) => turn !== ended),
-  );
-  return { ...usage, costUsd, turnsEnded: turns, toolCalls, turnMs: ms };
 }
 
 /** The patch with its event counted from further on. */

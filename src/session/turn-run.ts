@@ -80,7 +80,7 @@ export class TurnRun {
   leftMs(): Millis {
     const { turn, clock, deadlineMs } = this.#options;
     const running = this.#runningSince === undefined ? 0 : clock.monotonic() - this.#runningSince;
-    return Math.max(0, deadlineMs - turn.ranMs - running);
+    return Math.max(0, Math.min(deadlineMs - turn.ranMs - running, this.#options.spending.leftMs()));
   }
 
   async drive(agentTurn: AgentTurn): Promise<RunEnd> {
@@ -185,8 +185,10 @@ export class TurnRun {
       const reason = `it ran longer than ${this.#options.deadlineMs} ms`;
       turn.stopFor({ outcome: this.#options.deadlineOutcome, reason });
     };
-    this.#deadline = clock.after(this.leftMs(), expire, 'keeps-alive'); // A process does not end under a turn.
+    const leftMs = Math.max(0, this.#options.deadlineMs - turn.ranMs);
+    this.#deadline = clock.after(leftMs, expire, 'keeps-alive'); // A process does not end under a turn.
     this.#runningSince = clock.monotonic();
+    this.#options.spending.run(turn);
   }
 
   #pause(): void {
@@ -194,6 +196,7 @@ export class TurnRun {
     if (this.#runningSince === undefined) return;
     this.#options.turn.ranMs += this.#options.clock.monotonic() - this.#runningSince;
     this.#runningSince = undefined;
+    this.#options.spending.pause();
   }
 
   #end(thrown: unknown): RunEnd {
@@ -231,13 +234,9 @@ export class TurnRun {
         return this.#push({ kind, turn: turn.id, body });
       }
       case 'usage': {
-        const usage = this.#options.spending.spend(turn, event.usage, event.costUsd ?? 0);
+        const billed = this.#options.spending.spend(turn, event);
         const model = event.model === undefined ? {} : { model: event.model };
-        return this.#push({
-          kind: 'usage',
-          turn: turn.id,
-          body: { ...usage, costUsd: event.costUsd ?? 0, ...model },
-        });
+        return this.#push({ kind: 'usage', turn: turn.id, body: { ...billed, ...model } });
       }
       case 'custom':
         return this.#push({ kind: 'custom', turn: turn.id, body: { name: event.name, data: event.data } });

@@ -91,6 +91,8 @@ export class Turn {
   usage: Usage = noUsage();
   costUsd = 0;
   toolCalls = 0;
+  /** What of its running time is on the bill. */
+  billedMs: Millis = 0;
   /** It was rolled back: the log says so, or is about to. */
   dropped = false;
   #state: TurnState;

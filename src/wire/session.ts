@@ -18,7 +18,10 @@ export const noUsage = (): Usage => ({
   cacheWriteTokens: 0,
 });
 
-/** What may be spent. Absent means unbounded. `ms` is wall time of turns. */
+/**
+ * What a session and everything below it may spend. Absent means unbounded. `tokens` are those of input and output, without
+ * what a cache held; `turns` counts those that are accepted; `ms` is wall time of turns, those that run at once counted each.
+ */
 export interface Budget {
   usd?: number;
   tokens?: number;
@@ -94,4 +97,6 @@ export interface TreeNode {
   costUsd: number;
   /** What it and everything below it may still spend, by its own budget and those above it. Absent means unbounded. */
   left: Budget;
+  /** What of it is kept for the turns that its parent has asked for, out of what the parent had left; absent for nothing. */
+  reserved?: Budget;
 }

@@ -165,6 +165,9 @@ export const treeNode: z.ZodType<TreeNode> = z
     usage,
     costUsd: amount,
     left: budget.meta({ description: 'What it and everything below it may still spend.' }),
+    reserved: budget
+      .optional()
+      .meta({ description: 'What of it is kept for the turns that its parent has asked for.' }),
   })
   .meta({ id: 'TreeNode' });
 

@@ -1,0 +1,67 @@
+// Recall: what the log says that turns have spent whose end it does not have.
+import { bodyOf } from '../log/event.ts';
+import type { SessionRow, Store, StoredEvent } from '../store/store.ts';
+import { type Budget, noUsage, type Usage } from '../wire/session.ts';
+import { addUsd } from '../wire/usd.ts';
+import type { Amounts } from './account.ts';
+import { amountsOf, type Recalled, spentOf, tokensOf } from './spending.ts';
+
+/** Its attempts together. Only of events that one turn has; those of others are passed over. */
+export function recalled(events: readonly StoredEvent[], turn: string): Recalled {
+  const sum: Recalled = { usage: noUsage(), costUsd: 0, toolCalls: 0, ms: 0 };
+  let lastAt = 0;
+  let asks = 0;
+  let isRunning = false;
+  for (const event of events) {
+    if (event.turn !== turn) continue;
+    // Between the end of a process and the next attempt nothing ran.
+    if (isRunning && event.kind !== 'turn.started') sum.ms += Math.max(0, event.at - lastAt);
+    lastAt = event.at;
+    if (event.kind === 'turn.started') [isRunning, asks] = [true, 0];
+    if (event.kind === 'request.opened') [isRunning, asks] = [false, asks + 1];
+    if (event.kind === 'request.closed' && asks > 0) [isRunning, asks] = [asks === 1, asks - 1];
+    if (event.kind === 'tool.called') sum.toolCalls += 1;
+    if (event.kind !== 'usage') continue;
+    const { costUsd, model: _model, ...usage } = bodyOf(event, 'usage');
+    for (const name of Object.keys(sum.usage) as (keyof Usage)[]) sum.usage[name] += usage[name];
+    sum.costUsd = addUsd(sum.costUsd, costUsd);
+  }
+  return sum;
+}
+
+/** What a session that is at work has spent, and what is kept for its turns, as the store has it. */
+export async function readOpen(
+  store: Store,
+  row: SessionRow,
+): Promise<{ own: Amounts; kept: ReadonlyMap<string, Budget> }> {
+  const turns = await store.openTurns(row.num);
+  const own = amountsOf(spentOf(row), 0);
+  const kept = new Map<string, Budget>();
+  if (turns.length === 0) return { own, kept };
+  const events = await readFrom(store, row.num, Math.min(...turns.map((turn) => turn.acceptedSeq)) - 1);
+  for (const turn of turns) {
+    const accepted = events.find((event) => event.kind === 'turn.accepted' && event.turn === turn.id);
+    const { parent, budget } = accepted === undefined ? {} : bodyOf(accepted, 'turn.accepted');
+    if (parent !== undefined && budget !== undefined) kept.set(turn.id, budget);
+    if (turn.endSeq !== null) continue; // Its columns have it.
+    const { usage, costUsd, toolCalls, ms } = recalled(events, turn.id);
+    own.usd = addUsd(own.usd, costUsd);
+    own.tokens += tokensOf(usage);
+    own.turns += 1;
+    own.toolCalls += toolCalls;
+    own.ms += ms;
+  }
+  return { own, kept };
+}
+
+const BOUNDS = { eventsMax: 1_000, bytesMax: 1_024 * 1_024 };
+const KINDS = ['turn.accepted', 'turn.started', 'request.opened', 'request.closed', 'tool.called', 'usage'];
+
+async function readFrom(store: Store, num: number, after: number): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
+    page = await store.read(num, events.at(-1)?.seq ?? after, { ...BOUNDS, kinds: KINDS });
+    events.push(...page);
+  }
+  return events;
+}

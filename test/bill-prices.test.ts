@@ -1,0 +1,92 @@
+// One bill: what a call costs whose agent does not say it.
+import { expect, test } from 'vitest';
+import { costOf, DEFAULT_PRICES } from '../src/session/prices.ts';
+import { testRuntime } from '../src/testing/test-runtime.ts';
+import { noUsage } from '../src/wire/session.ts';
+import { bodies, outcome, send, Stage } from './session-stage.ts';
+
+const MILLION = 1_000_000;
+const prices = {
+  'big-1': { input: 2, output: 8, cacheRead: 0.2, cacheWrite: 2.5 },
+  plain: { input: 1, output: 1 },
+};
+
+test('a call that names its model and no cost is priced by the table of the runtime', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  const usage = { inputTokens: 1_000, outputTokens: 500, cacheReadTokens: 10_000, cacheWriteTokens: 400 };
+
+  await act.say({ kind: 'usage', usage, model: 'big-1' });
+  act.end();
+
+  const costUsd = 0.009;
+  expect(await outcome(world, 'chat', turn)).toMatchObject({ outcome: 'completed', costUsd });
+  expect(await bodies(world, 'chat', 'usage')).toEqual([{ ...usage, costUsd, model: 'big-1' }]);
+});
+
+test('what an agent says a call has cost is believed, also that it was free', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  const usage = { inputTokens: MILLION };
+
+  await act.say(
+    { kind: 'usage', usage, model: 'big-1', costUsd: 0.5 },
+    { kind: 'usage', usage, model: 'big-1', costUsd: 0 },
+  );
+  act.end();
+
+  expect((await outcome(world, 'chat', turn)).costUsd).toBe(0.5);
+});
+
+test('a budget in dollars ends a turn by the prices of the table', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const { turn } = await send(world, 'chat', { input: 'hello', budget: { usd: 1 } });
+  const act = await stage.next();
+
+  act.utter({ kind: 'usage', usage: { inputTokens: MILLION }, model: 'big-1' });
+
+  expect((await outcome(world, 'chat', turn)).outcome).toBe('budget');
+});
+
+test('a model is found by its name, with its provider or its date as without', () => {
+  const usage = { ...noUsage(), inputTokens: MILLION };
+  const names = ['plain', 'acme/plain', 'plain-20260102', 'acme/plain-2026-01-02', 'plain@20260102'];
+
+  expect(names.map((name) => costOf(prices, usage, name))).toEqual([1, 1, 1, 1, 1]);
+  expect(costOf(prices, usage, 'plainer')).toBe(0);
+  expect(costOf(prices, usage, 'toString')).toBe(0);
+  expect(costOf(prices, usage, undefined)).toBe(0);
+});
+
+test('a table of your own replaces the one that is built in', async () => {
+  const usage = { ...noUsage(), inputTokens: MILLION };
+  const [name = ''] = Object.keys(DEFAULT_PRICES);
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+
+  await act.say({ kind: 'usage', usage, model: name });
+  act.end();
+
+  expect(costOf(DEFAULT_PRICES, usage, name)).toBeGreaterThan(0);
+  expect((await outcome(world, 'chat', turn)).costUsd).toBe(0);
+});
+
+test('a usage that is no number fails the turn that yields it, and leaves the bill as it is', async () => {
+  for (const used of [{ usage: { inputTokens: Number.NaN } }, { usage: {}, costUsd: -1 }]) {
+    const stage = new Stage();
+    await using world = await testRuntime({ agents: { stage } });
+    const { turn } = await send(world, 'chat', 'hello');
+    (await stage.next()).utter({ kind: 'usage', ...used });
+
+    const { outcome: end, error } = await outcome(world, 'chat', turn);
+    expect([end, error?.code]).toEqual(['failed', 'agent.failed']);
+    expect(await world.runtime.session('chat')).toMatchObject({ usage: noUsage(), costUsd: 0 });
+  }
+});
