@@ -17,6 +17,7 @@ import { openStore } from './open-store.ts';
 const WORD = 'done';
 const MANY = 1_000;
 const PROGRESS = 1_000;
+const ROUNDS = 20;
 const AT_ONCE = 16;
 const LIMITS = {
   childrenMax: MANY * 2,
@@ -38,6 +39,26 @@ class Gate {
   }
 }
 
+/** How long a turn took to say all of its progress; it waits for `next` after each. */
+class Shown {
+  ms = 0;
+  next: Promise<void> | undefined;
+  #told = (): void => undefined;
+
+  /** From now on, whoever says something waits until the parent has been shown it. */
+  wait(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.next = promise;
+    this.#told = resolve;
+  }
+
+  told(): void {
+    this.#told();
+    this.wait();
+  }
+}
+
+type NewLine = (what: string, value: number, unit: string) => Line;
 type Work = (turn: AgentTurn) => Promise<void>;
 
 /** A runtime whose agent `boss` does in its turn what it is given. */
@@ -51,7 +72,7 @@ class Scene {
     this.#work = work;
   }
 
-  static async open(folder: string, progressMs: number, gate?: Gate): Promise<Scene> {
+  static async open(folder: string, progressMs: number, gate?: Gate, shown = new Shown()): Promise<Scene> {
     const work: { current: Work } = { current: async () => undefined };
     const boss = functionAgent(async function* (turn) {
       await work.current(turn);
@@ -62,7 +83,12 @@ class Scene {
       yield WORD;
     });
     const talker = functionAgent(async function* (turn) {
-      for (let at = 0; at < PROGRESS; at += 1) turn.progress({ kind: 'tool', summary: `step ${at}` });
+      const start = performance.now();
+      for (let at = 0; at < PROGRESS; at += 1) {
+        turn.progress({ kind: 'tool', summary: `step ${at}` });
+        await shown.next;
+      }
+      shown.ms = performance.now() - start;
       yield WORD;
     });
     const store = await openStore(folder);
@@ -93,37 +119,28 @@ export async function childrenBench(folder: string, quick: boolean): Promise<Lin
     unit,
   });
   const rounds = quick ? 50 : 300;
+  const several = quick ? 64 : 320;
   const scene = await Scene.open(`${folder}/plain`, 1);
   const aloneMs = await each(rounds + AT_ONCE, (at) => scene.say(`alone-${at}`, 'worker'));
   const childMs: number[] = [];
   await scene.run(async (turn) => {
     childMs.push(...(await each(rounds + AT_ONCE, async () => check(await turn.spawn('worker', 'go')))));
   });
-  const together = await timed(() => scene.run((turn) => spawnMany(turn, quick ? 64 : 320)));
-  const progressUs = await progressCost(scene);
+  const together = await timed(() =>
+    scene.run((turn) => lanes(several, async () => check(await turn.spawn('worker', 'go')))),
+  );
   await scene.runtime.shutdown(0);
-  const quiet = await Scene.open(`${folder}/quiet`, 1_000);
-  const boundedUs = await progressCost(quiet);
-  await quiet.runtime.shutdown(0);
   return [
     line('a session of its own, made, heard and ended, one after the other, p50', median(aloneMs), 'ms'),
     line('a child, spawned, heard and ended, one after the other, p50', median(childMs), 'ms'),
-    line(`a child, ${AT_ONCE} at a time`, together / (quick ? 64 : 320), 'ms'),
-    line(`1,000 progress events as fast as they come, at most one shown each second`, boundedUs, 'us each'),
-    line(
-      `1,000 progress events as fast as they come, at most one shown each millisecond`,
-      progressUs,
-      'us each',
-    ),
+    line(`a child, ${AT_ONCE} at a time`, together / several, 'ms'),
+    ...(await progress(folder, line)),
     ...(await manyAtOnce(`${folder}/many`, line)),
   ];
 }
 
 /** All at work at the same moment, under one parent. */
-async function manyAtOnce(
-  folder: string,
-  line: (what: string, value: number, unit: string) => Line,
-): Promise<Line[]> {
+async function manyAtOnce(folder: string, line: NewLine): Promise<Line[]> {
   const gate = new Gate();
   const scene = await Scene.open(folder, 1_000, gate);
   const figures = { startMs: 0, endMs: 0, bytes: 0 };
@@ -131,7 +148,7 @@ async function manyAtOnce(
     const before = await heapBytes();
     const children: Child[] = [];
     figures.startMs = await timed(async () => {
-      while (children.length < MANY) children.push(await turn.spawn('worker', 'go'));
+      await lanes(MANY, async () => void children.push(await turn.spawn('worker', 'go')));
       while (scene.runtime.stats().running <= MANY) await turnOfLoop();
     });
     figures.bytes = (await heapBytes()) - before;
@@ -142,7 +159,11 @@ async function manyAtOnce(
   });
   await scene.runtime.shutdown(0);
   return [
-    line('1,000 children of one parent, until all are at work', figures.startMs, 'ms'),
+    line(
+      `1,000 children of one parent, spawned ${AT_ONCE} at a time, until all are at work`,
+      figures.startMs,
+      'ms',
+    ),
     line(
       '1,000 children of one parent, from their word until the parent has all results',
       figures.endMs,
@@ -152,28 +173,48 @@ async function manyAtOnce(
   ];
 }
 
-async function spawnMany(turn: AgentTurn, count: number): Promise<void> {
+/** So often, a few at a time. */
+async function lanes(count: number, work: () => Promise<void>): Promise<void> {
   let left = count;
   const lane = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      await check(await turn.spawn('worker', 'go'));
+      await work();
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
-/** Less what a child costs that says none. */
-async function progressCost(scene: Scene): Promise<number> {
-  const plain: number[] = [];
-  const told: number[] = [];
-  await scene.run(async (turn) => {
-    for (let round = 0; round < 20; round += 1) {
-      plain.push(await timed(async () => check(await turn.spawn('worker', 'go'))));
-      told.push(await timed(async () => check(await turn.spawn('talker', 'go'))));
+async function progress(folder: string, line: NewLine): Promise<Line[]> {
+  const quick = new Shown();
+  const quiet = await Scene.open(`${folder}/quiet`, 1_000, undefined, quick);
+  const saidMs: number[] = [];
+  await quiet.run(async (turn) => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await check(await turn.spawn('talker', 'go'));
+      saidMs.push(quick.ms);
     }
   });
-  return ((median(told) - median(plain)) * 1_000) / PROGRESS;
+  await quiet.runtime.shutdown(0);
+  const each = new Shown();
+  const loud = await Scene.open(`${folder}/loud`, Number.MIN_VALUE, undefined, each);
+  await loud.run(async (turn) => {
+    each.wait();
+    let count = 0;
+    // The first is that it has started, which nobody waits for.
+    const onProgress = ({ kind }: { kind: string }): void => {
+      if (kind !== 'tool') return;
+      count += 1;
+      each.told();
+    };
+    await check(await turn.spawn('talker', 'go', { onProgress }));
+    if (count !== PROGRESS) throw new Error(`${count} of ${PROGRESS} were shown`);
+  });
+  await loud.runtime.shutdown(0);
+  return [
+    line('1,000 progress events of a turn, at most one shown each second', median(saidMs), 'ms'),
+    line('1,000 progress events of a turn, each of them in the log of its parent', each.ms, 'ms'),
+  ];
 }
 
 async function check(child: Child): Promise<void> {
