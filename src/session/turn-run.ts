@@ -70,7 +70,6 @@ export class TurnRun {
 
   constructor(options: TurnRunOptions) {
     this.#options = options;
-    options.abort.signal.addEventListener('abort', () => this.#armGrace(), { once: true });
   }
 
   get text(): string {
@@ -84,6 +83,8 @@ export class TurnRun {
   }
 
   async drive(agentTurn: AgentTurn): Promise<RunEnd> {
+    // What was stopped before is not begun, and needs no grace.
+    this.#options.abort.signal.addEventListener('abort', () => this.#armGrace(), { once: true });
     this.#resume();
     try {
       await this.#pullAll(agentTurn);
