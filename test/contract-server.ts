@@ -88,6 +88,11 @@ export class ContractServer {
     this.token = readFileSync(join(this.folder, 'token'), 'utf8').trim();
   }
 
+  /** Of the process that runs, or ran last. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** As the power would: nothing is flushed, nobody is told. */
   async kill(): Promise<void> {
     const child = this.#child;
