@@ -49,6 +49,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
     'The model behind the agent is overloaded, out of reach, or answered with a passing failure.',
   'agent.model_refused': 'The model behind the agent turned the request down.',
   'agent.package_missing': 'A package that this agent or store needs is not installed.',
+  'page.forbidden': 'A browser was to open, or was led to, an address that it may not reach.',
+  'page.failed': 'A page did not load, or what was to be done with it could not be done.',
   'budget.exceeded': 'The session has spent its budget.',
   'child.limit': 'The session has as many children as it may have.',
   'child.not_found': 'This session has no such child; one of another session answers the same.',

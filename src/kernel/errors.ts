@@ -72,6 +72,11 @@ const TABLE = {
   'agent.package_missing': stop(500, 'Install the package named in the message.'),
   'agent.model_unavailable': retry(503, 'Send the message again in a while.'),
   'agent.model_refused': stop(502, "Correct the model's key, name or settings, or what was sent to it."),
+  'page.forbidden': stop(
+    403,
+    "Open a public http or https address, or allow the host in the agent's options.",
+  ),
+  'page.failed': stop(502, 'Check the address, or read the page again and use a ref that stands there now.'),
   'budget.exceeded': stop(409, "Raise the session's budget, or use another session."),
   'child.limit': stop(409, 'Close or await children, or raise the limit.'),
   'child.not_found': stop(404, 'List the children of this session; only those can be named.'),
