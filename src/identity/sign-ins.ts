@@ -92,8 +92,8 @@ export class SignIns {
   readonly #listeners = new Set<(ended: SignInEnded) => void>();
   /** Grows with every end: what was looked up meanwhile is looked up again. */
   #ends = 0;
-  /** Ends that are being written because their time came. */
-  readonly #lapses = new Set<Promise<void>>();
+  /** Those whose time came, by hash, until that is written (P1). */
+  readonly #lapsing = new Map<string, { entry: KnownSignIn; written: Promise<void> }>();
   #sweeping: Promise<void> | undefined;
   #state: { kind: 'new' } | { kind: 'open'; timer: Timer } | { kind: 'closed' } = { kind: 'new' };
 
@@ -283,7 +283,7 @@ export class SignIns {
     this.#state = { kind: 'closed' };
     await this.#sweeping?.catch(() => undefined); // Its caller hears of it.
     await this.#touches.flush();
-    await Promise.all(this.#lapses);
+    await Promise.all([...this.#lapsing.values()].map(({ written }) => written));
   }
 
   #sweepLater(): void {
@@ -318,14 +318,14 @@ export class SignIns {
 
   /** Its time has come: over at once here, and in the store as soon as it can be written (P1). */
   #lapse(entry: KnownSignIn, why: SignInEnd): void {
-    const { project, id } = entry.signIn;
+    const { project, id, hash } = entry.signIn;
     this.#tell([id], why);
-    const writing = this.#store.end(project, id, why, this.#moment().now).then(
+    const written = this.#store.end(project, id, why, this.#moment().now).then(
       () => undefined,
       (error: unknown) => this.#logger.warn('sign-in.end_failed', { signIn: id, error }),
     );
-    this.#lapses.add(writing);
-    void writing.then(() => this.#lapses.delete(writing)); // Never rejects.
+    this.#lapsing.set(hash, { entry, written });
+    void written.then(() => this.#lapsing.delete(hash)); // Never rejects.
   }
 
   /** P4. */
@@ -356,6 +356,8 @@ export class SignIns {
 
   async #look(hash: string): Promise<KnownSignIn | undefined> {
     for (;;) {
+      const lapsing = this.#lapsing.get(hash)?.entry;
+      if (lapsing !== undefined) return lapsing;
       const ends = this.#ends;
       const row = await this.#store.byHash(hash);
       if (row === null) return undefined;

@@ -126,7 +126,7 @@ CREATE TABLE signIns (
   createdAt REAL NOT NULL, lastActiveAt REAL NOT NULL, expiresAt REAL NOT NULL, endedAt REAL, "end" TEXT
 ) STRICT;
 CREATE INDEX signInsListed ON signIns (project, num) WHERE endedAt IS NULL;
-CREATE INDEX signInsOfIdentity ON signIns (identity, num) WHERE endedAt IS NULL;
+CREATE INDEX signInsOfIdentity ON signIns (identity, lastActiveAt, expiresAt) WHERE endedAt IS NULL;
 CREATE INDEX signInsOfToken ON signIns (token) WHERE endedAt IS NULL AND token IS NOT NULL;
 CREATE INDEX signInsByActivity ON signIns (lastActiveAt) WHERE endedAt IS NULL;
 CREATE INDEX signInsByExpiry ON signIns (expiresAt) WHERE endedAt IS NULL;
