@@ -260,13 +260,14 @@ export class SubAgentSessions implements Family {
     await this.#with(asking, id, (child) => child.close(reason, true));
   }
 
-  /** Nothing is begun for a turn that is over, that ends, or that goes on in another attempt. */
-  #check({ parent, turn, signal }: Asking, given?: AbortSignal): void {
+  /**
+   * Nothing is begun for a turn that is over, that ends, or that goes on in another attempt. During a shutdown a turn may
+   * still ask: what it asked for begins after the next start.
+   */
+  #check({ turn, signal }: Asking, given?: AbortSignal): void {
     signal.throwIfAborted();
     given?.throwIfAborted();
     if (turn.state.kind !== 'running') throw new DOMException(`Turn ${turn.id} is over`, 'AbortError');
-    if (this.#host.draining)
-      throw new SojournError('runtime.draining', `Session ${parent.row.key} begins nothing any more`);
   }
 
   /** D3. */
