@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
-import { afterAll, onTestFinished } from 'vitest';
+import { afterAll, expect, onTestFinished } from 'vitest';
 import { scriptedAgent } from '../src/agent/scripted/scripted.ts';
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
 import { http } from '../src/face/http/http.ts';
 import { mcp, type McpOptions } from '../src/face/mcp/mcp.ts';
+import { allTools } from '../src/face/mcp/open.ts';
 import { systemClock } from '../src/kernel/clock.ts';
+import { systemIds } from '../src/kernel/ids.ts';
 import { silentLogger, type Logger } from '../src/kernel/logger.ts';
 import { hostCaller } from '../src/runtime/access.ts';
 import { createRuntime } from '../src/runtime/create.ts';
@@ -168,12 +170,26 @@ export function modern(
   };
 }
 
-/** What a tool answered, and whether it failed. */
+const TOOLS = allTools({ clock: systemClock, ids: systemIds });
+
+/** What a tool answered, and whether it failed: then with a code that its description names. */
 export async function call(
   client: Client,
   name: string,
   args: Record<string, unknown> = {},
 ): Promise<{ failed: boolean; value: Loose }> {
-  const result = await client.callTool({ name, arguments: args });
-  return { failed: result.isError === true, value: result.structuredContent };
+  const { isError, structuredContent } = await client.callTool({ name, arguments: args });
+  const value: Loose = structuredContent;
+  if (isError === true) expect(TOOLS.find((tool) => tool.name === name)?.codes).toContain(value.error.code);
+  return { failed: isError === true, value };
+}
+
+/** The code that a tool refused with. */
+export async function refused(
+  client: Client,
+  name: string,
+  args: Record<string, unknown> = {},
+): Promise<string> {
+  const { failed, value } = await call(client, name, args);
+  return failed ? value.error.code : JSON.stringify(value);
 }
