@@ -1,8 +1,10 @@
-import type { ModelMessage } from 'ai';
+import type { ModelMessage, ToolResultPart } from 'ai';
 import { describe, expect, test } from 'vitest';
 import { toModelMessages, toParts } from '../src/agent/ai-sdk/model-message.ts';
 import type { Message, Part } from '../src/wire/message.ts';
 import { said } from '../src/testing/test-turn.ts';
+
+type ToolOutput = ToolResultPart['output'];
 
 /** What a log makes of what the SDK said, given back to the SDK. */
 function returned(...messages: ModelMessage[]): ModelMessage[] {
@@ -40,6 +42,72 @@ describe('what a model said goes back to it as it was', () => {
     };
 
     expect(returned(message)).toEqual([message]);
+  });
+
+  test('files among the words of a result are files of the session, and stand in their places again', () => {
+    const picture = { type: 'data', data: 'AAAA' } as const;
+    const output = {
+      type: 'content',
+      value: [
+        { type: 'text', text: 'before' },
+        { type: 'file', mediaType: 'image/png', filename: 'a.png', data: picture, providerOptions: options },
+        { type: 'text', text: 'after' },
+        {
+          type: 'file',
+          mediaType: 'text/css',
+          data: { type: 'url', url: new URL('https://example.org/a.css') },
+        },
+      ],
+    } as const satisfies ToolOutput;
+    const asked: ModelMessage = {
+      role: 'assistant',
+      content: [{ type: 'tool-call', toolCallId: 'c1', toolName: 'look', input: {} }],
+    };
+    const answered: ModelMessage = {
+      role: 'tool',
+      content: [
+        {
+          type: 'tool-result',
+          toolCallId: 'c1',
+          toolName: 'look',
+          output: { ...output, value: [...output.value] },
+        },
+      ],
+    };
+
+    const [told, ...files] = toParts(answered);
+
+    expect(JSON.stringify(told)).not.toContain('AAAA');
+    expect(files).toMatchObject([
+      { type: 'file', mediaType: 'image/png', name: 'a.png', data: 'AAAA' },
+      { type: 'file', mediaType: 'text/css', url: 'https://example.org/a.css' },
+    ]);
+    expect(returned(asked, answered)).toEqual([asked, answered]);
+  });
+
+  test('a file of a result that is gone is said to be', () => {
+    const answered: ModelMessage = {
+      role: 'tool',
+      content: [
+        {
+          type: 'tool-result',
+          toolCallId: 'c1',
+          toolName: 'look',
+          output: {
+            type: 'content',
+            value: [{ type: 'file', mediaType: 'image/png', data: { type: 'data', data: 'AAAA' } }],
+          },
+        },
+      ],
+    };
+    const [told] = toParts(answered);
+
+    const messages = toModelMessages(
+      [said('assistant', [call('c1')]), said('tool', told === undefined ? [] : [told])],
+      [],
+    );
+
+    expect(JSON.stringify(messages[1])).toContain('[A file that is not at hand]');
   });
 
   test.each([

@@ -5,6 +5,8 @@
 //   M2. Every tool call is followed by its results, whatever the order in the log; a call that never returned is
 //       answered as unknown. Providers refuse a history without this.
 //   M3. What the SDK knows of a part and ours has no member for stands under `metadata.sojourn`.
+//   M4. A file that a tool returned is a file part behind the result: whoever reads the session sees it, and a large one
+//       becomes an artifact of its type. The model gets it back in its place.
 import { Buffer } from 'node:buffer';
 import type { AssistantContent, FilePart as ModelFilePart, ModelMessage, ToolContent, UserContent } from 'ai';
 import type { JsonObject } from '../../kernel/json.ts';
@@ -16,10 +18,13 @@ type UserPart = Content<UserContent>;
 type ToolPart = ToolContent[number];
 type ModelToolResult = Extract<ToolPart, { type: 'tool-result' }>;
 type ToolOutput = ModelToolResult['output'];
+type ContentItem = Extract<ToolOutput, { type: 'content' }>['value'][number];
 type ProviderOptions = NonNullable<ModelFilePart['providerOptions']>;
 
 /** Prefix of the names of custom parts that hold a part of the SDK. */
 const KEPT = 'ai-sdk.';
+/** Stands for a file in the output it was taken from, with its number. */
+const PLACE = 'sojourn';
 const UNKNOWN = 'It is not known what this call did: it was interrupted before it returned.';
 
 /** What was said before a turn, and the turn's own inputs. */
@@ -41,7 +46,9 @@ export function toUserMessage(parts: readonly Part[]): Extract<ModelMessage, { r
 /** Also for what the SDK says of a step: the parts of one assistant or tool message. */
 export function toParts(message: ModelMessage): Part[] {
   if (typeof message.content === 'string') return [{ type: 'text', text: message.content }];
-  return message.content.map(partOf);
+  return message.content.flatMap((part) =>
+    part.type === 'tool-result' ? resultParts(part) : [partOf(part)],
+  );
 }
 
 function pushUser(messages: ModelMessage[], parts: readonly Part[]): void {
@@ -52,7 +59,7 @@ function pushUser(messages: ModelMessage[], parts: readonly Part[]): void {
 /** Whatever answers a tool call, found by call (M2). */
 class Answered {
   /** Providers may use an id again: what answers a call is the first result at or behind its message. */
-  readonly #results = new Map<string, { at: number; result: ToolResultPart }[]>();
+  readonly #results = new Map<string, { at: number; result: ToolResultPart; files: readonly FilePart[] }[]>();
   readonly #responses = new Map<string, ToolPart>();
 
   constructor(history: readonly Message[]) {
@@ -60,7 +67,8 @@ class Answered {
       for (const part of parts) {
         if (part.type === 'tool-result') {
           const same = this.#results.get(part.call) ?? [];
-          this.#results.set(part.call, [...same, { at, result: part }]);
+          const files = parts.filter((file) => isFileOf(file, part.call));
+          this.#results.set(part.call, [...same, { at, result: part, files }]);
         }
         const kept = keptPart(part);
         if (kept?.type === 'tool-approval-response') this.#responses.set(kept.approvalId, kept);
@@ -76,12 +84,20 @@ class Answered {
     const results: ToolPart[] = [];
     for (const part of parts) {
       if (part.type === 'tool-result' && !own.has(part.call)) continue; // stands below
-      content.push(...assistantPart(part));
+      if (part.type === 'file' && callOf(part) !== undefined) continue; // stands in its result (M4)
+      if (part.type === 'tool-result')
+        content.push(
+          toolResult(
+            part,
+            parts.filter((file) => isFileOf(file, part.call)),
+          ),
+        );
+      else content.push(...assistantPart(part));
       const kept = keptPart(part);
       if (kept?.type === 'tool-approval-request') responses.push(...this.#response(kept.approvalId));
       if (part.type !== 'tool-call' || own.has(part.call)) continue;
       const answer = this.#results.get(part.call)?.find((candidate) => candidate.at >= at);
-      results.push(answer ? toolResult(answer.result) : unknownResult(part.call, part.name));
+      results.push(answer ? toolResult(answer.result, answer.files) : unknownResult(part.call, part.name));
     }
     const said: ModelMessage[] = content.length > 0 ? [{ role: 'assistant', content }] : [];
     const answers = [...responses, ...results];
@@ -93,6 +109,14 @@ class Answered {
     return response === undefined ? [] : [response];
   }
 }
+
+/** The call that a file is a part of the result of. */
+function callOf(part: FilePart): unknown {
+  return known(part.metadata)['call'];
+}
+
+const isFileOf = (part: Part, call: string): part is FilePart =>
+  part.type === 'file' && callOf(part) === call;
 
 function isProviderExecuted(part: Part): part is Extract<Part, { type: 'tool-call' }> {
   return part.type === 'tool-call' && known(part.metadata)['providerExecuted'] === true;
@@ -123,7 +147,7 @@ function assistantPart(part: Part): AssistantPart[] {
       ];
     }
     case 'tool-result':
-      return [toolResult(part)];
+      return [toolResult(part, [])];
     case 'custom': {
       const kept = keptPart(part);
       return kept === undefined || kept.type === 'tool-approval-response' ? [] : [kept];
@@ -139,9 +163,10 @@ function filePart(part: FilePart): ModelFilePart | { type: 'text'; text: string 
   return { type: 'text', text: `[A file that is not at hand: ${part.name ?? part.mediaType}]` };
 }
 
-function toolResult(part: ToolResultPart): ModelToolResult {
+function toolResult(part: ToolResultPart, files: readonly FilePart[]): ModelToolResult {
   const { call, name } = part;
-  const output = part.ref === undefined ? outputOf(part) : outputOfRef(part.ref, part.isError);
+  const plain = part.ref === undefined ? outputOf(part) : outputOfRef(part.ref, part.isError);
+  const output = withFiles(plain, files);
   return { type: 'tool-result', toolCallId: call, toolName: name, output, ...optionsOf(part) };
 }
 
@@ -165,6 +190,36 @@ function outputOfRef(ref: ArtifactRef, isError: boolean): ToolOutput {
   return { type: isError ? 'error-text' : 'text', value };
 }
 
+/** M4. Where the output itself has become a reference, what was shown stands behind it. */
+function withFiles(output: ToolOutput, files: readonly FilePart[]): ToolOutput {
+  if (output.type === 'content') {
+    return { ...output, value: output.value.map((item) => filled(item, files)) };
+  }
+  if (output.type !== 'text' || files.length === 0) return output;
+  return { type: 'content', value: [{ type: 'text', text: output.value }, ...files.map(contentFile)] };
+}
+
+function filled(item: ContentItem, files: readonly FilePart[]): ContentItem {
+  const place =
+    item.type === 'file' && item.data.type === 'reference' ? item.data.reference[PLACE] : undefined;
+  if (place === undefined) return item;
+  const file = files[Number(place)];
+  return file === undefined ? { type: 'text', text: '[A file that is not at hand]' } : contentFile(file);
+}
+
+function contentFile(file: FilePart): ContentItem {
+  const { mediaType, name, data, url } = file;
+  const common = {
+    type: 'file',
+    mediaType,
+    ...(name === undefined ? {} : { filename: name }),
+    ...optionsOf(file),
+  } as const;
+  if (data !== undefined) return { ...common, data: { type: 'data', data } };
+  if (url !== undefined) return { ...common, data: { type: 'url', url: new URL(url) } };
+  return { type: 'text', text: `[A file that is not at hand: ${name ?? mediaType}]` };
+}
+
 function partOf(part: AssistantPart | UserPart | ToolPart): Part {
   switch (part.type) {
     case 'text':
@@ -186,10 +241,10 @@ function partOf(part: AssistantPart | UserPart | ToolPart): Part {
 }
 
 /** Undefined for a file our parts have no word for. */
-function fileOf(part: ModelFilePart): Part | undefined {
+function fileOf(part: ModelFilePart, own: JsonObject = {}): Part | undefined {
   const { data, mediaType } = part;
   const name = part.filename === undefined ? {} : { name: part.filename };
-  const common = { type: 'file', mediaType, ...name, ...metadataOf(part) } as const;
+  const common = { type: 'file', mediaType, ...name, ...metadataOf(part, own) } as const;
   if (typeof data === 'string') return { ...common, data };
   if (data instanceof URL) return { ...common, url: data.href };
   if (data instanceof Uint8Array) return { ...common, data: Buffer.from(data).toString('base64') };
@@ -197,6 +252,21 @@ function fileOf(part: ModelFilePart): Part | undefined {
   if (data.type === 'data' && typeof data.data === 'string') return { ...common, data: data.data };
   if (data.type === 'url' && data.url instanceof URL) return { ...common, url: data.url.href };
   return undefined;
+}
+
+/** M4. The files stand behind the result, and their places in it are kept. */
+function resultParts(part: ModelToolResult): Part[] {
+  const { output } = part;
+  if (output.type !== 'content') return [resultOf(part)];
+  const files: Part[] = [];
+  const value = output.value.map((item): ContentItem => {
+    if (item.type !== 'file') return item;
+    const file = fileOf(item, { call: part.toolCallId });
+    if (file === undefined) return item;
+    files.push(file);
+    return { ...item, data: { type: 'reference', reference: { [PLACE]: String(files.length - 1) } } };
+  });
+  return [resultOf({ ...part, output: { type: 'content', value } }), ...files];
 }
 
 function resultOf(part: ModelToolResult): ToolResultPart {
