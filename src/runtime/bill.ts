@@ -203,8 +203,9 @@ export class Bill implements SessionBill {
     this.#alarms.get(root)?.cancel();
     this.#alarms.delete(root);
     const rates = new Map<Account, number>();
-    for (const { account, running } of this.#runningIn(root)) {
-      if (running?.stop === undefined) rates.set(account, 1);
+    for (const spending of this.#runningIn(root)) {
+      spending.settleTime();
+      if (spending.running?.stop === undefined) rates.set(spending.account, 1);
     }
     const { soonestMs } = paceOf(root, rates);
     if (soonestMs < Infinity)
