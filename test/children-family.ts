@@ -1,6 +1,7 @@
 // Family: a parent at work, and an agent for its children, both played by a test.
 import type { AgentTurn, Child } from '../src/agent/agent.ts';
 import type { Limits } from '../src/kernel/limits.ts';
+import { parseEvent } from '../src/log/event.ts';
 import { testRuntime, type TestRuntime, type TestRuntimeOptions } from '../src/testing/test-runtime.ts';
 import { type Act, send, Stage, type StageOptions } from './session-stage.ts';
 
@@ -39,6 +40,19 @@ export async function dig(
 ): Promise<{ child: Child; digging: Act }> {
   const child = await turn.spawn('worker', 'dig', options);
   return { child, digging: await worker.next() };
+}
+
+/** Resolves when the parent's log has progress of this kind, so many times. */
+export async function progressed(world: TestRuntime, kind: string, times = 1): Promise<void> {
+  const tail = await world.runtime.tail('boss');
+  try {
+    for (let left = times; left > 0;) {
+      const seen = (await tail.next()).map(parseEvent);
+      left -= seen.filter((event) => event.kind === 'child.progress' && event.body.kind === kind).length;
+    }
+  } finally {
+    tail.close();
+  }
 }
 
 export const keyOf = (act: Act): string => act.turn.session.key;
