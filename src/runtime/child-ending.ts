@@ -115,8 +115,9 @@ export class ChildEnding {
 
   /** CN2. */
   async #within(parent: string, { count, over }: Ending): Promise<void> {
-    const { clock, logger } = this.#host;
-    if (count === 0 || (await within(clock, CASCADE_MS_MAX, over))) return;
+    const { clock, logger, draining } = this.#host;
+    const msMax = draining ? Infinity : CASCADE_MS_MAX; // A shutdown has bounds of its own.
+    if (count === 0 || (await within(clock, msMax, over))) return;
     logger.warn('children.still_unwinding', { session: parent, ms: CASCADE_MS_MAX });
   }
 
