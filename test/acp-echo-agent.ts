@@ -194,6 +194,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   async cost(turn, usd) {
     turn.kept.costUsd += Number(usd);
+    keep(turn.session, turn.kept);
     const cost = { amount: turn.kept.costUsd, currency: 'USD' };
     await update(turn, { sessionUpdate: 'usage_update', used: 10, size: 100, cost });
   },

@@ -63,6 +63,11 @@ export class Subprocess {
     this.gone.catch(() => undefined); // Whoever stops it hears of it.
   }
 
+  /** Its leader has not ended, as far as we have heard. */
+  get isRunning(): boolean {
+    return this.#exit === undefined;
+  }
+
   /** What it said last on stderr, oldest line first, fit to be shown. */
   lastLines(): readonly string[] {
     return this.#said.lines();

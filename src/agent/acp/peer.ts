@@ -86,7 +86,7 @@ export class Peer {
   }
 
   get isAlive(): boolean {
-    return !this.#connection.signal.aborted;
+    return !this.#connection.signal.aborted && this.#parts.subprocess.isRunning;
   }
 
   /** Opens its ACP session: `previous` where it can, a new one otherwise. Ends it when the signal aborts. */

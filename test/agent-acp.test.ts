@@ -1,0 +1,454 @@
+// An agent of the Agent Client Protocol, a real process, as an agent of ours: what it says, what it is told, how it is started
+// and stopped. What the runtime makes of it is in agent-acp-session.test.ts.
+import { Buffer } from 'node:buffer';
+import { existsSync } from 'node:fs';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import type { Agent, AgentEvent, Instance } from '../src/agent/agent.ts';
+import { claudeCode, codex, gemini, openCode } from '../src/agent/acp/acp.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { SojournError } from '../src/kernel/errors.ts';
+import type { InputPart } from '../src/wire/message.ts';
+import { agentConformance } from '../src/testing/agent-conformance.ts';
+import { allOf, testContext, testTurn, textSaid, type TestTurnOptions } from '../src/testing/test-turn.ts';
+import { echo, type EchoOptions, scratch } from './acp-stage.ts';
+import { isRunning, until } from './process-scene.ts';
+
+const { folder, remove } = scratch();
+const opened: Instance[] = [];
+/** For turns that leave nothing behind: a process takes longer to start than most of them. */
+const shared = echo({ folder }).open(testContext(systemClock));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await Promise.all(opened.splice(0).map(async (instance) => instance.close('closed')));
+});
+afterAll(async () => {
+  await (await shared).close('closed');
+  remove();
+});
+
+async function open(options: Partial<EchoOptions> = {}, previous?: never): Promise<Instance> {
+  return openAgent(echo({ folder, ...options }), previous);
+}
+
+async function openAgent(agent: Agent, previous?: never): Promise<Instance> {
+  const instance = await agent.open(testContext(systemClock), previous);
+  opened.push(instance);
+  return instance;
+}
+
+const events = (instance: Instance, input: string, more: TestTurnOptions = {}): Promise<AgentEvent[]> =>
+  allOf(instance.run(testTurn({ input, clock: systemClock, ...more }).turn));
+
+const answer = async (instance: Instance, input: TestTurnOptions['input']): Promise<string> =>
+  textSaid(await allOf(instance.run(testTurn({ input: input ?? '', clock: systemClock }).turn)));
+
+const fails = async (promise: Promise<unknown>): Promise<SojournError> => {
+  const thrown: unknown = await promise.catch((error: unknown) => error);
+  if (thrown instanceof SojournError) return thrown;
+  throw new Error(`It did not fail as it should: ${String(thrown)}`);
+};
+
+describe('the echo agent', () => {
+  agentConformance(
+    { describe, test, expect },
+    {
+      agent: () => echo({ folder }),
+      says: { input: 'hello', text: 'You said: hello' },
+      long: '/words 100000 10',
+      fails: '/fail on purpose',
+      calls: '/tool weather {"city":"Oslo"}\n/big 10\n/broken it',
+      begun: { skipped: 'an agent of the protocol runs its tools in its own process' },
+      asks: '/ask pay {"usd":3}',
+    },
+  );
+});
+
+describe('what it says', () => {
+  test('words arrive as they are said', async () => {
+    const said = await events(await shared, '/words 3 1');
+
+    expect(said).toEqual(['w1', ' w2', ' w3'].map((text) => ({ kind: 'text.delta', text, message: 'a1' })));
+  });
+
+  test('thoughts are reasoning', async () => {
+    expect(await events(await shared, '/think of it')).toEqual([
+      { kind: 'reasoning.delta', text: 'of it', message: 'a1' },
+    ]);
+  });
+
+  test('a tool is called once, when its arguments are known, and returns once', async () => {
+    expect(await events(await shared, '/tool clock {"zone":"UTC"}')).toEqual([
+      { kind: 'tool.called', call: expect.any(String), name: 'clock', input: { zone: 'UTC' } },
+      { kind: 'tool.progress', call: expect.any(String), message: 'clock works' },
+      { kind: 'tool.returned', call: expect.any(String), output: { zone: 'UTC' }, isError: false },
+    ]);
+  });
+
+  test('a tool that fails says so, and one that edits shows what it changed', async () => {
+    const said = await events(await shared, '/broken no such city\n/edit /tmp/a.txt');
+
+    expect(said.filter((event) => typeof event !== 'string' && event.kind === 'tool.returned')).toMatchObject(
+      [
+        { output: 'no such city', isError: true },
+        { output: { diffs: [{ path: '/tmp/a.txt', oldText: 'before', newText: 'after' }] }, isError: false },
+      ],
+    );
+  });
+
+  test('a long result is cut where it was told to, and says by how much', async () => {
+    const said = await events(await open({ resultCharsMax: 10 }), '/big 25');
+
+    expect(said.at(-1)).toMatchObject({ output: 'xxxxxxxxxx\n[15 more characters were left out.]' });
+  });
+
+  test('a plan is an event of the turn, and progress for whoever waits for it', async () => {
+    const play = testTurn({ input: '/plan', clock: systemClock });
+    const progress: unknown[] = [];
+    const turn = { ...play.turn, progress: (one: unknown) => void progress.push(one) };
+
+    const said = await allOf((await shared).run(turn));
+
+    expect(said).toMatchObject([{ kind: 'custom', name: 'plan', data: { entries: { length: 3 } } }]);
+    expect(progress).toEqual([{ kind: 'plan', summary: '1 of 3 done: Think', percent: 33 }]);
+  });
+
+  test('tokens and cost are on the bill, the cost as what was added to it', async () => {
+    const instance = await open();
+    const first = await events(instance, '/usage 1 2 3 4 5\n/cost 0.25');
+    const second = await events(instance, '/cost 0.5');
+
+    const used = (said: AgentEvent[]) =>
+      said.filter((one) => typeof one !== 'string' && one.kind === 'usage');
+    expect(used(first)).toEqual([
+      { kind: 'usage', usage: {}, costUsd: 0.25 },
+      {
+        kind: 'usage',
+        usage: { inputTokens: 1, outputTokens: 7, cacheReadTokens: 3, cacheWriteTokens: 4 },
+      },
+    ]);
+    expect(used(second)).toEqual([{ kind: 'usage', usage: {}, costUsd: 0.5 }]);
+  });
+
+  test('an image is a file of its own message, behind what was said before', async () => {
+    expect(await events(await shared, 'look:\n/image 8\ndone')).toEqual([
+      { kind: 'text.delta', text: 'You said: look:', message: 'a1' },
+      { kind: 'text.delta', text: '[image/png]', message: 'a2' },
+      {
+        kind: 'message',
+        role: 'assistant',
+        message: 'a2',
+        parts: [{ type: 'file', mediaType: 'image/png', data: 'AAAAAAAA' }],
+      },
+      { kind: 'text.delta', text: 'You said: done', message: 'a3' },
+    ]);
+  });
+
+  test('a reason other than the end is told, and so is an error', async () => {
+    const instance = await shared;
+
+    expect(await events(instance, '/stop max_tokens')).toEqual([
+      { kind: 'custom', name: 'finish', data: { reason: 'max_tokens' } },
+    ]);
+    expect((await fails(events(instance, '/fail out of luck'))).detail).toMatch(
+      /^Echo answered: .*out of luck$/,
+    );
+    expect((await fails(events(instance, '/stop cancelled'))).detail).toBe('Echo stopped the turn by itself');
+  });
+
+  test('what the protocol does not know is passed over', async () => {
+    expect(await answer(await shared, '/odd')).toBe('still here');
+  });
+});
+
+describe('what it is told', () => {
+  const png: InputPart = { type: 'file', mediaType: 'image/png', data: 'AAAA' };
+  const note: InputPart = {
+    type: 'file',
+    mediaType: 'text/plain',
+    name: 'a note.txt',
+    data: Buffer.from('remember').toString('base64'),
+  };
+  const link: InputPart = { type: 'file', mediaType: 'text/html', name: 'page', url: 'https://example.org/' };
+  const zip: InputPart = { type: 'file', mediaType: 'application/zip', name: 'all.zip', data: 'UEsDBA==' };
+  const ask: InputPart = { type: 'text', text: '/files' };
+
+  test('files, as it takes them', async () => {
+    expect(await answer(await shared, [[ask, png, note, link, zip]])).toBe(
+      [
+        'image image/png AAAA',
+        'resource attachment:///a%20note.txt remember',
+        'link page https://example.org/',
+        'resource attachment:///all.zip UEsDBA==',
+      ].join(' | '),
+    );
+  });
+
+  test('in words, what it does not take', async () => {
+    expect(await answer(await open({ words: ['takes=none'] }), [[ask, png, note, zip]])).toBe(
+      [
+        'text [A file of 3 bytes, image/png (image/png), came with this message. This agent takes no such files.]',
+        'text a note.txt:\nremember',
+        'text [A file of 4 bytes, all.zip (application/zip), came with this message. This agent takes no such files.]',
+      ].join(' | '),
+    );
+  });
+
+  test('the folder it works in, and nothing of our environment but what was named', async () => {
+    vi.stubEnv('A_KEY', 'secret');
+    vi.stubEnv('B_KEY', 'secret, too');
+    const instance = await open({ inherit: ['A_KEY'], env: { MODE: 'test' } });
+
+    expect(await answer(instance, '/cwd')).toBe(`${folder} ${folder}`);
+    expect(await answer(instance, '/env A_KEY\n/env B_KEY\n/env MODE')).toBe('A_KEY=secretB_KEY=MODE=test');
+  });
+
+  test('the folder may follow from the session', async () => {
+    const instance = await open({ cwd: (session) => (session.key === 'test' ? folder : '/nowhere') });
+
+    expect(await answer(instance, '/cwd')).toBe(`${folder} ${folder}`);
+  });
+
+  test('the MCP servers of its options', async () => {
+    const files = { name: 'files', command: 'mcp-files', args: ['--root', '/data'], env: [] };
+    const web = { type: 'http' as const, name: 'web', url: 'https://example.org/mcp', headers: [] };
+
+    expect(JSON.parse(await answer(await open({ mcpServers: [files, web] }), '/mcp'))).toEqual([files, web]);
+    expect((await fails(open({ mcpServers: [{ ...web, type: 'sse' }] }))).code).toBe('config.invalid');
+  });
+});
+
+describe('a permission', () => {
+  const OPTIONS = ['Always', 'Yes', 'No', 'Never'];
+
+  test('asks with the exact arguments, behind the call it is about', async () => {
+    const play = testTurn({ input: '/ask pay {"usd":3}', clock: systemClock });
+
+    const said = await allOf((await shared).run(play.turn));
+
+    const [called] = said;
+    if (typeof called === 'string' || called?.kind !== 'tool.called') throw new Error('No call');
+    expect(called).toMatchObject({ name: 'pay', input: { usd: 3 } });
+    expect(play.asks.map(({ question }) => question)).toEqual([
+      {
+        kind: 'approval',
+        text: 'Run pay',
+        options: OPTIONS,
+        tool: { call: called.call, name: 'pay', input: { usd: 3 } },
+      },
+    ]);
+  });
+
+  test.each([
+    [{ decision: 'allow' as const }, 'yes'],
+    [{ decision: 'allow' as const, remember: true }, 'yes-always'],
+    [{ decision: 'deny' as const }, 'no'],
+    [{ decision: 'deny' as const, remember: true }, 'no-always'],
+    [{ decision: 'deny' as const, answer: 'Never' }, 'no-always'],
+    [{ decision: 'allow' as const, answer: 'Always' }, 'yes'],
+  ])('%o chooses %s', async (given, chosen) => {
+    const said = await events(await shared, '/ask pay {}', { answer: () => given });
+
+    expect(textSaid(said)).toBe(`chosen: ${chosen}`);
+  });
+
+  test('that expired is a refusal, and the call says why', async () => {
+    const said = await events(await shared, '/ask pay {}', {
+      answer: () => Promise.reject(new SojournError('request.closed', 'Nobody came')),
+    });
+
+    expect(textSaid(said)).toBe('chosen: no');
+    expect(said).toContainEqual({
+      kind: 'tool.progress',
+      call: expect.any(String),
+      message: 'Denied: Nobody answered in time.',
+    });
+  });
+
+  test('two at once are two questions, and each gets its own answer', async () => {
+    const said = await events(await shared, '/both pay {"usd":1} {"usd":2}', {
+      answer: (_key, { tool }) => ({
+        decision: JSON.stringify(tool?.input) === '{"usd":1}' ? 'allow' : 'deny',
+      }),
+    });
+
+    expect(textSaid(said)).toBe('chosen: yes and no');
+  });
+
+  test('the same call asked twice in a turn is asked under two keys', async () => {
+    const play = testTurn({ input: '/ask pay {"usd":3}\n/ask pay {"usd":3}', clock: systemClock });
+
+    await allOf((await shared).run(play.turn));
+
+    expect(new Set(play.asks.map(({ key }) => key)).size).toBe(2);
+  });
+});
+
+describe('how it is started', () => {
+  test('a missing program is named with the command that installs it', async () => {
+    const missing = { command: 'sojourn-no-such-program', cwd: folder };
+
+    for (const [make, command] of [
+      [claudeCode, 'npm install --global @agentclientprotocol/claude-agent-acp'],
+      [codex, 'npm install --global @agentclientprotocol/codex-acp'],
+      [openCode, 'npm install --global opencode-ai'],
+      [gemini, 'npm install --global @google/gemini-cli'],
+    ] as const) {
+      expect(await fails(openAgent(make(missing)))).toMatchObject({
+        code: 'agent.package_missing',
+        detail: `There is no program sojourn-no-such-program here: ${command}`,
+      });
+    }
+  });
+
+  test('a program that speaks something else, or another version, is refused', async () => {
+    const other = await fails(open({ words: ['version=7'] }));
+    const none = await fails(open({ args: ['-e', "console.error('what?'); process.exit(4)"] }));
+
+    expect(other.detail).toBe('Echo speaks version 7 of the protocol; 1 is needed');
+    expect(none.detail).toBe('Echo ended with code 4 and said last:\nwhat?');
+  });
+
+  test('one that wants its own sign-in says so', async () => {
+    expect((await fails(open({ words: ['sign-in=yes'] }))).detail).toMatch(
+      /^Echo wants its own sign-in first/,
+    );
+  });
+
+  test('what nobody waits for any more is ended', async () => {
+    const stop = new AbortController();
+    const agent = echo({ folder, words: ['slow=60000'] });
+
+    const opening = agent.open({ ...testContext(systemClock), signal: stop.signal });
+    stop.abort(new Error('nobody waits'));
+
+    await expect(opening).rejects.toThrow('nobody waits');
+  });
+
+  test('past its limit no more of it start', async () => {
+    const agent = echo({ folder, processesMax: 1 });
+    await openAgent(agent);
+
+    expect((await fails(openAgent(agent))).code).toBe('process.limit');
+  });
+
+  test.each([{ resultCharsMax: 0 }, { cancelMs: Number.NaN }])('%o is refused', (options) => {
+    expect(() => echo({ folder, ...options })).toThrow('a number above 0 is meant');
+  });
+});
+
+describe('how it is stopped', () => {
+  test('one that does not listen is killed with all it started, and the next turn starts it anew', async () => {
+    const instance = await open({ cancelMs: 100 });
+    const pids = [await answer(instance, '/pid'), await answer(instance, '/spawn')].map(Number);
+    const play = testTurn({ input: '/deaf', clock: systemClock });
+
+    const running = allOf(instance.run(play.turn));
+    await until(() => pids.every(isRunning), 1_000);
+    setImmediate(() => play.abort(new Error('enough')));
+
+    await expect(running).rejects.toThrow('enough');
+    expect(pids.map(isRunning)).toEqual([false, false]);
+    expect(await answer(instance, '/count')).toBe('This session has had 4 prompts.');
+  });
+
+  test('one that is told to stop answers what it had used', async () => {
+    const instance = await open();
+    const play = testTurn({ input: '/usage 5 6\n/words 100000 5', clock: systemClock });
+    const said: AgentEvent[] = [];
+
+    const running = (async () => {
+      for await (const event of instance.run(play.turn)) {
+        said.push(event);
+        if (said.length === 3) play.abort(new Error('enough'));
+      }
+    })();
+
+    await expect(running).rejects.toThrow('enough');
+    expect(said.at(-1)).toMatchObject({ kind: 'usage', usage: { inputTokens: 5, outputTokens: 6 } });
+  });
+
+  test('a permission that waits when the turn is stopped is cancelled', async () => {
+    const instance = await open();
+    const play = testTurn({
+      input: '/ask pay {}',
+      clock: systemClock,
+      answer: () => new Promise(() => setImmediate(() => play.abort(new Error('enough')))),
+    });
+
+    await expect(allOf(instance.run(play.turn))).rejects.toThrow('enough');
+    expect(await answer(instance, 'still there?')).toBe('You said: still there?');
+  });
+
+  test('closing it leaves none of its processes', async () => {
+    const instance = await open();
+    const pids = [await answer(instance, '/pid'), await answer(instance, '/spawn')].map(Number);
+
+    await instance.close('closed');
+
+    expect(pids.map(isRunning)).toEqual([false, false]);
+  });
+
+  test('one that crashes fails its turn with what it said last, and the next turn takes its session up again', async () => {
+    const instance = await open();
+    await answer(instance, 'one');
+
+    const failed = await fails(answer(instance, '/stderr the disk is on fire\n/crash 9'));
+
+    expect(failed).toMatchObject({
+      code: 'agent.failed',
+      detail: 'Echo ended with code 9 and said last:\nthe disk is on fire',
+    });
+    expect(await answer(instance, '/count')).toBe('This session has had 3 prompts.');
+  });
+
+  test('one that ended between two turns is started anew', async () => {
+    const instance = await open();
+    const pid = Number(await answer(instance, '/pid'));
+
+    process.kill(pid, 'SIGKILL');
+    await until(() => !existsSync(`/proc/${pid}`), 5_000); // We have heard of its end.
+
+    expect(await answer(instance, '/recall 1')).toBe('/pid');
+  });
+});
+
+describe('what it remembers', () => {
+  test.each(['load', 'resume'])('another process of it goes on by %s, and replays nothing', async (way) => {
+    const first = await open({ words: [`can=${way}`] });
+    await answer(first, 'my name is Ada');
+    const left = (await first.snapshot()) as never;
+    await first.close('idle');
+
+    const second = await open({ words: [`can=${way}`] }, left);
+
+    expect(await answer(second, '/recall 1')).toBe('my name is Ada');
+  });
+
+  test('one that cannot open its session again says that it remembers nothing, once', async () => {
+    const first = await open({ forgets: true });
+    await answer(first, 'my name is Ada');
+    const left = (await first.snapshot()) as never;
+    await first.close('idle');
+    const second = await open({ forgets: true }, left);
+
+    const [says, ...rest] = await events(second, '/count');
+
+    expect(says).toMatchObject({ kind: 'message', role: 'system' });
+    expect(JSON.stringify(says)).toContain('does not remember what was said before');
+    expect(textSaid(rest)).toBe('This session has had 1 prompts.');
+    expect(
+      (await events(second, '/count')).every((one) => typeof one !== 'string' && one.kind === 'text.delta'),
+    ).toBe(true);
+  });
+
+  test('what it had cost before is not on the bill again', async () => {
+    const first = await open();
+    await events(first, '/cost 0.25');
+    const left = (await first.snapshot()) as never;
+    await first.close('idle');
+
+    const said = await events(await open({}, left), '/cost 0.5');
+
+    expect(said.at(-1)).toEqual({ kind: 'usage', usage: {}, costUsd: 0.5 });
+  });
+});
