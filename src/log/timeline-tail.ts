@@ -28,6 +28,13 @@ export interface TimelineTailOptions {
 
 const PAGE = 200;
 
+/** T5. Throws `cursor.ahead`, `timeline.pruned`. */
+export function checkCursor(after: PostId, { head, pruned }: Pick<PostRows, 'head' | 'pruned'>): void {
+  if (after > head) throw new SojournError('cursor.ahead', `The newest post is ${head}; ${after} is past it`);
+  if (after > 0 && after < pruned)
+    throw new SojournError('timeline.pruned', `Posts ${after + 1} to ${pruned} are gone`);
+}
+
 export class TimelineTail {
   readonly #options: TimelineTailOptions;
   #from: PostId = 0;
@@ -101,9 +108,7 @@ export class TimelineTail {
     this.#from = after;
     this.#last = after;
     const page = await this.#read();
-    if (after > page.head) {
-      throw new SojournError('cursor.ahead', `The timeline has ${page.head} posts; ${after} is past them`);
-    }
+    checkCursor(after, page);
     this.#first = this.#settle(page);
   }
 
@@ -135,9 +140,7 @@ export class TimelineTail {
 
   /** The posts of a page; the tail stands behind them. */
   #settle({ posts, next, head, pruned }: PostRows): readonly PostRow[] {
-    if (this.#last > 0 && this.#last < pruned) {
-      throw new SojournError('timeline.pruned', `Posts ${this.#last + 1} to ${pruned} are gone`); // T5
-    }
+    checkCursor(this.#last, { head: Infinity, pruned }); // T5
     this.#head = Math.max(this.#head, head);
     this.#moveTo(next ?? head);
     return posts;

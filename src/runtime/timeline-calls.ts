@@ -7,6 +7,7 @@ import { hash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
 import { postView } from '../log/post.ts';
 import type { Timeline } from '../log/timeline.ts';
+import { checkCursor } from '../log/timeline-tail.ts';
 import type { PostsFilter, Store } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type {
@@ -69,7 +70,7 @@ export class TimelineCalls {
     return postView(row);
   }
 
-  /** The newest first, unless it is asked for what comes `after`. Throws `input.invalid`, `timeline.pruned`. */
+  /** The newest first, unless it is asked for what comes `after`. Throws `input.invalid`, `cursor.*`, `timeline.pruned`. */
   async page(query: PostQuery = {}, caller: Caller = hostCaller()): Promise<PostPage> {
     requireScope(caller, 'read'); // C2
     const { after, before, until, limit = LIMIT } = query;
@@ -85,8 +86,7 @@ export class TimelineCalls {
           : { after: idOf('/after', after) },
       limit: Math.min(Math.max(limit, 1), LIMIT_MAX),
     });
-    if (after !== undefined && after > 0 && after < page.pruned)
-      throw new SojournError('timeline.pruned', `Posts ${after + 1} to ${page.pruned} are gone`);
+    if (after !== undefined) checkCursor(after, page);
     return { ...page, posts: page.posts.map(postView) };
   }
 
