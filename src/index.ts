@@ -2,6 +2,7 @@
 import type { Agent, AgentCapabilities, AgentFunction } from './agent/agent.ts';
 import { functionAgent } from './agent/function/function.ts';
 import type { Limits } from './kernel/limits.ts';
+import type { RuntimeOptions } from './runtime/create.ts';
 import type { SojournHooks } from './runtime/hooks.ts';
 
 export type {
@@ -39,6 +40,8 @@ export interface SojournConfig {
   defaultAgent?: string;
   limits?: Partial<Limits>;
   hooks?: SojournHooks;
+  /** What models cost, by name, in US dollars for a million tokens: it replaces the whole table that is built in. */
+  prices?: RuntimeOptions['prices'];
 }
 
 /** Checks the shape while it is written; answers it unchanged. */

@@ -1,8 +1,11 @@
 // One bill: what a call costs whose agent does not say it.
+import { ToolLoopAgent } from 'ai';
 import { expect, test } from 'vitest';
+import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import { costOf, DEFAULT_PRICES } from '../src/session/prices.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { noUsage } from '../src/wire/session.ts';
+import { finish, model, text, used } from './model-stand-in.ts';
 import { bodies, outcome, send, Stage } from './session-stage.ts';
 
 const MILLION = 1_000_000;
@@ -89,4 +92,25 @@ test('a usage that is no number fails the turn that yields it, and leaves the bi
     expect([end, error?.code]).toEqual(['failed', 'agent.failed']);
     expect(await world.runtime.session('chat')).toMatchObject({ usage: noUsage(), costUsd: 0 });
   }
+});
+
+test('a table with a price that is none is refused before anything is started', async () => {
+  const wrong = { ...prices, cheap: { input: -1, output: 0 } };
+
+  await expect(testRuntime({ prices: wrong })).rejects.toThrow(
+    'config.invalid: Price input of model cheap is -1; it must be a number of at least 0',
+  );
+});
+
+test("an AI SDK agent's calls are priced by the same table", async () => {
+  const answered = { type: 'response-metadata', id: 'r1', modelId: 'acme/big-1' } as const;
+  const { mock } = model([answered, ...text('hi'), finish('stop', used(1_000, 500))]);
+  await using world = await testRuntime({
+    agents: { sdk: aiSdkAgent(new ToolLoopAgent({ model: mock })) },
+    prices,
+  });
+
+  const { turn } = await send(world, 'chat', 'hello');
+
+  expect((await outcome(world, 'chat', turn)).costUsd).toBe(0.006);
 });

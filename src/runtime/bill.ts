@@ -13,7 +13,7 @@ import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { Account } from '../session/account.ts';
 import type { SessionBill } from '../session/host.ts';
-import { DEFAULT_PRICES, type Prices } from '../session/prices.ts';
+import type { Prices } from '../session/prices.ts';
 import { readOpen } from '../session/recall.ts';
 import { amountsOf, type Spending, spentOf } from '../session/spending.ts';
 import type { SessionRow, Store } from '../store/store.ts';
@@ -34,7 +34,7 @@ export class Bill implements SessionBill {
   readonly #running = new Set<Spending>();
   readonly #alarms = new Map<Account, Timer>();
 
-  constructor(store: Store, clock: Clock, prices: Prices = DEFAULT_PRICES) {
+  constructor(store: Store, clock: Clock, prices: Prices) {
     this.#store = store;
     this.#clock = clock;
     this.prices = prices;

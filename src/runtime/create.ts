@@ -5,7 +5,7 @@ import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
-import type { Prices } from '../session/prices.ts';
+import { DEFAULT_PRICES, type Prices, validPrices } from '../session/prices.ts';
 import type { Store } from '../store/store.ts';
 import type { SojournHooks } from './hooks.ts';
 import { RuntimeHost } from './host.ts';
@@ -48,7 +48,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     coalesceDeltas = true,
   } = options;
   const limits = validLimits(options.limits);
-  const { store, bus, agents, defaultAgent, prices } = options;
+  const { store, bus, agents, defaultAgent } = options;
+  const prices = validPrices(options.prices ?? DEFAULT_PRICES);
   const host = new RuntimeHost(
     { store, bus, clock, ids, limits, logger, hooks, prices, coalesceDeltas },
     agents,

@@ -36,7 +36,7 @@ export interface HostParts {
   limits: Limits;
   logger: Logger;
   hooks: SojournHooks;
-  prices: Prices | undefined;
+  prices: Prices;
   coalesceDeltas: boolean;
 }
 

@@ -3,6 +3,7 @@
 //   PR1. A price is found by the whole name of the model, then without a provider before it and without a date behind it:
 //        `anthropic/claude-opus-4-5-20251101` costs what `claude-opus-4-5` does.
 //   PR2. What is in no table costs nothing. What an agent says a call has cost is believed.
+import { SojournError } from '../kernel/errors.ts';
 import type { Usage } from '../wire/session.ts';
 import { usd } from '../wire/usd.ts';
 
@@ -37,6 +38,19 @@ export const DEFAULT_PRICES: Prices = Object.freeze({
 });
 
 const PER_PRICE = 1e6;
+
+/** The table as it is given. Throws `config.invalid` naming the first bad price. */
+export function validPrices(prices: Prices): Prices {
+  for (const [model, price] of Object.entries(prices)) {
+    const { input, output, cacheRead = input, cacheWrite = input } = price;
+    for (const [name, amount] of Object.entries({ input, output, cacheRead, cacheWrite })) {
+      if (typeof amount === 'number' && amount >= 0 && amount < Infinity) continue;
+      const detail = `Price ${name} of model ${model} is ${String(amount)}; it must be a number of at least 0`;
+      throw new SojournError('config.invalid', detail);
+    }
+  }
+  return prices;
+}
 
 /** Of one call, on the grid of `wire/usd.ts`. */
 export function costOf(prices: Prices, usage: Usage, model: string | undefined): number {

@@ -12,7 +12,6 @@ import type { Input } from '../../wire/message.ts';
 import type { Agent, AgentEvent, AgentTurn } from '../agent.ts';
 import { failureOf } from './failure.ts';
 import { toModelMessages, toUserMessage } from './model-message.ts';
-import type { Price } from './price.ts';
 import { messageEvent, Round } from './round.ts';
 import { loadSdk, type Sdk, type StreamingAgent } from './sdk.ts';
 
@@ -25,11 +24,6 @@ export type AgentOfTurn<CallOptions = never> = (
 ) => StreamingAgent<CallOptions> | Promise<StreamingAgent<CallOptions>>;
 
 export interface AiSdkOptions<CallOptions = never> {
-  /**
-   * What a model call costs. Without it every turn costs nothing, and a budget in dollars never ends one.
-   */
-  price?: Price;
-
   /**
    * For agents with a `callOptionsSchema`: the `options` of each call.
    */
@@ -96,7 +90,6 @@ async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): Asyn
       sdk,
       turn,
       logger,
-      price: options.price,
       callOptions: options.callOptions?.(turn),
       signal,
       messages,

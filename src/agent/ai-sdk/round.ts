@@ -15,8 +15,8 @@ import type { Input } from '../../wire/message.ts';
 import type { AgentEvent, AgentTurn } from '../agent.ts';
 import { Lockstep } from './lockstep.ts';
 import { toParts, toUserMessage } from './model-message.ts';
-import { usageEvent, type Price } from './price.ts';
 import type { Sdk, Step, StreamingAgent, ToolCall } from './sdk.ts';
+import { usageEvent } from './usage.ts';
 
 type StreamPart = TextStreamPart<ToolSet>;
 type ToolContent = ToolModelMessage['content'];
@@ -27,7 +27,6 @@ export interface RoundOptions {
   sdk: Sdk;
   turn: AgentTurn;
   logger: Logger;
-  price: Price | undefined;
   callOptions: undefined;
   signal: AbortSignal;
   messages: readonly ModelMessage[];
@@ -155,7 +154,7 @@ export class Round {
         yield* this.#startStep(part);
         return;
       case 'finish-step':
-        yield usageEvent(part.usage, part.response.modelId, this.#options.price);
+        yield usageEvent(part.usage, part.response.modelId);
         return;
       case 'finish':
         if (part.finishReason !== 'stop' && part.finishReason !== 'tool-calls') {
