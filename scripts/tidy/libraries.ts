@@ -23,6 +23,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'playwright-core': { folders: ['src/agent/browser'], late: true },
   commander: { folders: ['src/cli'] },
   'eventsource-parser': { folders: ['src/client'] },
+  minidenticons: { folders: ['src/identity'] },
   hono: { folders: ['src/face/http'] },
   zod: { folders: ['src/wire'] },
   'zod-openapi': { folders: ['src/face/http'] },

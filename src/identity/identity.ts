@@ -3,6 +3,7 @@
 //   const signIns = createSignIns({ store: await sqliteStore({ folder }) });
 //   const { token } = await signIns.signIn({ name: 'Hal', context: 'bridge' });
 //   const check = await signIns.validate(token);
+export { avatarSvg } from './avatar.ts';
 export { createSignIns, SignIns, lapseError, SIGN_IN_PREFIX } from './sign-ins.ts';
 export type { Signer, SignInEnded, SignInLimits, SignInsOptions } from './sign-ins.ts';
 export type * from '../wire/identity.ts';

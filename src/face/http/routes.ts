@@ -2,6 +2,7 @@
 import { artifactRoutes } from './artifact-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { identityRoutes } from './identity-routes.ts';
 import { pageRoutes, type Page } from './page-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
@@ -15,6 +16,7 @@ export function allRoutes(): readonly Route[] {
     ...eventRoutes,
     ...artifactRoutes,
     ...timelineRoutes,
+    ...identityRoutes,
     ...controlRoutes,
   ];
   let document: Promise<string> | undefined;
