@@ -1,7 +1,7 @@
 // The tree of a session: how each of its children fares, and what all of them may still spend.
 import { expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
-import { outcome, send, Stage } from './session-stage.ts';
+import { outcome, seen, send, Stage } from './session-stage.ts';
 
 test('a tree says how each child ended, and of one that runs nothing yet', async () => {
   const boss = new Stage();
@@ -57,4 +57,31 @@ test('what is left below a session is the least of its own budget and those abov
   expect(tree).toMatchObject({ costUsd: 0.375, left: { usd: 0.625, toolCalls: 5 } });
   expect(tree.left).not.toHaveProperty('tokens');
   expect(tree.children[0]?.left).toEqual({ usd: 0.375, tokens: 60, toolCalls: 5 });
+});
+
+test('a tree shows the newest of what a child at work does, and nothing of it once it has ended', async () => {
+  const boss = new Stage();
+  const worker = new Stage();
+  await using world = await testRuntime({ agents: { boss, worker } });
+  const { turn } = await send(world, 'boss', 'hello');
+  const act = await boss.next();
+  const child = await act.turn.spawn('worker', 'dig');
+  const digging = await worker.next();
+  const { seq } = await seen(world, 'boss', 'child.progress');
+
+  await digging.say({ kind: 'tool.called', call: 'c', name: 'shovel', input: {} });
+  await digging.say({ kind: 'tool.returned', call: 'c', output: 'a hole' }, 'Next');
+  await digging.say({ kind: 'message', role: 'tool', parts: [{ type: 'text', text: 'a hole' }] });
+  await seen(world, digging.turn.session.key, 'message');
+  await world.clock.advance(1_000);
+  await seen(world, 'boss', 'child.progress', seq);
+  const during = await world.runtime.tree('boss');
+  digging.end();
+  await child.result();
+  const after = await world.runtime.tree('boss');
+  act.end();
+  await outcome(world, 'boss', turn);
+
+  expect(during.children[0]?.progress).toMatchObject({ kind: 'tool', summary: 'shovel', turnNumber: 1 });
+  expect([during.progress, after.children[0]?.progress]).toEqual([null, null]);
 });

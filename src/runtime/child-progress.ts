@@ -88,7 +88,10 @@ export class ChildProgress {
       if (event.kind === 'turn.ended') return this.over(child.row.id, turn.id);
       const tell = TOLD[event.kind];
       const watch = tell && this.#watchOf(child, turn);
-      if (tell !== undefined && watch !== undefined) this.#note(watch, () => tell(event));
+      if (tell === undefined || watch === undefined) continue;
+      // A message may say nothing of how the turn gets on, and must not take the place of what does.
+      const said = event.kind === 'message' ? tell(event) : null;
+      if (said !== undefined) this.#note(watch, () => said ?? tell(event));
     }
   }
 
