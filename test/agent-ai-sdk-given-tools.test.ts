@@ -15,7 +15,7 @@ function given(name: string, call: GivenTool['call']): GivenTool {
 const TOOLS: readonly GivenTool[] = [
   given('draw', async ({ of }) => ({
     parts: [
-      { type: 'text', text: `a ${String(of)}` },
+      { type: 'text', text: `a ${of as string}` },
       { type: 'file', mediaType: 'image/png', data: PNG },
     ],
     structured: { of },
