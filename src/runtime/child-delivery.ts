@@ -101,7 +101,8 @@ export class ChildDelivery {
         await this.#record(parent.core, end, asked);
         child.spending.release(turn);
         const isQuiet = child.current?.id === turn && child.current.stop?.byParent === true;
-        if (asked.whenDone === 'turn' && !isQuiet) await this.#asTurn(parent, child.row, end.body);
+        if (asked.whenDone === 'turn' && !isQuiet)
+          await this.#asTurn(parent, child.row, end.body, asked.canAsk ?? true);
       });
     }
     return () => this.#results.tell(end.body);
@@ -140,13 +141,13 @@ export class ChildDelivery {
   }
 
   /** CD2. */
-  async #asTurn(parent: Session, child: SessionRow, end: EndBody): Promise<void> {
+  async #asTurn(parent: Session, child: SessionRow, end: EndBody, canAsk: boolean): Promise<void> {
     const { session, turn, outcome, images = [] } = end;
     const input: InputPart[] = [{ type: 'text', text: news(child, end) }, ...images];
     const message = await prepareMessage(
       this.#host,
       parent,
-      { input, kind: 'child', metadata: { child: { session, turn, outcome } } },
+      { input, kind: 'child', canAsk, metadata: { child: { session, turn, outcome } } },
       { author: null, once: { key: `child-turn:${session}:${turn}`, hash: '', expiresAt: FOREVER } },
     );
     try {

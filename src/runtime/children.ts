@@ -229,7 +229,7 @@ export class SubAgentSessions implements Family {
     const message = await prepareMessage(
       this.#host,
       child,
-      { input: parts, kind: 'child', ...budget },
+      { input: parts, kind: 'child', canAsk: asked.canAsk ?? true, ...budget },
       { author: null, once: { key: once, hash: '', expiresAt: FOREVER } },
     );
     const admit = (): void => this.#bounds.checkNumber(parent.row, child);
@@ -352,6 +352,7 @@ function parentTurn({ parent, turn }: Asking, options: Keyed<SpawnOptions>): Par
     spawn: options.key,
     ...(options.whenDone === 'turn' ? { whenDone: 'turn' } : {}),
     ...(options.whenParentEnds === 'handOn' ? { whenParentEnds: 'handOn' } : {}),
+    ...(turn.spec.canAsk ? {} : { canAsk: false }),
   };
 }
 

@@ -55,6 +55,8 @@ export interface ParentTurn {
   whenDone?: 'turn';
   /** On a child's first turn: it does not end with its parent. */
   whenParentEnds?: 'handOn';
+  /** Nobody answers what that turn asks a person, nor what is asked on its behalf. */
+  canAsk?: false;
 }
 
 export interface Receipt {
