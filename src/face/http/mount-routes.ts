@@ -85,6 +85,8 @@ async function write(x: Exchange, answered: Response, signal: AbortSignal): Prom
     return;
   }
   const leave = (): void => void reader.cancel().catch(() => undefined); // The reader below sees the end.
+  // A stream may have nothing to say for a while, and its reader wants to know that it is open.
+  x.response.flushHeaders();
   if (signal.aborted) leave();
   else signal.addEventListener('abort', leave, { once: true });
   for (;;) {

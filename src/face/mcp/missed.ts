@@ -1,5 +1,8 @@
 // Missed: what was sent on one link of the older era, for a client that lost its connection and comes back.
 //
+// It says no more of an id than the replay does: so the library lets the reader that comes back take the place of the one
+// that it has not noticed to be gone.
+//
 //   MI1. Bounded in messages and in characters; the oldest go first. Who comes back too late hears only what is new.
 import type { EventStore, JSONRPCMessage } from '@modelcontextprotocol/server';
 import type { LinkLimits } from './links.ts';
@@ -33,15 +36,11 @@ export class Missed implements EventStore {
     return id;
   }
 
-  async getStreamIdForEventId(id: string): Promise<string | undefined> {
-    return /^(.+)\/\d+$/.exec(id)?.[1];
-  }
-
   async replayEventsAfter(
     last: string,
     { send }: { send: (id: string, message: JSONRPCMessage) => Promise<void> },
   ): Promise<string> {
-    const stream = (await this.getStreamIdForEventId(last)) ?? '';
+    const [, stream = ''] = /^(.+)\/\d+$/.exec(last) ?? [];
     const seen = Number(last.slice(stream.length + 1));
     for (const { id, message } of this.#sent.filter((sent) => sent.stream === stream)) {
       const isNew = Number(id.slice(stream.length + 1)) > seen;

@@ -1,0 +1,396 @@
+// What comes over the wire at /mcp: who gets in, what is no message, which revision is meant, and what becomes of a
+// connection that breaks. Rows of the catalogue of hostile input:
+//   69 a batch, an id that is none, no "jsonrpc" · 71 a response nobody waits for · 72 a connection that is not one's own ·
+//   73 headers that say another thing than the body · 74 an unknown revision · 75 a client that goes away in the middle
+import { describe, expect, test } from 'vitest';
+import { Endpoint } from '../src/face/mcp/endpoint.ts';
+import { DEFAULT_LINK_LIMITS } from '../src/face/mcp/links.ts';
+import { systemIds } from '../src/kernel/ids.ts';
+import { hostCaller } from '../src/runtime/access.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
+import { everything } from './mcp-everything.ts';
+import { LEGACY, MODERN, modern, serve, type Loose, type Served } from './mcp-support.ts';
+
+const initialize = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: LEGACY, capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+};
+const toolsList = { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} };
+
+/** Opens a connection of the older era; its name, as a header. */
+async function opened({ post }: Served, token?: string): Promise<Record<string, string>> {
+  const answer = await post(initialize, token === undefined ? {} : { token });
+  const link = { 'Mcp-Session-Id': answer.headers.get('mcp-session-id') ?? '' };
+  await post(
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+    { headers: link, ...(token === undefined ? {} : { token }) },
+  );
+  return link;
+}
+
+describe('without a good token', () => {
+  test.each(['POST', 'GET', 'DELETE'])(
+    '%s is refused, and the refusal says where tokens come from',
+    async (method) => {
+      const { post, url } = await serve();
+
+      const answers = await Promise.all(
+        [null, 'wrong', 'undefined', `soj_${'z'.repeat(43)}`].map((token) =>
+          post(method === 'POST' ? toolsList : undefined, { method, token }),
+        ),
+      );
+
+      for (const { status, headers } of answers) {
+        expect(status).toBe(401);
+        expect(headers.get('www-authenticate')).toBe(
+          `Bearer realm="sojourn", resource_metadata="${url}/.well-known/oauth-protected-resource/mcp"`,
+        );
+      }
+    },
+  );
+
+  test('the description of the resource can be read, at both of its places', async () => {
+    const { url } = await serve({ authorizationServers: ['https://issuer.example'] });
+
+    const places = ['/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/mcp'];
+    const documents = await Promise.all(
+      places.map(async (place) => (await fetch(url + place)).json() as Promise<Loose>),
+    );
+
+    expect(documents[0]).toEqual(documents[1]);
+    expect(documents[0]).toMatchObject({
+      resource: `${url}/mcp`,
+      authorization_servers: ['https://issuer.example'],
+      bearer_methods_supported: ['header'],
+    });
+    expect(documents[0].scopes_supported).not.toContain('admin');
+  });
+
+  test('a token in the URL counts as none', async () => {
+    const { url, token } = await serve();
+
+    const answer = await fetch(`${url}/mcp?access_token=${token}`, {
+      method: 'POST',
+      body: JSON.stringify(toolsList),
+    });
+
+    expect(answer.status).toBe(401);
+  });
+});
+
+test('a page of another origin gets no further than one of a stranger', async () => {
+  const { post } = await serve();
+  const { body, headers } = modern('tools/list');
+
+  const foreign = await post(body, { headers: { ...headers, Origin: 'http://evil.example' } });
+
+  expect([foreign.status, foreign.body.code]).toEqual([403, 'origin.forbidden']);
+});
+
+describe('what is no message', () => {
+  test.each<[string, unknown]>([
+    ['a batch', [toolsList, toolsList]],
+    ['an empty batch', []],
+    ['nothing of the protocol', { hello: 'world' }],
+    ['another version of JSON-RPC', { ...toolsList, jsonrpc: '1.0' }],
+    ['no version at all', { id: 1, method: 'tools/list' }],
+    ['an id that is null', { ...toolsList, id: null }],
+    ['an id that is an object', { ...toolsList, id: {} }],
+    ['an id with a fraction', { ...toolsList, id: 1.5 }],
+    ['an id of many kilobytes', { ...toolsList, id: 'x'.repeat(100_000) }],
+    ['a method that is a number', { ...toolsList, method: 7 }],
+    ['a bare text', '"tools/list"'],
+  ])('(%s) is refused, and nothing is repeated of it', async (_what, body) => {
+    const { post } = await serve();
+
+    const answer = await post(body);
+
+    expect([answer.status, answer.body.error.code, answer.body.id]).toEqual([400, -32_600, null]);
+    expect(answer.text.length).toBeLessThan(500);
+  });
+
+  test('is told apart from what is not JSON', async () => {
+    const { post } = await serve();
+
+    const answers = await Promise.all(['{', '{"jsonrpc": "2.0",', 'hello'].map((text) => post(text)));
+
+    expect(answers.map(({ status, body }) => [status, body.error.code])).toEqual(
+      Array(3).fill([400, -32_700]),
+    );
+  });
+
+  test('may be deep or large without doing harm', async () => {
+    const { post } = await serve();
+
+    const deep = await post(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`);
+    const large = await post(JSON.stringify({ ...toolsList, params: { x: 'y'.repeat(2_000_000) } })).catch(
+      () => undefined,
+    );
+
+    expect([deep.status, deep.body.error.data.code]).toEqual([400, 'input.too_deep']);
+    expect(large?.status ?? 413).toBe(413);
+  });
+
+  test('of another type of content is refused', async () => {
+    const { post } = await serve();
+
+    const answer = await post(toolsList, { headers: { 'Content-Type': 'text/plain' } });
+
+    expect(answer.status).toBe(415);
+  });
+});
+
+describe('of the newer era, a request', () => {
+  test('whose headers say another thing than its body is refused', async () => {
+    const { post } = await serve();
+    const { body, headers } = modern('tools/call', { name: 'list_agents', arguments: {} });
+
+    const answers = await Promise.all(
+      [
+        ['Mcp-Name', 'close_session'],
+        ['Mcp-Method', 'tools/list'],
+        ['MCP-Protocol-Version', LEGACY],
+      ].map(([name = '', wrong = '']) => post(body, { headers: { ...headers, [name]: wrong } })),
+    );
+
+    expect(answers.map((answer) => [answer.status, answer.body.error.code])).toEqual(
+      Array(3).fill([400, -32_020]),
+    );
+  });
+
+  test('of a revision that is not spoken is told which are', async () => {
+    const { post } = await serve();
+    const { body, headers } = modern('tools/list', {
+      _meta: { 'io.modelcontextprotocol/protocolVersion': '2099-01-01' },
+    });
+
+    const answer = await post(body, { headers: { ...headers, 'MCP-Protocol-Version': '2099-01-01' } });
+
+    expect([answer.status, answer.body.error.code]).toEqual([400, -32_022]);
+    expect(answer.body.error.data.supported).toEqual([MODERN]);
+  });
+
+  test('has no connection to resume or to end', async () => {
+    const { post } = await serve();
+    const headers = { 'MCP-Protocol-Version': MODERN };
+
+    const answers = await Promise.all(
+      ['GET', 'DELETE'].map((method) => post(undefined, { method, headers })),
+    );
+
+    for (const { status } of answers) expect([400, 405]).toContain(status);
+  });
+
+  test('cannot be a response: nobody here has asked anything', async () => {
+    const { post } = await serve();
+
+    const answer = await post(
+      { jsonrpc: '2.0', id: 5, result: {} },
+      { headers: { 'MCP-Protocol-Version': MODERN } },
+    );
+
+    expect(answer.status).toBe(400);
+  });
+});
+
+describe('of the older era, a connection', () => {
+  test('is needed first', async () => {
+    const { post } = await serve();
+
+    const answer = await post(toolsList);
+
+    expect([answer.status, answer.body.error.code]).toEqual([400, -32_000]);
+  });
+
+  test('that is guessed, of another token, or of another project is not there, and says no more', async () => {
+    const served = await serve();
+    const other = await serve();
+    const link = await opened(served);
+    const { secret: sibling } = await served.newToken();
+
+    const answers = [
+      await served.post(toolsList, { headers: { 'Mcp-Session-Id': 'guessed' } }),
+      await served.post(toolsList, { headers: link, token: sibling }),
+      await other.post(toolsList, { headers: link }),
+    ];
+
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(answers[0]).toMatchObject({ status: 404, body: { error: { code: -32_001 } } });
+    expect((await served.post(toolsList, { headers: link })).status).toBe(200);
+  });
+
+  test('drops a response that nobody waits for, and goes on', async () => {
+    const served = await serve();
+    const link = await opened(served);
+
+    const dropped = await served.post({ jsonrpc: '2.0', id: 99, result: {} }, { headers: link });
+    const next = await served.post(toolsList, { headers: link });
+
+    expect([dropped.status, next.status]).toEqual([202, 200]);
+  });
+
+  test('is ended by its client, and is gone then', async () => {
+    const served = await serve();
+    const link = await opened(served);
+
+    const ended = await served.post(undefined, { method: 'DELETE', headers: link });
+    const after = await served.post(toolsList, { headers: link });
+
+    expect([ended.status, after.status]).toEqual([200, 404]);
+  });
+
+  test('that breaks in the middle loses nothing: the client comes back and has its answer', async () => {
+    const served = await serve();
+    const link = { ...(await opened(served)), 'MCP-Protocol-Version': LEGACY };
+    const gone = new AbortController();
+    const answer = await fetch(`${served.url}/mcp`, {
+      method: 'POST',
+      headers: {
+        ...link,
+        Authorization: `Bearer ${served.token}`,
+        Accept: 'application/json, text/event-stream',
+        'Content-Type': 'application/json',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 2,
+        method: 'tools/call',
+        params: { name: 'send_message', arguments: { session: 'a', message: '/words 40 5' } },
+      }),
+      signal: gone.signal,
+    });
+    const first = await answer.body?.getReader().read();
+    const [, seen = ''] = /^id: (.*)$/m.exec(new TextDecoder().decode(first?.value)) ?? [];
+    gone.abort();
+
+    const headers = { ...link, 'Last-Event-ID': seen, Accept: 'text/event-stream' };
+    const again = await served.post(undefined, { method: 'GET', headers });
+
+    expect(again.body).toMatchObject({ id: 2, result: { structuredContent: { outcome: 'completed' } } });
+  });
+});
+
+describe('a client of the newer era that goes away in the middle', () => {
+  test('has taken its request back', async () => {
+    const served = await serve();
+    const gone = new AbortController();
+    const { body, headers } = modern('tools/call', {
+      name: 'send_message',
+      arguments: { session: 'a', message: '/words 1000 1000' },
+    });
+
+    const call = served.post(body, { headers, signal: gone.signal });
+    await untilRunning(served, 'a');
+    gone.abort();
+
+    await expect(call).rejects.toThrow(/abort/i);
+    await served.runtime.waitForIdle('a', {}, served.host);
+    expect(await served.runtime.turns('a', {}, served.host)).toMatchObject([{ outcome: 'cancelled' }]);
+  });
+});
+
+describe('a token that is revoked', () => {
+  test('ends the answer that is under way, and not the turn it waits for', async () => {
+    const served = await serve();
+    const { id, secret: token } = await served.newToken();
+    const { body, headers } = modern('tools/call', {
+      name: 'send_message',
+      arguments: { session: 'a', message: '/words 60 5' },
+    });
+
+    const call = served.post(body, { headers, token });
+    await untilRunning(served, 'a');
+    await served.runtime.removeToken(id, served.host);
+    const ended = await call.catch(() => undefined);
+
+    await served.runtime.waitForIdle('a', {}, served.host);
+    expect(ended?.text ?? '').not.toContain('w60');
+    expect(await served.runtime.turns('a', {}, served.host)).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  test('ends its connections of the older era, and their streams', async () => {
+    const served = await serve();
+    const { id, secret: token } = await served.newToken();
+    const link = await opened(served, token);
+    const stream = await fetch(`${served.url}/mcp`, {
+      headers: { ...link, Authorization: `Bearer ${token}`, Accept: 'text/event-stream' },
+    });
+
+    await served.runtime.removeToken(id, served.host);
+
+    expect(await stream.text()).toBe('');
+    expect((await served.post(toolsList, { headers: link, token })).status).toBe(401);
+  });
+});
+
+describe('connections of the older era', () => {
+  const endpoint = (limits: Partial<typeof DEFAULT_LINK_LIMITS>): { clock: ManualClock; own: Endpoint } => {
+    const clock = new ManualClock();
+    const own = new Endpoint(() => everything(), {
+      runtime: { watchToken: () => () => undefined },
+      clock,
+      ids: systemIds,
+      limits: { ...DEFAULT_LINK_LIMITS, ...limits },
+      note: () => undefined,
+    });
+    return { clock, own };
+  };
+  const ask = async (own: Endpoint, body: unknown, link?: string): Promise<Response> => {
+    const over = new AbortController();
+    const headers = {
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+      ...(link === undefined ? {} : { 'mcp-session-id': link }),
+    };
+    const request = new Request('http://here/mcp', { method: 'POST', headers, signal: over.signal });
+    const answer = await own.answer({
+      request,
+      requestId: 'r',
+      caller: hostCaller(),
+      left: over.signal,
+      body: async () => body,
+    });
+    const text = await answer.text();
+    over.abort();
+    return new Response(text === '' ? null : text, answer);
+  };
+  const open = async (own: Endpoint): Promise<string> =>
+    (await ask(own, initialize)).headers.get('mcp-session-id') ?? '';
+
+  test('are bounded: past that the one that was not used for longest goes', async () => {
+    const { own } = endpoint({ linksPerCredentialMax: 2 });
+    const [a, b] = [await open(own), await open(own)];
+    await ask(own, toolsList, a);
+
+    const c = await open(own);
+
+    const statuses = await Promise.all(
+      [a, b, c].map(async (link) => (await ask(own, toolsList, link)).status),
+    );
+    expect(statuses).toEqual([200, 404, 200]);
+  });
+
+  test('that are not used for half an hour go, and those that are used stay', async () => {
+    const { own, clock } = endpoint({});
+    const [used, idle] = [await open(own), await open(own)];
+
+    await clock.advance(20 * 60_000);
+    await ask(own, toolsList, used);
+    await clock.advance(20 * 60_000);
+
+    const statuses = await Promise.all(
+      [used, idle].map(async (link) => (await ask(own, toolsList, link)).status),
+    );
+    expect(statuses).toEqual([200, 404]);
+  });
+});
+
+async function untilRunning({ runtime, host }: Served, key: string): Promise<void> {
+  for (;;) {
+    const { sessions } = await runtime.sessions({ state: 'running' }, host);
+    if (sessions.some((session) => session.key === key)) return;
+    await new Promise(setImmediate);
+  }
+}
