@@ -118,6 +118,7 @@ describe('with a good token', () => {
       name: 'x',
       scopes: ['read'],
       content: 'x',
+      owner: 'x',
     };
 
     for (const { method, url, path } of closed) {

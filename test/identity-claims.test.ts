@@ -155,12 +155,13 @@ test('a sign-in may post and do nothing else', async () => {
     runtime.signIns.signIn({ name: 'Eve' }, caller),
     runtime.signIns.list({}, caller),
     runtime.signIns.identities({}, caller),
-    runtime.signIns.end('another', caller),
+    runtime.signIns.end(made.id, caller),
     runtime.signIns.setOwner(made.identity.id, 'eve', caller),
   ]) {
     expect(await codeOf(call)).toBe('auth.scope');
   }
-  await runtime.signIns.end(made.id, caller);
+  await runtime.signIns.leave(caller);
+  expect(await codeOf(runtime.signIns.leave(caller))).toBe('sign-in.ended');
   expect(await codeOf(runtime.authenticate(made.token))).toBe('sign-in.ended');
 });
 

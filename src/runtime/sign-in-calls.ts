@@ -27,7 +27,11 @@ export interface SignInCalls {
   speaker(token: string): Promise<Caller & { signIn: SignInView }>;
   /** False: it was over already, or never there. */
   signOut(token: string): Promise<boolean>;
-  /** Needs `operate`, but for a sign-in that ends itself. Throws `sign-in.not_found`. */
+  /** The sign-in of a caller that has one. Throws `sign-in.unknown`. */
+  current(caller: Caller): SignInView;
+  /** Signs out a caller that has signed in. Throws `sign-in.unknown`, `sign-in.ended` where it was over meanwhile. */
+  leave(caller: Caller): Promise<void>;
+  /** Needs `operate`. Throws `sign-in.not_found`. */
   end(id: string, caller?: Caller): Promise<void>;
   /** Live ones, newest first, without secrets, and how many there are in the project. Needs `operate`. */
   list(
@@ -75,8 +79,20 @@ export class RuntimeSignIns implements SignInCalls {
     return this.#host.signIns.signOut(token);
   }
 
+  current(caller: Caller): SignInView {
+    requireScope(caller, 'post');
+    if (caller.signIn !== undefined) return caller.signIn;
+    throw new SojournError('sign-in.unknown', 'The call carries a token, not a sign-in');
+  }
+
+  async leave(caller: Caller): Promise<void> {
+    const { id } = this.current(caller);
+    if (await this.#host.signIns.end(caller.project, id)) return;
+    throw new SojournError('sign-in.ended', 'The sign-in was over already');
+  }
+
   async end(id: string, caller = hostCaller()): Promise<void> {
-    if (caller.signIn?.id !== id) requireScope(caller, 'operate');
+    requireScope(caller, 'operate');
     if (await this.#host.signIns.end(caller.project, id)) return;
     throw new SojournError('sign-in.not_found', `No live sign-in ${id.slice(0, 64)}`);
   }

@@ -3,7 +3,6 @@
 //   IR1. A sign-in is shown by its own bearer secret: `current` is the one that asks. A secret never stands in a path.
 //   IR2. A picture is drawn here, and is only ever a picture: nothing in it can run or load.
 import { avatarSvg } from '../../identity/identity.ts';
-import { SojournError } from '../../kernel/errors.ts';
 import {
   identityOwnerCall,
   identityPageView,
@@ -13,7 +12,6 @@ import {
   signInPageView,
   signInView,
 } from '../../wire/identity-schema.ts';
-import type { SignInView } from '../../wire/identity.ts';
 import type { Exchange } from './exchange.ts';
 import type { Parameter, Route } from './route.ts';
 
@@ -33,12 +31,6 @@ function pageOf(x: Exchange, ...names: readonly string[]): Record<string, string
     return value === undefined ? [] : [[name, value] as const];
   });
   return { ...Object.fromEntries(texts), ...(limit === undefined ? {} : { limit }) };
-}
-
-/** IR1. Throws `sign-in.unknown` where the credential is no sign-in. */
-function current({ caller }: Exchange): SignInView {
-  if (caller.signIn !== undefined) return caller.signIn;
-  throw new SojournError('sign-in.unknown', 'The call carries a token, not a sign-in');
 }
 
 /** IR2. */
@@ -89,7 +81,7 @@ export const identityRoutes: readonly Route[] = [
     summary: 'Read who one is signed in as',
     description: 'Counts as a use of the sign-in, as every call with it does.',
     answers: { 200: { description: 'The sign-in.', schema: signInView } },
-    answer: (x) => x.json(200, current(x)),
+    answer: (x) => x.json(200, x.runtime.signIns.current(x.caller)),
   },
   {
     method: 'DELETE',
@@ -100,7 +92,7 @@ export const identityRoutes: readonly Route[] = [
     summary: 'Sign out, and end its streams',
     answers: { 204: { description: 'It is over, everywhere and for good.' } },
     answer: async (x) => {
-      await x.runtime.signIns.end(current(x).id, x.caller);
+      await x.runtime.signIns.leave(x.caller);
       x.empty(204);
     },
   },
