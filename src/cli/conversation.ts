@@ -76,7 +76,7 @@ export class Conversation {
         this.#running = event.turn ?? undefined;
         // Where nothing had been said, an answered question say, there is nothing to take back.
         if (event.body.attempt > 1 && this.#reply.text !== '')
-          this.#note(`attempt ${event.body.attempt}: it begins anew`);
+          this.#note(`attempt ${event.body.attempt}: it ${event.body.goesOn ? 'goes on' : 'begins anew'}`);
         this.#reply.add(event);
         return;
       case 'text.delta':

@@ -1,6 +1,6 @@
 // Reply: what an agent says in one turn, put together from its events.
 //
-//   Y1. What an attempt that died had said does not count: the last attempt is the reply.
+//   Y1. What an attempt that died had said does not count, unless the next one goes on with it: the last attempt is the reply.
 //   Y2. A message counts once, whether it came in deltas, whole, or both.
 import type { Event } from '../wire/event.ts';
 import { textOf } from '../wire/message.ts';
@@ -17,6 +17,7 @@ export class Reply {
   add(event: Event): string {
     switch (event.kind) {
       case 'turn.started': // Y1
+        if (event.body.goesOn === true) return '';
         this.#text = '';
         this.#message = undefined;
         return '';

@@ -111,7 +111,7 @@ function remark(screen: Screen, key: string, event: Event, before: string): void
   switch (event.kind) {
     case 'turn.started':
       if (event.body.attempt > 1 && before !== '')
-        screen.note(`\nattempt ${event.body.attempt}: it begins anew`);
+        screen.note(`\nattempt ${event.body.attempt}: it ${event.body.goesOn ? 'goes on' : 'begins anew'}`);
       return;
     case 'tool.called':
     case 'tool.returned':

@@ -2,7 +2,8 @@
 //
 //   X1. Feeding the same events gives the same messages, whether they come from memory or from the store.
 //   X2. Turns stand in the order they first started; a turn's own messages in the order they were said.
-//   X3. `turn.started` voids what earlier attempts of the turn said; inputs that were steered into it stay.
+//   X3. `turn.started` voids what earlier attempts of the turn said, unless it goes on with it; inputs that were steered into
+//       it stay.
 //   X4. A dropped turn is marked, and hidden from agents.
 //   X5. A checkpoint stands for the events up to its `lastSeq`; fed with those after it, it is the same transcript.
 //   X6. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
@@ -163,11 +164,12 @@ export class Transcript {
   }
 
   #apply(event: StoredEvent, turn: string): void {
-    if (event.kind === 'turn.started') return this.#start(this.#block(turn));
     if (event.kind === 'turn.ended') return this.#end(this.#block(turn));
     const at = timeText(event.at);
     const body: unknown = JSON.parse(event.body);
     switch (event.kind) {
+      case 'turn.started':
+        return this.#start(this.#block(turn), body as EventBodies['turn.started']);
       case 'turn.accepted': {
         const { input, disposition } = body as EventBodies['turn.accepted'];
         if (disposition === 'steered') this.#offered.set(input.id, { input, turn });
@@ -231,10 +233,10 @@ export class Transcript {
     return block;
   }
 
-  #start(turn: TurnBlock): void {
+  #start(turn: TurnBlock, { goesOn }: EventBodies['turn.started']): void {
     if (!turn.started) this.#order.push(turn);
     turn.started = true;
-    turn.said = turn.said.filter((message) => message.role === 'user'); // X3
+    if (goesOn !== true) turn.said = turn.said.filter((message) => message.role === 'user'); // X3
   }
 }
 

@@ -16,7 +16,7 @@ import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { keepSnapshot } from './snapshot.ts';
 import { abortReason, type Stop, Turn } from './turn.ts';
-import { donePatch, owesEnd, queuedPatch, shifted, stopError } from './turn-rows.ts';
+import { donePatch, owesEnd, queuedPatch, shifted, startedPatch, stopError } from './turn-rows.ts';
 import { type Closing, type RunEnd, TurnRun, turnError } from './turn-run.ts';
 import type { Waking } from './waking.ts';
 
@@ -96,20 +96,16 @@ export class Conduct {
       if (host.draining)
         throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
       turn.attempt += 1;
+      // What the attempt before said stays where this one goes on with it.
+      const goesOn = turn.attempt > 1 && use.thing.agent.capabilities.rerun === 'waiting';
+      const said = goesOn ? turn.left.drafts : [];
       turn.left = { drafts: [], text: '' };
       turn.inbox.unshift(...turn.taken.splice(0));
       turn.startedAt ??= host.clock.now();
-      const { attempt, crashAttempts, startedAt } = turn;
-      const patch: TurnPatch = {
-        id: turn.id,
-        state: 'running',
-        attempt,
-        crashAttempts,
-        startedAt,
-        startEvent: 0,
-      };
-      const started: Draft = { kind: 'turn.started', turn: turn.id, body: { attempt } };
-      await this.#core.append([started], { turns: [patch], row: this.#core.columns('running') });
+      const body = { attempt: turn.attempt, ...(goesOn ? { goesOn } : {}) };
+      const started: Draft = { kind: 'turn.started', turn: turn.id, body };
+      const turns = [startedPatch(turn, said.length)];
+      await this.#core.append([...said, started], { turns, row: this.#core.columns('running') });
     } catch (error) {
       use?.release();
       return this.#lose(turn, error);

@@ -17,6 +17,11 @@ export function owesEnd(core: SessionCore, turn: Turn): boolean {
   return core.row.parent !== null && turn.spec.parent !== null;
 }
 
+export function startedPatch(turn: Turn, startEvent: number): TurnPatch {
+  const { id, attempt, crashAttempts, startedAt } = turn;
+  return { id, state: 'running', attempt, crashAttempts, startedAt, startEvent };
+}
+
 export function donePatch(turn: Turn, outcome: Outcome, endedAt: number, owes: boolean): TurnPatch {
   return {
     id: turn.id,

@@ -2,7 +2,7 @@
 //
 //   E1. `seq` is gapless from 1 within a session, and the cursor everywhere.
 //   E2. Readers skip kinds they do not know: new kinds may come in a minor version.
-//   E3. `turn.started` voids what earlier attempts of the turn said.
+//   E3. `turn.started` voids what earlier attempts of the turn said, unless it goes on where they stopped.
 import type { JsonObject } from '../kernel/json.ts';
 import type { ArtifactRef, FilePart, Input, Part, Role } from './message.ts';
 import type { Budget, Usage } from './session.ts';
@@ -45,7 +45,7 @@ export interface EventBodies {
     /** A turn of this session's parent asked for it. */
     parent?: ParentTurn;
   };
-  'turn.started': { attempt: number };
+  'turn.started': { attempt: number; goesOn?: true };
   /** The running turn took an input that was offered to it. */
   'turn.steered': { input: Input };
   /** An offered input that was not taken: it is now the input of `turn`. */

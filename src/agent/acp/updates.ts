@@ -65,7 +65,8 @@ export class Updates {
     const isOther = this.#open === undefined || (messageId !== null && messageId !== this.#open);
     if (isOther || file !== undefined) this.#messages += 1; // D1
     this.#open = file === undefined ? messageId : undefined;
-    const message = `a${this.#messages}`;
+    const { attempt } = this.#parts.turn;
+    const message = `a${attempt === 1 ? '' : `${attempt}.`}${this.#messages}`; // A later attempt goes on with the same turn.
     if (file === undefined) {
       yield { kind, text: textOf(content), message };
       return;
