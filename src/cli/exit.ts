@@ -23,11 +23,12 @@ Exit codes:
   130  interrupted
 
 Environment:
-  SOJOURN_URL    the server, e.g. http://127.0.0.1:4242
-  SOJOURN_TOKEN  its token; without it the data folder's
-  SOJOURN_DATA   the data folder, ./.sojourn unless set
-  PORT, HOST     where \`start\` and \`dev\` listen; their --help has what names a model
-  NO_COLOR       no colours`;
+  SOJOURN_URL      the server, e.g. http://127.0.0.1:4242
+  SOJOURN_TOKEN    its token; without it the data folder's
+  SOJOURN_SIGN_IN  the sign-in that \`post\` speaks with; without it the data folder's
+  SOJOURN_DATA     the data folder, ./.sojourn unless set
+  PORT, HOST       where \`start\` and \`dev\` listen; their --help has what names a model
+  NO_COLOR         no colours`;
 
 /** Ends a command early. What there is to say has been said. */
 export class Quit extends Error {

@@ -2,6 +2,7 @@
 //
 //   P1. An address: `--url`, SOJOURN_URL, what the server wrote into the data folder, 127.0.0.1:4242.
 //   P2. A token: SOJOURN_TOKEN, the data folder's file. Never an argument: those are seen by everyone on the machine.
+//   P3. A sign-in likewise: SOJOURN_SIGN_IN, the data folder's file, which `sign-in` writes and `sign-out` removes.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { connect, type Client, type ConnectOptions } from '../client/client.ts';
@@ -23,6 +24,7 @@ export function dataFolder(world: World, options: PlaceOptions = {}): string {
 }
 
 export const tokenFile = (folder: string): string => resolve(folder, 'token');
+export const signInFile = (folder: string): string => resolve(folder, 'sign-in');
 export const addressFile = (folder: string): string => resolve(folder, 'address');
 
 export function serverUrl(world: World, options: PlaceOptions): string {
@@ -45,6 +47,11 @@ export function serverPort(world: World): number {
 
 export function serverToken(world: World, options: PlaceOptions): string | undefined {
   return (world.env.SOJOURN_TOKEN || undefined) ?? lineOf(tokenFile(dataFolder(world, options)));
+}
+
+/** P3. */
+export function signInToken(world: World, options: PlaceOptions): string | undefined {
+  return (world.env.SOJOURN_SIGN_IN || undefined) ?? lineOf(signInFile(dataFolder(world, options)));
 }
 
 export function client(

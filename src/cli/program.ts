@@ -16,6 +16,7 @@ import { Screen } from './screen.ts';
 import { addSend } from './send.ts';
 import { addSessions } from './sessions.ts';
 import { addStart } from './start.ts';
+import { addTimeline } from './timeline.ts';
 import { addTokens } from './tokens.ts';
 import { addTree } from './tree.ts';
 import type { World } from './world.ts';
@@ -55,6 +56,7 @@ function programOf(world: World): Command {
   addTree(program, world);
   addLog(program, world);
   addRequests(program, world);
+  addTimeline(program, world);
   addTokens(program, world);
   addMcp(program, world);
   addOverview(program, world);
