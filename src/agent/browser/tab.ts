@@ -283,7 +283,7 @@ function reasonOf(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   const [line = ''] = stripVTControlCharacters(text).split('\n', 1);
   return line
-    .replace(/^[a-z]+\.[a-zA-Z]+: /, '')
+    .replace(/^(?:[a-z]+\.[a-zA-Z]+: )?(?:Error: )?/, '')
     .slice(0, 300)
     .replace(/[.\s]+$/, '');
 }
