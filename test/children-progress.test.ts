@@ -6,7 +6,7 @@
 //   C.2   'progress says what, how far, which turn and for how long', 'whoever started the child hears its progress'
 import { expect, test } from 'vitest';
 import type { Progress } from '../src/wire/turn.ts';
-import { dig, family, keyOf, progressed } from './children-family.ts';
+import { dig, family, progressed } from './children-family.ts';
 import { bodies, kinds, outcome, seen, send } from './session-stage.ts';
 
 test('a parent sees its children come, work and go', async () => {

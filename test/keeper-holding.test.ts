@@ -288,3 +288,57 @@ describe('closing', () => {
     expect(keeper.stats()).toMatchObject({ disposeFailed: 1, leaving: 0 });
   });
 });
+
+describe('what may be idle for a shorter time than others', () => {
+  const shorter = { idleMsMax: ({ owner }: { owner?: string }) => (owner === 'short' ? 300 : Infinity) };
+
+  test('leaves sooner, each counted once, whatever was idle before it', async () => {
+    const { keeper, clock, touch } = shelf({ idleMsMax: 1_000 }, shorter);
+    await touch('before');
+    (await keeper.use('short', { owner: 'short' })).release();
+    await touch('after');
+
+    await clock.advance(300);
+    const atLimit = [...keeper.keys(), keeper.size];
+    await clock.advance(1);
+    const past = [...keeper.keys(), keeper.size];
+    await clock.advance(700);
+    const later = [...keeper.keys(), keeper.size];
+
+    expect(atLimit).toEqual(['before', 'short', 'after', 3]);
+    expect(past).toEqual(['before', 'after', 2]);
+    expect(later).toEqual([0]);
+    expect(await keeper.sweep()).toEqual(['before', 'after', 'short']);
+  });
+
+  test('never stays longer than the others', async () => {
+    const { keeper, clock } = shelf({ idleMsMax: 100 }, shorter);
+    (await keeper.use('short', { owner: 'short' })).release();
+
+    await clock.advance(101);
+
+    expect(keeper.peek('short')).toBeNull();
+  });
+
+  test('leaves also where nothing else ever does', async () => {
+    const { keeper, clock, touch } = shelf({ idleMsMax: 0 }, shorter);
+    await touch('a');
+    (await keeper.use('short', { owner: 'short' })).release();
+
+    await clock.advance(HOUR);
+
+    expect(keeper.keys()).toEqual(['a']);
+  });
+
+  test('does not leave under its work', async () => {
+    const { keeper, clock } = shelf({ idleMsMax: 1_000, sweepMs: 50 }, shorter);
+    const use = await keeper.use('short', { owner: 'short' });
+
+    await clock.advance(10_000);
+    const during = keeper.keys();
+    use.release();
+    await clock.advance(400);
+
+    expect([during, keeper.keys()]).toEqual([['short'], []]);
+  });
+});
