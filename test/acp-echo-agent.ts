@@ -12,6 +12,7 @@
 //   /plan                  makes a plan of three, and works on the second
 //   /usage IN OUT READ WRITE [THOUGHT]   the answer says so
 //   /cost USD              this much more
+//   /late USD              goes on until it is told to stop, and then says that it was this much more
 //   /image CHARS           sends an image of so many characters in base64
 //   /files                 says what came with the prompt
 //   /count, /recall N      says how many prompts this session has had, this one included; repeats the Nth
@@ -197,6 +198,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     keep(turn.session, turn.kept);
     const cost = { amount: turn.kept.costUsd, currency: 'USD' };
     await update(turn, { sessionUpdate: 'usage_update', used: 10, size: 100, cost });
+  },
+  async late(turn, usd, words) {
+    await new Promise((resolve) => turn.signal.addEventListener('abort', resolve));
+    await COMMANDS.cost?.(turn, usd, words);
   },
   image: (turn, chars) =>
     update(turn, {

@@ -367,6 +367,23 @@ describe('how it is stopped', () => {
     expect(said.at(-1)).toMatchObject({ kind: 'usage', usage: { inputTokens: 5, outputTokens: 6 } });
   });
 
+  test('what one has cost that is told to stop is on the bill, although it says so only then', async () => {
+    const instance = await open();
+    const play = testTurn({ input: '/cost 0.5\n/words 3 0\n/late 0.25', clock: systemClock });
+    const costs: unknown[] = [];
+
+    const running = (async () => {
+      for await (const event of instance.run(play.turn)) {
+        if (typeof event === 'string') continue;
+        if (event.kind === 'usage') costs.push(event.costUsd);
+        if (event.kind === 'text.delta' && event.text.includes('w3')) play.abort(new Error('enough'));
+      }
+    })();
+
+    await expect(running).rejects.toThrow('enough');
+    expect(costs).toEqual([0.5, 0.25]);
+  });
+
   test('a permission that waits when the turn is stopped is cancelled', async () => {
     const instance = await open();
     const play = testTurn({

@@ -4,6 +4,7 @@
 //       signal to that it takes `cancelMs`, and the time the system needs to kill.
 //   X2. Questions to people do not hold up what else the agent says. When the prompt is over, none is left open.
 //   X3. What `turn.ask` rejects with passes through unchanged; only a question that expired is a refusal.
+//   X4. What a stopped prompt has cost is on the bill, also where the agent says so only when it is stopped.
 import type {
   ContentBlock,
   PromptResponse,
@@ -59,6 +60,8 @@ export class Exchange implements Listener {
   /** Settles when the prompt is over, with its answer where it has one. Never rejects. */
   #over: Promise<PromptResponse | undefined> = Promise.resolve(undefined);
   #isOver = false;
+  /** The newest sum that was heard and is not on the bill yet. */
+  #unbilled: SessionUpdate | undefined;
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
@@ -76,7 +79,9 @@ export class Exchange implements Listener {
       for (;;) {
         const arrival = await this.#mail.take();
         if (turn.signal.aborted) {
-          yield* usageEvent(await this.#stop());
+          const response = await this.#stop();
+          if (this.#unbilled !== undefined) yield* this.#understood(this.#unbilled); // X4
+          yield* usageEvent(response);
           throw turn.signal.reason;
         }
         if (arrival.kind === 'failed') throw arrival.error;
@@ -91,6 +96,7 @@ export class Exchange implements Listener {
   }
 
   heard(update: SessionUpdate, weight: number): void {
+    if (update.sessionUpdate === 'usage_update') this.#unbilled = update;
     this.#mail.push({ kind: 'update', update }, weight);
   }
 
@@ -133,7 +139,10 @@ export class Exchange implements Listener {
 
   *#events(arrival: Exclude<Arrival, { kind: 'answered' | 'failed' }>): Iterable<AgentEvent> {
     if (arrival.kind === 'event') yield arrival.event;
-    if (arrival.kind === 'update') yield* this.#understood(arrival.update);
+    if (arrival.kind === 'update') {
+      if (arrival.update === this.#unbilled) this.#unbilled = undefined;
+      yield* this.#understood(arrival.update);
+    }
     if (arrival.kind !== 'permission') return;
     // Resumed behind `tool.called`, so the call is in the log before anybody can allow it.
     const call = yield* this.#calls.asked(arrival.request.toolCall);
