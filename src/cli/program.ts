@@ -15,6 +15,7 @@ import { addRequests } from './requests.ts';
 import { Screen } from './screen.ts';
 import { addSend } from './send.ts';
 import { addSessions } from './sessions.ts';
+import { addSignIn } from './sign-in.ts';
 import { addStart } from './start.ts';
 import { addTimeline } from './timeline.ts';
 import { addTokens } from './tokens.ts';
@@ -56,6 +57,7 @@ function programOf(world: World): Command {
   addTree(program, world);
   addLog(program, world);
   addRequests(program, world);
+  addSignIn(program, world);
   addTimeline(program, world);
   addTokens(program, world);
   addMcp(program, world);

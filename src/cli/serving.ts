@@ -4,7 +4,7 @@
 //   G2. The first token is made where there is no token file, written where only its owner can read it, and never shown.
 //   G3. Stopping: no new work, running turns get their time, then all is put away; only then does the door close, so
 //       that readers see how their turns end.
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { inProcessBus } from '../bus/in-process/in-process.ts';
 import { http, type HttpOptions } from '../face/http/http.ts';
@@ -17,6 +17,7 @@ import { SCOPES } from '../wire/access.ts';
 import type { AgentChoice } from './agent-choice.ts';
 import type { LoadedConfig } from './config.ts';
 import { LogFile } from './log-file.ts';
+import { writeOwn } from './own-file.ts';
 import { addressFile, tokenFile } from './place.ts';
 
 export interface ServingOptions {
@@ -107,14 +108,6 @@ async function ensureToken(runtime: Runtime, folder: string): Promise<boolean> {
   const token = await runtime.addToken({ name: 'first', scopes: SCOPES.filter((scope) => scope !== 'post') });
   writeOwn(file, `${token.secret}\n`);
   return true;
-}
-
-/** Readable by its owner only, and never seen half written. */
-function writeOwn(file: string, text: string): void {
-  const whole = `${file}.new`;
-  rmSync(whole, { force: true });
-  writeFileSync(whole, text, { mode: 0o600, flag: 'wx' });
-  renameSync(whole, file);
 }
 
 function logTo(options: ServingOptions): { logger: Logger; closeLog: () => Promise<void> } {

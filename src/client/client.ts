@@ -11,12 +11,14 @@ import type { PostCall, PostPage, PostQuery, PostTailCall, PostView } from '../w
 import type { RequestView, SessionView } from '../wire/session.ts';
 import { Connection, type ConnectOptions } from './connection.ts';
 import { RemoteSession, type WithSignal } from './remote-session.ts';
+import { RemoteSignIns } from './sign-ins.ts';
 import { followedPosts, pagedPosts } from './timeline.ts';
 
 export { SojournError, type ErrorCode } from '../kernel/errors.ts';
 export type * from '../wire/access.ts';
 export type * from '../wire/calls.ts';
 export type * from '../wire/event.ts';
+export type * from '../wire/identity.ts';
 export type * from '../wire/message.ts';
 export type * from '../wire/post.ts';
 export type * from '../wire/session.ts';
@@ -24,6 +26,7 @@ export type * from '../wire/turn.ts';
 export type { ConnectOptions } from './connection.ts';
 export type { ConnectionChange } from './patience.ts';
 export type * from './remote-session.ts';
+export type * from './sign-ins.ts';
 
 export interface SessionPage {
   sessions: readonly SessionView[];
@@ -56,9 +59,12 @@ export function connect(options: ConnectOptions): Client {
 
 export class Client {
   readonly #connection: Connection;
+  /** Identities, and sign-ins that speak for them. */
+  readonly signIns: RemoteSignIns;
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.signIns = new RemoteSignIns(connection);
   }
 
   /** The session with this key, whether it exists yet or not. */
