@@ -1,4 +1,6 @@
 // `sojourn mcp`: the protocol on two pipes, in front of the server of a data folder.
+//
+//   D-13  'nothing but the protocol is on stdout, whatever a config prints'
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

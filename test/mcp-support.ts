@@ -99,13 +99,13 @@ export async function serve(
     token,
     log,
     newToken,
-    client: (era, given = {}) => connected(url, era, { token, ...given }),
+    client: (era, given = {}) => clientOf(url, era, { token, ...given }),
     post: (body, given = {}) => post(url, token, body, given),
     close: () => open.close(0),
   };
 }
 
-async function connected(
+export async function clientOf(
   url: string,
   era: Era,
   { token, ...options }: ClientOptions & { token: string },

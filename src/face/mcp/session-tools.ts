@@ -40,7 +40,7 @@ const startSession = (ids: Ids): Tool =>
   defineTool({
     name: 'start_session',
     title: 'Start or find a session',
-    text: 'Opens a durable conversation with an agent and gives its key, or finds the one that has this key already (`created` is false then). Use it before the first send_message, or to give a conversation a title. It says nothing to the agent: send_message does. Do not start a new session for every message: the agent remembers what was said in the same one, also after a restart.',
+    text: 'Opens a durable conversation with an agent and gives its key, or finds the one that has this key already (`created` is false then). Use it before the first send_message, or to give a new conversation a title. It says nothing to the agent: send_message does. Do not start a new session for every message: the agent remembers what was said in the same one, also after a restart.',
     codes: [
       ...KEY_CODES,
       'agent.unknown',

@@ -30,7 +30,7 @@ const sendMessage = (clock: Clock): Tool =>
   defineTool({
     name: 'send_message',
     title: 'Send a message',
-    text: 'Says something to the agent of a session, and waits for its answer. The message is on disk before anything else happens, so it is never lost. When `state` is done, `text` is the answer and `outcome` says how it went (completed, failed, cancelled, interrupted, expired, budget). When it is queued or running, the agent goes on: ask wait_for_turn with the `turn` given here, and do not send the message again. When it is waiting, `requests` has what a person must decide: ask your user, then use answer_request. Not for looking at what was said before: that is the transcript resource. A session that does not exist yet is made, with the default agent. Taking this call back stops the turn it began.',
+    text: 'Says something to the agent of a session, and waits for its answer. Use it for each message of a conversation. The message is on disk before anything else happens, so it is never lost. When `state` is done, `text` is the answer and `outcome` says how it went (completed, failed, cancelled, interrupted, expired, budget). When it is queued or running, the agent goes on: ask wait_for_turn with the `turn` given here, and do not send the message again. When it is waiting, `requests` has what a person must decide: ask your user, then use answer_request. Not for looking at what was said before: that is the transcript resource. A session that does not exist yet is made, with the default agent. Taking this call back stops the turn it began.',
     codes: [
       ...KEY_CODES,
       ...LIVE_CODES,
