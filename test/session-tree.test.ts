@@ -1,7 +1,7 @@
 // The tree of a session: how each of its children fares, and what all of them may still spend.
 import { expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
-import { outcome, seen, send, Stage } from './session-stage.ts';
+import { gate, outcome, seen, send, Stage } from './session-stage.ts';
 
 test('a tree says how each child ended, and of one that runs nothing yet', async () => {
   const boss = new Stage();
@@ -84,4 +84,33 @@ test('a tree shows the newest of what a child at work does, and nothing of it on
 
   expect(during.children[0]?.progress).toMatchObject({ kind: 'tool', summary: 'shovel', turnNumber: 1 });
   expect([during.progress, after.children[0]?.progress]).toEqual([null, null]);
+});
+
+test('a tree shows nothing of what a child did in the turn before', async () => {
+  const boss = new Stage();
+  const ready = gate();
+  const worker = new Stage({ opening: ({ number }) => (number === 2 ? ready.opened : undefined) });
+  await using world = await testRuntime({ agents: { boss, worker } });
+  const { turn } = await send(world, 'boss', 'hello');
+  const act = await boss.next();
+  const child = await act.turn.spawn('worker', 'dig');
+  const digging = await worker.next();
+  const { key } = digging.turn.session;
+  const { seq } = await seen(world, 'boss', 'child.progress');
+  await world.clock.advance(1_000);
+  digging.turn.progress({ kind: 'digging' });
+  await seen(world, 'boss', 'child.progress', seq);
+  digging.end();
+  await child.result();
+  await world.runtime.evict(key);
+
+  const again = await act.turn.children.continue(child.session, 'deeper');
+  const tree = await world.runtime.tree('boss');
+  ready.open();
+  (await worker.next()).end();
+  await again.result();
+  act.end();
+  await outcome(world, 'boss', turn);
+
+  expect(tree.children.map(({ progress, outcome }) => [progress, outcome])).toEqual([[null, null]]);
 });

@@ -9,6 +9,7 @@ import { brief, table, type Style } from './screen.ts';
 const NAME_MAX = 40;
 const DOING_MAX = 100;
 const HEAD = ['SESSION', 'AGENT', 'STATE', 'TOKENS', 'COST', 'LEFT', ''];
+const LEFT = HEAD.indexOf('LEFT');
 
 export interface Line {
   text: string;
@@ -26,6 +27,7 @@ export function treeLines(tree: TreeNode, keys: boolean): Line[] {
 /** One session on a line of its own, for those who cannot be shown a tree that changes. */
 export function nodeLine(node: TreeNode, depth: number, keys: boolean): string {
   const cells = cellsOf(node, '  '.repeat(depth) + nameOf(node, keys));
+  if (cells[LEFT]) cells[LEFT] += ' left';
   return cells.filter((cell) => cell !== '').join('  ');
 }
 

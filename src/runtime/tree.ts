@@ -15,7 +15,11 @@ import type { RuntimeHost } from './host.ts';
 
 const SESSIONS_MAX = 1_000;
 const EVENTS_BACK = 2_000;
-const PROGRESS_BOUNDS = { eventsMax: EVENTS_BACK, bytesMax: 1_024 * 1_024, kinds: ['child.progress'] };
+const PROGRESS_BOUNDS = {
+  eventsMax: EVENTS_BACK,
+  bytesMax: 1_024 * 1_024,
+  kinds: ['child.started', 'child.progress'],
+};
 
 /** Finds accounts. */
 type Find = (id: string) => Account | undefined;
@@ -46,13 +50,13 @@ async function branchOf(
   const newest = rows.some(isAtWork) ? await progressIn(host, stored.num, row.headSeq) : new Map();
   const children: Branch[] = [];
   for (const child of rows) {
-    const known = isAtWork(child) ? newest.get(child.id) : undefined;
-    children.push(await branchOf(host, child, known ?? null, bound));
+    children.push(await branchOf(host, child, newest.get(child.id) ?? null, bound));
   }
-  return { session, outcome: await outcomeOf(host, stored), progress, children };
+  const outcome = await outcomeOf(host, stored);
+  return { session, outcome, progress: isAtWork(session) ? progress : null, children };
 }
 
-const isAtWork = (row: SessionRow): boolean => row.state !== 'idle' && row.state !== 'closed';
+const isAtWork = ({ state }: Pick<SessionRow, 'state'>): boolean => state !== 'idle' && state !== 'closed';
 
 /** T2. */
 async function progressIn(
@@ -63,6 +67,12 @@ async function progressIn(
   const newest = new Map<string, TreeProgress>();
   const events = await host.store.read(num, Math.max(0, headSeq - EVENTS_BACK), PROGRESS_BOUNDS);
   for (const event of events) {
+    if (event.kind === 'child.started') {
+      // What was known of an earlier turn; that this one has started may stand before it.
+      const { session } = bodyOf(event, 'child.started');
+      if (newest.get(session)?.kind !== 'started') newest.delete(session);
+      continue;
+    }
     const { session, ...progress } = bodyOf(event, 'child.progress');
     newest.set(session, { ...progress, at: timeText(event.at) });
   }
