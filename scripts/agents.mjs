@@ -6,7 +6,7 @@
 //   I3. Only OpenCode's own step after installing is run, since without it there is no program; no other script is.
 //   I4. A failure ends with what to do about it, not with a stack.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -20,6 +20,7 @@ const SAID_LINES_MAX = 4;
 const BEAT_MS = 5_000;
 
 const folder = fileURLToPath(new URL('../node_modules/.cache/agents/', import.meta.url));
+const bin = join(folder, 'node_modules', '.bin');
 const recordPath = join(folder, 'installed.json');
 const wanted = JSON.stringify(WANTED);
 
@@ -35,7 +36,6 @@ function names() {
 
 /** I1. */
 function isInstalled() {
-  const bin = join(folder, 'node_modules', '.bin');
   return (
     existsSync(recordPath) &&
     readFileSync(recordPath, 'utf8') === wanted &&
@@ -90,12 +90,18 @@ async function step(what, command, words) {
 async function chromium() {
   const { default: carried } = await import('@sparticuz/chromium');
   const starts = (path) => spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0;
-  const found = SYSTEM_CHROMIUM.find((path) => existsSync(path)) ?? (await carried.executablePath());
-  if (starts(found)) return console.error('Chromium: ' + found);
-  if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0)
-    fail('The Chromium from npm does not start here.', 'Install one: apt-get install chromium');
-  const words = 'apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium';
-  await step('Chromium, from Debian', 'sh', ['-c', words]);
+  let found = SYSTEM_CHROMIUM.find((path) => existsSync(path)) ?? (await carried.executablePath());
+  if (!starts(found)) {
+    if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0)
+      fail('The Chromium from npm does not start here.', 'Install one: apt-get install chromium');
+    const words = 'apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium';
+    await step('Chromium, from Debian', 'sh', ['-c', words]);
+    found = SYSTEM_CHROMIUM[0];
+  }
+  const link = join(bin, 'chromium');
+  rmSync(link, { force: true });
+  symlinkSync(found, link);
+  console.error('Chromium: ' + found);
 }
 
 function fail(what, advice) {

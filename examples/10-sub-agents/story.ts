@@ -4,7 +4,7 @@
 //   2. The coder is put away. Nobody notices: it goes on where it was when the lead wants another turn of it.
 //   3. The tester begins something that would take long, and is cancelled in the middle of it.
 //   4. Everything is on one bill.
-import { type Agent, type AgentTurn, createRuntime, defineAgent } from 'sojourn';
+import { type Agent, type AgentTurn, createRuntime, defineAgent, type RuntimeOptions } from 'sojourn';
 import { inProcessBus } from 'sojourn/bus/in-process';
 import { type Client, connect, type Event, type TreeNode } from 'sojourn/client';
 import { http } from 'sojourn/face/http';
@@ -18,12 +18,16 @@ export interface Story {
   coder: Agent;
   tester: Agent;
   reader: Agent;
+  /** Of models whose agents do not say what a call has cost. */
+  prices?: RuntimeOptions['prices'];
   /** What each is asked, turn by turn. The tester's second wish takes until it is stopped. */
   wishes: { coder: readonly [string, string]; tester: readonly [string, string]; reader: string };
   /** Called when the server is there, before anything begins. */
   onServer?: (server: { url: string; token: string }) => Promise<void> | void;
   /** Called after each turn of the lead, while everything is still there. */
   onTurn?: () => Promise<void> | void;
+  /** Called when everything is over, while the server is still there. */
+  onOver?: () => Promise<void> | void;
 }
 
 export interface StoryEnd {
@@ -46,8 +50,15 @@ export interface StoryEnd {
 export async function tellStory(story: Story): Promise<StoryEnd> {
   const store = await sqliteStore({ folder: story.folder });
   const { coder, tester, reader } = story;
+  const prices = story.prices === undefined ? {} : { prices: story.prices };
   const agents = { lead: leadOf(story), coder, tester, reader };
-  const runtime = await createRuntime({ store, bus: inProcessBus(), agents, defaultAgent: 'lead' });
+  const runtime = await createRuntime({
+    store,
+    bus: inProcessBus(),
+    agents,
+    defaultAgent: 'lead',
+    ...prices,
+  });
   const face = await http({ port: 0 }).start(runtime);
   const over = new AbortController();
   try {
@@ -74,6 +85,7 @@ export async function tellStory(story: Story): Promise<StoryEnd> {
 
     over.abort();
     await person;
+    await story.onOver?.();
     const tree = await lead.tree();
     const said = [first.text, second.text];
     const [newest] = await client.session(coderKey).turns();
