@@ -128,6 +128,22 @@ test('a session that is being closed starts no children', async () => {
   expect((await world.runtime.tree('boss')).children).toEqual([]);
 });
 
+test('what was stopped from above frees what it held, and is woken by whoever goes on with it', async () => {
+  const home = await family();
+  await using world = home.world;
+  const { child, digging } = await dig(home, home.act.turn);
+  await dig(home, digging.turn);
+
+  await home.act.turn.children.cancel(child.session);
+  const alive = home.worker.alive.length;
+  await home.act.turn.children.continue(child.session, 'again');
+  const again = await home.worker.next();
+  await world.runtime.cancelTurn('boss', home.turn);
+
+  expect([alive, again.instance.number, home.worker.alive.length]).toEqual([0, 3, 0]);
+  expect(home.boss.alive).toHaveLength(1);
+});
+
 test('background work goes on when the turn that began it is done, and ends with the session', async () => {
   const home = await family();
   await using world = home.world;

@@ -54,8 +54,9 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'budget.exceeded': 'The session has spent its budget.',
   'child.limit': 'The session has as many children as it may have.',
   'child.not_found': 'This session has no such child; one of another session answers the same.',
-  'child.cycle': 'The agent stands above itself more often than it may.',
-  'child.depth': 'A child of a child of a child may not have children.',
+  'child.cycle':
+    'The same agent has asked the same other one further up already: the work goes in a circle. An agent may ask itself.',
+  'child.depth': 'Children of children stand as deep as they may.',
   'server.unreachable': 'The client got no answer from the address.',
   'server.unexpected': 'The client got an answer that no Sojourn server gives.',
   'cursor.gap': 'The client was sent events with a hole between them.',

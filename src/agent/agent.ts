@@ -161,6 +161,8 @@ export interface Children {
    * Starts a session of `agent` as a child of this one. Recorded by turn and `options.key` (default: its ordinal in
    * the turn): a later attempt gets the same child. Answers `capacity` at once when there is no place, `child.limit`,
    * `child.depth`, `child.cycle`, `agent.unknown`, and `budget.exceeded` where less is left than was asked for.
+   * An agent may ask itself, as deep as children may stand; a cycle is the same step from one agent to another, twice
+   * in one line of sessions.
    */
   spawn(agent: string, input: string | readonly Part[], options?: SpawnOptions): Promise<Child>;
   /** Another turn of a child, after those it has. Recorded by turn and `options.key`. Also `session.closed`, `capacity`. */

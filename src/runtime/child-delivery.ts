@@ -69,7 +69,8 @@ export class ChildDelivery {
   async resume(child: SessionCore, turn: Turn): Promise<Stop | undefined> {
     const asked = turn.spec.parent;
     if (asked === null || child.row.parent === null) return undefined;
-    const found = await this.#above(child, async ({ core: parent }) => {
+    const found = await this.#above(child, async (above) => {
+      const parent = above.core;
       const { budget } = turn.spec;
       await this.announce(
         parent,
@@ -80,6 +81,7 @@ export class ChildDelivery {
       );
       if (asked.session !== parent.row.id) return undefined;
       if (parent.row.state === 'closed') return stopped('its parent was closed');
+      if (above.turn(asked.turn)?.stop !== undefined) return stopped("its parent's turn was stopped");
       const row = await this.#host.store.turn(parent.row.num, asked.turn);
       const isOver = row?.state === 'done' && row.outcome !== 'completed';
       return isOver ? stopped(`its parent's turn ended ${row.outcome}`) : undefined;

@@ -2,7 +2,8 @@
 //
 //   CN1. All below hear of it at once, in parallel, however deep they stand; one that fails stops no other.
 //   CN2. Whoever ends with its children waits `CASCADE_MS_MAX` for them and goes on then: they unwind by themselves.
-//   CN3. A child that is handed on belongs to the nearest session above that goes on, or to nobody.
+//   CN3. What was stopped from above frees its instance: whoever goes on with it wakes it.
+//   CN4. A child that is handed on belongs to the nearest session above that goes on, or to nobody.
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
 import type { Session } from '../session/session.ts';
@@ -74,6 +75,7 @@ export class ChildEnding {
     const own = this.#host.router.usingById(id, (session) => session.cancelAll(reason, true));
     const [mine, below] = await Promise.allSettled([own, this.cancelBelow(id, reason)]);
     if (mine.status === 'rejected') throw mine.reason;
+    await this.#host.registry.evict(id, 'idle'); // CN3
     return [...(mine.value ?? []), ...(below.status === 'fulfilled' ? below.value : [])];
   }
 
@@ -91,6 +93,7 @@ export class ChildEnding {
       const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
       if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
       await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
+      await this.#host.registry.evict(child.id, 'idle'); // CN3
     });
   }
 
@@ -134,7 +137,7 @@ export class ChildEnding {
     return first !== undefined && bodyOf(first, 'turn.accepted').parent?.whenParentEnds === 'handOn';
   }
 
-  /** CN3. */
+  /** CN4. */
   async #handOn(child: Session, parent: SessionRow): Promise<void> {
     const heir = await this.#heir(parent);
     this.#calls.letGo(child.id);
