@@ -1,6 +1,6 @@
 // The bench: `npm run bench [-- names...] [--quick] [--rounds N] [--only A,B]`.
 //
-// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, list. Without any it measures all of them, and
+// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, sign-in, list. Without any it measures all of them, and
 // the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
 // Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { hopBench } from './apart/hop.ts';
 import { keeperBench } from './apart/keeper.ts';
 import { listBench } from './apart/list.ts';
 import { readersBench } from './apart/readers.ts';
+import { signInsBench } from './apart/sign-ins.ts';
 import { storeBench } from './apart/store.ts';
 import { chart } from './chart.ts';
 import { commitTime } from './commit-time.ts';
@@ -22,7 +23,7 @@ import { fixed, report } from './report.ts';
 import { commitMs, type Line, type Results } from './results.ts';
 import { FULL_SIZES, QUICK_SIZES, runRounds, type Visit } from './workload.ts';
 
-const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers', 'children'] as const;
+const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers', 'children', 'sign-in'] as const;
 
 interface Options {
   wanted: ReadonlySet<string>;
@@ -131,6 +132,7 @@ async function apart({ wanted, quick, listed }: Options, folder: string, load: L
     ['keeper', keeperBench],
     ['readers', () => readersBench(`${folder}/readers`, load, quick)],
     ['children', () => childrenBench(`${folder}/children`, quick)],
+    ['sign-in', () => signInsBench(`${folder}/sign-ins`, quick)],
     ['list', () => listBench(`${folder}/list`, listed)],
   ];
   const lines: Line[] = [];
