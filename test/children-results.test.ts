@@ -7,7 +7,8 @@ import { expect, test } from 'vitest';
 import type { FilePart } from '../src/wire/message.ts';
 import { textOf } from '../src/wire/message.ts';
 import { dig, family, keyOf } from './children-family.ts';
-import { bodies, events, kinds, outcome, say, seen, send } from './session-stage.ts';
+import { testRuntime } from '../src/testing/test-runtime.ts';
+import { bodies, events, kinds, outcome, say, seen, send, Stage } from './session-stage.ts';
 
 const image = (data: string, extra: Partial<FilePart> = {}): FilePart => ({
   type: 'file',
@@ -329,4 +330,43 @@ test('a grandchild that wakes its parent owes nothing to the one above', async (
 
   expect(woken.turn).toMatchObject({ kind: 'child', session: { id: child.session } });
   expect(await bodies(world, 'boss', 'child.ended')).toMatchObject([{ turn: child.turn }]);
+});
+
+test('after a kill every child has an outcome, and each result reached its parent once', async () => {
+  const safe = new Stage({ rerun: 'safe' });
+  const never = new Stage({ rerun: 'never' });
+  await using world = await testRuntime({ agents: { boss: safe, worker: never } });
+  await send(world, 'boss', 'hello');
+  const act = await safe.next();
+  const spawned = [
+    await act.turn.spawn('worker', 'one', { whenDone: 'turn' }),
+    await act.turn.spawn('worker', 'two'),
+    await act.turn.spawn('boss', 'three'),
+  ];
+  for (const digging of [await never.next(), await never.next()]) {
+    await digging.say('half of it');
+    await seen(world, keyOf(digging), 'text.delta');
+  }
+  await safe.next();
+
+  await world.crash();
+  const acts = [await safe.next(), await safe.next()];
+  const again = acts.find(({ heard }) => heard[0] === 'hello');
+  const third = acts.find(({ heard }) => heard[0] === 'three');
+  third?.end();
+  const results = await Promise.all(spawned.map(async ({ session }) => again?.turn.children.wait(session)));
+  again?.end();
+  const woken = await safe.next();
+  woken.end();
+  await world.runtime.waitForIdle('boss');
+
+  expect(results.map((result) => result?.outcome)).toEqual(['interrupted', 'interrupted', 'completed']);
+  expect(woken.heard[0]).toContain('half of it');
+  const ended = (await bodies(world, 'boss', 'child.ended')).map(({ session }) => session);
+  expect(ended.toSorted()).toEqual(spawned.map(({ session }) => session).toSorted());
+  expect((await world.runtime.tree('boss')).children.map(({ session }) => session.state)).toEqual([
+    'idle',
+    'idle',
+    'idle',
+  ]);
 });
