@@ -27,6 +27,10 @@ export class TimelineServer {
     return new TimelineServer(world, face, secret);
   }
 
+  get face(): OpenFace {
+    return this.#face;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
   }
