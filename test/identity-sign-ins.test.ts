@@ -1,27 +1,18 @@
-// Sign-ins: how long they live, how they end, and what the store is asked for. Where each trap is shown:
+// Sign-ins: how long they live and how they end. Where each trap is shown:
 //
 //   D-1   'idle for 24 hours it is refused, and asking does not revive it', 'exactly at thirty minutes it lives, a moment later it does not'
 //   D-2   'what has expired stays dead after a restart, whatever the new settings say'
 //   D-3   'signed out is signed out: at once, after a restart, and for good'
 //   D-4   'two hundred that sign in at once under one name are one identity'
 //   D-5   'a second sign-in of an identity leaves the first alone, also after a restart'
-//   D-9   'what a store throws comes out as an error of ours that says nothing of its statements'
-//   D-10  'a store that cannot answer is unavailable, never a sign-in that does not count'
-//   D-11  'a use that could not be written changes nothing for who is using it'
-//   D-12  'a hundred validations read and write nothing, and what they leave unwritten is written on closing'
-//   D-15  'a list is a copy: whoever changes it changes nobody', 'live sign-ins of one identity are bounded, and those that are over do not count'
+//   D-15  'live sign-ins of one identity are bounded, and those that are over do not count'
 //   D-16  'a wall clock that is set back makes no sign-in live longer', 'times are told in UTC'
-//   D-17  'a new folder knows nobody, and no list shows a secret or its hash'
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createSignIns } from '../src/identity/identity.ts';
-import { KnownSignIn, KnownSignIns } from '../src/identity/known.ts';
 import { MemoryStore } from '../src/testing/memory-store.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
 import { codeOf, HOUR, MINUTE, SignInWorld } from './identity-world.ts';
 
-const ALL = { activeSince: 0, now: 0 };
 const HAL = { name: 'Hal' };
 
 describe('an identity', () => {
@@ -310,161 +301,5 @@ describe('signing out', () => {
     expect(ended).toBe(11);
     await signIns.close();
     expect(clock.pending).toBe(0);
-  });
-});
-
-describe('the store', () => {
-  test('a hundred validations read and write nothing, and what they leave unwritten is written on closing', async () => {
-    const world = await SignInWorld.open();
-    const { token, id } = await world.signIns.signIn(HAL);
-    world.calls.length = 0;
-    await world.clock.advance(59_999);
-
-    for (let ask = 0; ask < 100; ask++) expect(await world.kind(token)).toBe('live');
-    expect(world.calls).toEqual([]);
-    const used = world.clock.now();
-    await world.restart();
-    expect((await world.stored(id))?.lastActiveAt).toBe(used);
-  });
-
-  test('in steady use it is written once a minute', async () => {
-    const world = await SignInWorld.open({ signInSweepMs: Infinity });
-    const { token } = await world.signIns.signIn(HAL);
-    world.calls.length = 0;
-    for (let second = 0; second < 600; second++) {
-      await world.kind(token);
-      await world.settled();
-      await world.clock.advance(1_000);
-    }
-
-    expect(world.calls).toEqual(Array.from({ length: 9 }, () => 'touch'));
-  });
-
-  test('after a crash it is known when it was used, but for the last minute', async () => {
-    const world = await SignInWorld.open();
-    const { token } = await world.signIns.signIn(HAL);
-    await world.clock.advance(29 * MINUTE);
-    await world.kind(token);
-    await world.clock.advance(0);
-    await world.crash();
-    await world.start();
-    await world.clock.advance(30 * MINUTE);
-
-    expect(await world.kind(token)).toBe('live');
-  });
-
-  test('a use that could not be written changes nothing for who is using it', async () => {
-    const world = await SignInWorld.open();
-    const { token, id } = await world.signIns.signIn(HAL);
-    await world.clock.advance(20 * MINUTE);
-    world.before = (call) => {
-      if (call === 'touch') throw new Error('disk I/O error');
-    };
-
-    expect([await world.kind(token), await world.kind(token)]).toEqual(['live', 'live']);
-    await world.clock.advance(20 * MINUTE);
-    expect(await world.kind(token)).toBe('live');
-    await world.clock.advance(0);
-    expect(world.logged.some(({ event }) => event === 'sign-in.touch_failed')).toBe(true);
-    world.before = () => undefined;
-    const used = world.clock.now();
-    await world.restart();
-    expect((await world.stored(id))?.lastActiveAt).toBe(used);
-  });
-
-  test('a store that cannot answer is unavailable, never a sign-in that does not count', async () => {
-    const world = await SignInWorld.open();
-    const { token } = await world.signIns.signIn(HAL);
-    await world.restart();
-    world.before = () => {
-      throw new Error('SQLITE_IOERR: disk I/O error');
-    };
-    const { signIns } = world;
-
-    for (const call of [
-      signIns.validate(token),
-      signIns.speaker(token),
-      signIns.signOut(token),
-      signIns.signIn(HAL),
-      signIns.list(),
-      signIns.count(),
-      signIns.identities(),
-      signIns.identity('default', 'x'),
-      signIns.setOwner('default', 'x', null),
-    ]) {
-      await expect(call).rejects.toMatchObject({ code: 'store.failed' });
-    }
-    world.before = () => undefined;
-    expect(await world.kind(token)).toBe('live');
-  });
-
-  test('what a store throws comes out as an error of ours that says nothing of its statements', async () => {
-    const world = await SignInWorld.open();
-    world.before = () => {
-      throw Object.assign(new Error('near "SELECT secret FROM signIns": syntax error'), { error: 'x' });
-    };
-    const error: unknown = await world.signIns.signIn(HAL).catch((thrown: unknown) => thrown);
-
-    expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ code: 'store.failed', name: 'SojournError' });
-    expect(String(error)).not.toMatch(/SELECT|secret|syntax/);
-    expect(error instanceof Error && error.cause).toBeInstanceOf(Error);
-  });
-
-  test('a list is a copy: whoever changes it changes nobody', async () => {
-    const world = await SignInWorld.open();
-    const made = await world.signIns.signIn(HAL);
-    made.identity.name = 'Eve';
-    const check = await world.signIns.validate(made.token);
-    if (check.kind !== 'live') throw new Error('It does not live');
-    check.signIn.identity.owner = 'eve';
-    const listed = await world.signIns.list();
-    listed.signIns.pop();
-
-    expect((await world.signIns.speaker(made.token)).identity).toMatchObject({ name: 'Hal', owner: null });
-    expect((await world.signIns.list()).signIns.length).toBe(1);
-  });
-
-  test('a new folder knows nobody, and no list shows a secret or its hash', async () => {
-    const world = await SignInWorld.open();
-    expect(await world.signIns.identities()).toEqual({ identities: [], nextCursor: null });
-    expect(await world.signIns.count()).toBe(0);
-    for (const guess of ['', 'system-init-001', 'soj_in_', 'undefined', 'null', '1'])
-      expect(await world.kind(guess)).toBe('unknown');
-
-    const { token } = await world.signIns.signIn(HAL);
-    await world.kind(token);
-    const shown = JSON.stringify([await world.signIns.list(), await world.signIns.identities()]);
-    const { signIns } = await world.store.signIns({
-      project: 'default',
-      limit: 1,
-      live: ALL,
-    });
-    await world.stop();
-
-    expect(token).toMatch(/^soj_in_[0-9A-Za-z]{40,}$/);
-    expect(shown).not.toContain(token);
-    expect(shown).not.toContain(signIns[0]?.signIn.hash);
-    for (const file of readdirSync(world.folder, { recursive: true, withFileTypes: true })) {
-      if (!file.isFile()) continue;
-      expect(readFileSync(join(file.parentPath, file.name)).includes(token)).toBe(false);
-    }
-  });
-
-  test('when memory is full the one that came first leaves it, but never one that is watched', async () => {
-    const world = await SignInWorld.open();
-    const known = new KnownSignIns(2);
-    const entries: KnownSignIn[] = [];
-    for (const name of ['a', 'b', 'c', 'd']) {
-      await world.signIns.signIn({ name });
-      const { signIns } = await world.store.signIns({ project: 'default', limit: 1, live: ALL });
-      for (const row of signIns) entries.push(new KnownSignIn(row, { now: 0, monotonic: 0 }));
-    }
-    entries[0]?.watchers.add(() => undefined);
-
-    for (const entry of entries) known.add(entry);
-
-    expect(known.all().map(({ identity }) => identity.name)).toEqual(['a', 'd']);
-    expect(known.byId(entries[1]?.signIn.id ?? '')).toBe(undefined);
   });
 });

@@ -2,13 +2,21 @@
 // test files say it, one line a trap, with the names of the tests in quotes; this test keeps them honest.
 //
 //   D-1 to D-5    test/identity-sign-ins.test.ts
+//   D-3, D-4      test/identity-http.test.ts
 //   D-6 to D-8    test/identity-names.test.ts
-//   D-9           test/identity-names.test.ts and test/identity-sign-ins.test.ts
-//   D-10 to D-12  test/identity-sign-ins.test.ts
+//   D-9           test/identity-names.test.ts and test/identity-store.test.ts
+//   D-10          test/identity-store.test.ts and test/identity-http.test.ts
+//   D-11, D-12    test/identity-store.test.ts
 //   D-13, D-14    test/identity-lifecycle.test.ts
-//   D-15 to D-17  test/identity-sign-ins.test.ts
+//   D-15          test/identity-sign-ins.test.ts and test/identity-store.test.ts
+//   D-16          test/identity-sign-ins.test.ts
+//   D-17          test/identity-store.test.ts and test/identity-http.test.ts
 //   D-18          test/identity-claims.test.ts
 //   D-20          test/identity-names.test.ts
+//   D-3           test/traps-d-timeline.test.ts
+//   D-8 to D-10   test/traps-d-timeline.test.ts
+//   D-15 to D-17  test/traps-d-timeline.test.ts
+//   D-19, D-20    test/traps-d-timeline.test.ts
 //
 //   I1. Every trap in this list is named by the head of a file it is listed with.
 //   I2. What a head quotes is the name of a test in the same file.
@@ -22,7 +30,9 @@ interface Shown {
 }
 
 const folder = new URL('.', import.meta.url);
-const files = readdirSync(folder).filter((name) => /^(identity|timeline|mcp)-.*\.test\.ts$/.test(name));
+const files = readdirSync(folder).filter((name) =>
+  /^(identity|timeline|mcp|traps-d)-.*\.test\.ts$/.test(name),
+);
 const textOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8');
 
 /** The lines of a head that say `//   D-9   'a title', 'another'`. */

@@ -47,7 +47,10 @@ export function addSignIn(program: Command, world: World): void {
         at.screen.result({ ended: id }, () => 'ended');
       }
     });
+  addLists(program, world);
+}
 
+function addLists(program: Command, world: World): void {
   program
     .command('sign-ins')
     .description('list the live sign-ins, newest first')

@@ -23,7 +23,7 @@ import type {
 } from '../store/store.ts';
 import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
-import { endOfToken, type MemoryAccess, memoryIdentities } from './memory/identities.ts';
+import { endOfToken, type MemoryAccess, MemoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
 import { emptyTimeline, erasePostsOf, memoryTimelines } from './memory/timelines.ts';
@@ -58,7 +58,7 @@ export class MemoryStore implements Store {
     this.#groups = new MemoryGroups(disk, clock, gate);
     this.files = memoryFiles(disk, (read) => this.#read(read));
     const access: MemoryAccess = { read: (read) => this.#read(read), write: (write) => this.#call(write) };
-    this.identities = memoryIdentities(disk, access);
+    this.identities = new MemoryIdentities(disk, access);
     this.timelines = memoryTimelines(disk, access);
   }
 

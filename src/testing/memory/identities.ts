@@ -29,95 +29,142 @@ export function endOfToken(disk: MemoryDisk, token: string, at: Millis): void {
     if (row.token === token && row.end === null) Object.assign(row, { end: 'revoked', endedAt: at });
 }
 
-export function memoryIdentities(disk: MemoryDisk, { read, write }: MemoryAccess): IdentityStore {
-  const { identities, signIns } = disk;
-  const all = (): SignInRow[] => [...signIns.values()];
-  const find = (project: string, is: (row: IdentityRow) => boolean): IdentityRow | undefined =>
-    [...identities.values()].find((row) => row.project === project && is(row));
-  const end = (why: SignInEnd, at: Millis, rows: readonly SignInRow[]): string[] =>
-    rows
-      .filter((row) => row.end === null)
-      .map((row) => {
-        Object.assign(row, { end: why, endedAt: at });
-        return row.id;
-      });
-  const endOthers = ({ id, owner }: IdentityRow, at: Millis): string[] =>
-    end(
-      'claimed',
-      at,
-      all().filter((row) => row.identity === id && row.owner !== owner),
-    );
-  const identified = (signIn: SignInRow): IdentifiedSignIn[] => {
-    const identity = identities.get(signIn.identity);
-    return identity === undefined ? [] : [{ signIn: { ...signIn }, identity: { ...identity } }];
-  };
+export class MemoryIdentities implements IdentityStore {
+  readonly #disk: MemoryDisk;
+  readonly #access: MemoryAccess;
 
-  return {
-    signIn: (call) => write(() => signInOn(disk, call, endOthers)),
-    byHash: (hash) =>
-      read(() => {
-        const row = all().find((signIn) => signIn.hash === hash);
-        return (row && identified(row)[0]) ?? null;
-      }),
-    touch: (touches) =>
-      write(() => {
-        for (const { id, at } of touches) {
-          const row = signIns.get(id);
-          if (row === undefined || row.end !== null) continue;
-          row.lastActiveAt = Math.max(row.lastActiveAt, at);
-          const identity = identities.get(row.identity);
-          if (identity !== undefined) identity.lastActiveAt = Math.max(identity.lastActiveAt, at);
-        }
-      }),
-    end: (project, id, why, at) =>
-      write(() => {
-        const rows = all().filter((row) => row.project === project && row.id === id);
-        return end(why, at, rows).length > 0;
-      }),
-    endDue: ({ activeSince, now }, limit) =>
-      write(() => {
-        const open = all().filter((row) => row.end === null);
-        const old = open.filter((row) => row.expiresAt < now).slice(0, limit);
-        const expired = end('expired', now, old);
-        const idle = open.filter((row) => row.end === null && row.lastActiveAt < activeSince);
-        return [...expired, ...end('idle', now, idle.slice(0, limit - expired.length))];
-      }),
-    forget: (endedBefore, limit) =>
-      write(() => {
-        const old = all().filter((row) => row.endedAt !== null && row.endedAt < endedBefore);
-        for (const row of old.slice(0, limit)) signIns.delete(row.id);
-        return Math.min(old.length, limit);
-      }),
-    signIns: (filter) => read(() => signInPage(all(), filter, identified)),
-    countLive: (project, live) =>
-      read(
-        () =>
-          all().filter((row) => (project === null || row.project === project) && isLive(row, live)).length,
-      ),
-    identity: (project, id) => read(() => copyOf(find(project, (row) => row.id === id))),
-    identityByKey: (project, key) => read(() => copyOf(find(project, (row) => row.key === key))),
-    identities: (filter) =>
-      read(() => {
-        const rows = [...identities.values()].filter(({ project }) => project === filter.project);
-        const { page, nextCursor } = pageOf(rows, filter);
-        return { identities: page.map((row) => ({ ...row })), nextCursor };
-      }),
-    setOwner: (project, id, owner, at) =>
-      write(() => {
-        const row = find(project, (known) => known.id === id);
-        if (row === undefined) return null;
-        row.owner = owner;
-        return { identity: { ...row }, ended: owner === null ? [] : endOthers(row, at) };
-      }),
-  };
+  constructor(disk: MemoryDisk, access: MemoryAccess) {
+    this.#disk = disk;
+    this.#access = access;
+  }
+
+  signIn(call: NewSignIn): Promise<SignedIn> {
+    return this.#access.write(() => signInOn(this.#disk, call));
+  }
+
+  byHash(hash: string): Promise<IdentifiedSignIn | null> {
+    return this.#access.read(() => {
+      const [found] = this.#rows((row) => row.hash === hash).flatMap((row) => identified(this.#disk, row));
+      return found ?? null;
+    });
+  }
+
+  touch(touches: readonly { id: string; at: Millis }[]): Promise<void> {
+    return this.#access.write(() => {
+      for (const { id, at } of touches) {
+        const row = this.#disk.signIns.get(id);
+        if (row === undefined || row.end !== null) continue;
+        row.lastActiveAt = Math.max(row.lastActiveAt, at);
+        const identity = this.#disk.identities.get(row.identity);
+        if (identity !== undefined) identity.lastActiveAt = Math.max(identity.lastActiveAt, at);
+      }
+    });
+  }
+
+  end(project: string, id: string, why: SignInEnd, at: Millis): Promise<boolean> {
+    return this.#access.write(() => {
+      const rows = this.#rows((row) => row.project === project && row.id === id);
+      return end(why, at, rows).length > 0;
+    });
+  }
+
+  endDue({ activeSince, now }: LiveBounds, limit: number): Promise<readonly string[]> {
+    return this.#access.write(() => {
+      const old = this.#rows((row) => row.end === null && row.expiresAt < now);
+      const expired = end('expired', now, old.slice(0, limit));
+      const idle = this.#rows((row) => row.end === null && row.lastActiveAt < activeSince);
+      return [...expired, ...end('idle', now, idle.slice(0, limit - expired.length))];
+    });
+  }
+
+  forget(endedBefore: Millis, limit: number): Promise<number> {
+    return this.#access.write(() => {
+      const old = this.#rows((row) => row.endedAt !== null && row.endedAt < endedBefore).slice(0, limit);
+      for (const row of old) this.#disk.signIns.delete(row.id);
+      return old.length;
+    });
+  }
+
+  signIns(filter: SignInFilter): ReturnType<IdentityStore['signIns']> {
+    const { project, identity, live } = filter;
+    return this.#access.read(() => {
+      const rows = this.#rows(
+        (row) =>
+          row.project === project &&
+          (identity === undefined || row.identity === identity) &&
+          isLive(row, live),
+      );
+      const { page, nextCursor } = pageOf(rows, filter);
+      return { signIns: page.flatMap((row) => identified(this.#disk, row)), nextCursor };
+    });
+  }
+
+  countLive(project: string | null, live: LiveBounds): Promise<number> {
+    return this.#access.read(
+      () => this.#rows((row) => (project === null || row.project === project) && isLive(row, live)).length,
+    );
+  }
+
+  identity(project: string, id: string): Promise<IdentityRow | null> {
+    return this.#identity((row) => row.project === project && row.id === id);
+  }
+
+  identityByKey(project: string, key: string): Promise<IdentityRow | null> {
+    return this.#identity((row) => row.project === project && row.key === key);
+  }
+
+  #identity(is: (row: IdentityRow) => boolean): Promise<IdentityRow | null> {
+    return this.#access.read(() => {
+      const row = [...this.#disk.identities.values()].find(is);
+      return row === undefined ? null : { ...row };
+    });
+  }
+
+  identities(filter: IdentityFilter): ReturnType<IdentityStore['identities']> {
+    return this.#access.read(() => {
+      const rows = [...this.#disk.identities.values()].filter(({ project }) => project === filter.project);
+      const { page, nextCursor } = pageOf(rows, filter);
+      return { identities: page.map((row) => ({ ...row })), nextCursor };
+    });
+  }
+
+  setOwner(
+    project: string,
+    id: string,
+    owner: string | null,
+    at: Millis,
+  ): ReturnType<IdentityStore['setOwner']> {
+    return this.#access.write(() => {
+      const row = this.#disk.identities.get(id);
+      if (row?.project !== project) return null;
+      row.owner = owner;
+      return { identity: { ...row }, ended: owner === null ? [] : endOthers(this.#disk, row, at) };
+    });
+  }
+
+  #rows(is: (row: SignInRow) => boolean): SignInRow[] {
+    return [...this.#disk.signIns.values()].filter(is);
+  }
+}
+
+function end(why: SignInEnd, at: Millis, rows: readonly SignInRow[]): string[] {
+  const open = rows.filter((row) => row.end === null);
+  for (const row of open) Object.assign(row, { end: why, endedAt: at });
+  return open.map(({ id }) => id);
+}
+
+function endOthers(disk: MemoryDisk, { id, owner }: IdentityRow, at: Millis): string[] {
+  const others = [...disk.signIns.values()].filter((row) => row.identity === id && row.owner !== owner);
+  return end('claimed', at, others);
+}
+
+function identified(disk: MemoryDisk, signIn: SignInRow): IdentifiedSignIn[] {
+  const identity = disk.identities.get(signIn.identity);
+  return identity === undefined ? [] : [{ signIn: { ...signIn }, identity: { ...identity } }];
 }
 
 /** What may refuse it comes first. */
-function signInOn(
-  disk: MemoryDisk,
-  call: NewSignIn,
-  endOthers: (identity: IdentityRow, at: Millis) => string[],
-): SignedIn {
+function signInOn(disk: MemoryDisk, call: NewSignIn): SignedIn {
   const { project, key } = call.identity;
   const { owner, token } = call.signIn;
   const made = [...disk.tokens.values()].find((row) => row.id === token);
@@ -142,7 +189,7 @@ function signInOn(
   };
   identity.lastActiveAt = Math.max(identity.lastActiveAt, call.at);
   if (isClaim) identity.owner = owner;
-  const ended = isClaim ? endOthers(identity, call.at) : [];
+  const ended = isClaim ? endOthers(disk, identity, call.at) : [];
   disk.identities.set(identity.id, identity);
   const signIn: SignInRow = {
     ...call.signIn,
@@ -171,20 +218,6 @@ function checkKnown(disk: MemoryDisk, call: NewSignIn, known: IdentityRow, isCla
     throw new SojournError('identity.claimed', `Identity ${known.id} was made by somebody else`);
 }
 
-function signInPage(
-  rows: readonly SignInRow[],
-  filter: SignInFilter,
-  identified: (row: SignInRow) => IdentifiedSignIn[],
-): { signIns: readonly IdentifiedSignIn[]; nextCursor: string | null } {
-  const { project, identity, live } = filter;
-  const chosen = rows.filter(
-    (row) =>
-      row.project === project && (identity === undefined || row.identity === identity) && isLive(row, live),
-  );
-  const { page, nextCursor } = pageOf(chosen, filter);
-  return { signIns: page.flatMap(identified), nextCursor };
-}
-
 function isLive(row: SignInRow, { activeSince, now }: LiveBounds): boolean {
   return row.end === null && row.lastActiveAt >= activeSince && row.expiresAt >= now;
 }
@@ -203,5 +236,3 @@ function pageOf<Row extends { id: string }>(
   const more = rows.length > after + 1 + limit;
   return { page, nextCursor: more ? (page.at(-1)?.id ?? null) : null };
 }
-
-const copyOf = (row: IdentityRow | undefined): IdentityRow | null => (row === undefined ? null : { ...row });
