@@ -74,7 +74,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   dashboard: { values: [], instead: 'import the published client, sojourn/client' },
   examples: {
     values: [],
-    starts: ['cli'],
+    starts: ['cli', 'test'], // A server, and the agent that says back what it hears.
     instead: 'import sojourn by its published names, as a reader of the example would',
   },
   bench: { values: [ANYTHING] },
