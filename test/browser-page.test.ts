@@ -1,4 +1,5 @@
 // A page in a real Chromium: what a model reads of it and does with it, and what a hostile one may not.
+import { createSocket } from 'node:dgram';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AgentTurn } from '../src/agent/agent.ts';
 import { type BrowserOptions, browserTools, type BrowserTools } from '../src/agent/browser/browser.ts';
@@ -294,6 +295,41 @@ describe('a hostile page', () => {
     expect(heard.at(-1)).toContain('no fetch, no socket, no worker');
     expect(heard.join()).not.toContain('a secret of this machine');
     expect(elsewhere.visits).toEqual([]);
+  });
+
+  test('calls nobody: neither its peers nor what finds them are spoken to past the proxy', async () => {
+    const socket = createSocket('udp4');
+    let heard = 0;
+    socket.on('message', () => (heard += 1));
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const { port } = socket.address();
+    pages.add(
+      '/calls',
+      `<title>Calls</title><script>
+        const one = new RTCPeerConnection({ iceServers: [{ urls: 'stun:127.0.0.1:${port}' }] });
+        const two = new RTCPeerConnection();
+        one.createDataChannel('x');
+        one.onicegatheringstatechange = () => one.iceGatheringState === 'complete' && fetch('/gathered');
+        new WebTransport('https://127.0.0.1:${port}/').ready.catch(() => fetch('/no-transport'));
+        (async () => {
+          await one.setLocalDescription(await one.createOffer());
+          await two.setRemoteDescription(one.localDescription);
+          await two.setLocalDescription(await two.createAnswer());
+          await one.setRemoteDescription(two.localDescription);
+          const candidate = 'candidate:1 1 udp 2122260223 127.0.0.1 ${port} typ host';
+          await one.addIceCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 });
+        })();
+      </script>`,
+    );
+    const tried = Promise.all([pages.visited('/gathered'), pages.visited('/no-transport')]);
+
+    const { turn, close } = turnOfItsOwn();
+    await shared(turn).open.execute({ url: pages.at('/calls') }, { toolCallId: 'calls' });
+    await tried;
+    await close();
+    socket.close();
+
+    expect(heard).toBe(0);
   });
 
   test('opens no window: it is closed, and the model is told where it led', async () => {

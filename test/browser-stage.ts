@@ -15,6 +15,7 @@ export type Page = string | { status?: number; headers?: Record<string, string>;
 export class Pages {
   /** Paths that were asked for, the first first. */
   readonly visits: string[] = [];
+  readonly #waiting = new Map<string, () => void>();
   readonly #server: Server;
   readonly #pages: Record<string, Page>;
 
@@ -22,6 +23,7 @@ export class Pages {
     this.#pages = pages;
     this.#server = createServer((request, response) => {
       this.visits.push(request.url ?? '');
+      this.#waiting.get(request.url ?? '')?.();
       const page = this.#pageAt(request);
       if (page === null) return;
       const { status = 200, headers = {}, body = '' } = typeof page === 'string' ? { body: page } : page;
@@ -51,6 +53,11 @@ export class Pages {
 
   add(path: string, page: Page): void {
     this.#pages[path] = page;
+  }
+
+  /** Resolves when somebody asks for this path. */
+  visited(path: string): Promise<void> {
+    return new Promise((resolve) => this.#waiting.set(path, resolve));
   }
 
   #pageAt({ url = '' }: IncomingMessage): Page {
