@@ -2,7 +2,8 @@
 // another process uses the folder.
 //
 //   D1. Only SQLite opens the database (F3 of folder.ts); everything is read from one state of it.
-//   D2. Every event's checksum is verified, every log counted through to its head, every artifact looked for.
+//   D2. Every event's and every post's checksum is verified, every log counted through to its head, every artifact looked
+//       for.
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Seq, SessionNum } from '../store.ts';
@@ -10,6 +11,7 @@ import { unpack, type ChunkRow } from './chunk.ts';
 import { Connection } from './connection.ts';
 import { projectFolder, UNFINISHED } from './files.ts';
 import { artifactsFolder, databaseFile, isNetworkDisk } from './folder.ts';
+import { damagedPosts } from './post-rows.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { freeBytes, FREE_BYTES_MIN } from './space.ts';
 
@@ -134,6 +136,7 @@ function* contentFindings(connection: Connection, folder: string, bytes: number)
   }
   yield* atMost(logFindings(connection));
   yield* atMost(markedFindings(connection));
+  yield* atMost(postFindings(connection));
   yield* atMost(artifactFindings(connection, folder));
   const sessions = connection.number('SELECT count(*) FROM sessions');
   yield {
@@ -230,6 +233,17 @@ function* markedFindings(connection: Connection): Iterable<Finding> {
       level: 'error',
       what: `${nameOf(connection, session)} is set aside as damaged`,
       fix: 'Restore a backup beside it and import the session from there; or erase it.',
+    };
+  }
+}
+
+/** D2, the posts. */
+function* postFindings(connection: Connection): Iterable<Finding> {
+  for (const { project, id } of damagedPosts(connection)) {
+    yield {
+      level: 'error',
+      what: `Post ${id} of ${project} is damaged`,
+      fix: 'Nothing has to be done: it is not shown. A backup may have it whole.',
     };
   }
 }
