@@ -165,6 +165,21 @@ describe('a turn of it that is stopped', () => {
     expect(view).toMatchObject({ outcome: 'budget', costUsd: 2 });
   });
 
+  test('is billed for what the agent says only when it is told to stop', async () => {
+    await using scene = await begin();
+    const { world } = scene;
+    const { turn, seq } = await send(world, 'chat', '/usage 10 5\n/cost 0.5\nbusy\n/late 0.25');
+    await seen(world, 'chat', 'text.delta', seq);
+
+    await world.runtime.cancel('chat', turn);
+
+    expect(await outcome(world, 'chat', turn)).toMatchObject({
+      outcome: 'cancelled',
+      costUsd: 0.75,
+      usage: { inputTokens: 10, outputTokens: 5 },
+    });
+  });
+
   test('fails with what the agent said last when that crashes, and the next one goes on with its memory', async () => {
     await using scene = await begin();
     const { world } = scene;

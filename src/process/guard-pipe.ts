@@ -27,10 +27,12 @@ export class GuardPipe {
   #process: ChildProcess | undefined;
   #starts = 0;
   #isClosed = false;
+  readonly #onBroken: () => void;
 
-  /** Throws `process.failed` when none can be started. */
-  constructor(logger: Logger) {
+  /** `onBroken` is called once, when no guard stays: nothing is watched any more. Must not throw. */
+  constructor(logger: Logger, onBroken: () => void) {
     this.#logger = logger;
+    this.#onBroken = onBroken;
     this.#start();
   }
 
@@ -114,6 +116,8 @@ export class GuardPipe {
         cause: error,
       });
       for (const { ended } of this.#groups.values()) ended?.reject(lost);
+      this.#groups.clear();
+      this.#onBroken();
       return;
     }
     this.#start();

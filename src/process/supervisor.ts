@@ -113,7 +113,7 @@ export class Supervisor {
     if (process.platform === 'win32') {
       throw new SojournError('process.failed', 'Processes are supervised on Linux and macOS only');
     }
-    this.#guard ??= new GuardPipe(logger);
+    this.#guard ??= new GuardPipe(logger, () => this.#unguarded());
     const guard = this.#guard;
     this.#started += 1;
     const mark = `${this.#name}.${this.#started}`;
@@ -142,6 +142,12 @@ export class Supervisor {
     this.#live.add(subprocess);
     if (this.#isClosed) await subprocess.stop();
     return subprocess;
+  }
+
+  /** P1: without a guard nothing may run. The next start tries another one. */
+  #unguarded(): void {
+    this.#guard = undefined;
+    for (const subprocess of this.#live) subprocess.kill().catch(() => undefined); // Its group is gone, as far as we can tell.
   }
 
   /** A guard that watches nothing goes. */

@@ -3,8 +3,10 @@
 //   K1. A call is told once, with its arguments: agents announce one before they know them. What is still announced
 //       when it begins to run, ends, or needs a permission is told with what is known.
 //   K2. A result is told once, behind its call, and is at most `resultCharsMax` long.
-//   K3. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
+//   K3. What is too large for one event of the log is told by its beginning and the hash of all of it.
+//   K4. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
 //       permission: it is answered behind it.
+import { hash } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
 import type { AgentEvent } from '../agent.ts';
 import { textOf } from './content.ts';
@@ -24,6 +26,10 @@ interface Entry extends KnownCall {
   kind: string;
   locations: readonly unknown[];
 }
+
+/** Arguments, and changes shown as progress. Results are cut where the options say, and leave the log by themselves. */
+const INPUT_CHARS_MAX = 64 * 1_024;
+const TITLE_CHARS_MAX = 500;
 
 export class Calls {
   readonly #resultCharsMax: number;
@@ -77,7 +83,7 @@ export class Calls {
       state: 'announced',
     };
     this.#known.set(call, entry);
-    entry.title = update.title ?? entry.title;
+    entry.title = (update.title ?? entry.title).slice(0, TITLE_CHARS_MAX).toWellFormed();
     entry.kind = update.kind ?? entry.kind;
     entry.name = nameOf(update) ?? (entry.name || entry.kind);
     if (update.rawInput !== undefined && entry.state === 'announced') entry.input = update.rawInput;
@@ -109,13 +115,13 @@ export class Calls {
 
 function* progressed(entry: Entry, update: ToolCall | ToolCallUpdate): Iterable<AgentEvent> {
   const diffs = (update.content ?? []).filter((part) => part.type === 'diff').map(shownDiff);
-  const message = update.title ?? undefined;
+  const message = update.title === undefined || update.title === null ? undefined : entry.title;
   if (message === undefined && diffs.length === 0) return;
   yield {
     kind: 'tool.progress',
     call: entry.call,
     ...(message === undefined ? {} : { message }),
-    ...(diffs.length === 0 ? {} : { data: { diffs } }),
+    ...(diffs.length === 0 ? {} : { data: bounded({ diffs }) }),
   };
 }
 
@@ -130,17 +136,25 @@ function hasInput({ input }: Entry): boolean {
   return input !== undefined && input !== null && JSON.stringify(input) !== '{}';
 }
 
+/** K3. */
+function bounded(value: unknown): unknown {
+  const text = JSON.stringify(value) ?? 'null';
+  if (text.length <= INPUT_CHARS_MAX) return value;
+  const begin = text.slice(0, INPUT_CHARS_MAX / 4).toWellFormed();
+  return { cut: true, characters: text.length, sha256: hash('sha256', text), begin };
+}
+
 /** The arguments; of a call that has none, what the agent says it is about. */
 function inputOf(entry: Entry): unknown {
-  if (hasInput(entry)) return entry.input;
+  if (hasInput(entry)) return bounded(entry.input);
   const { title, kind, locations, content } = entry;
   const about = content.map((part) => (part.type === 'content' ? textOf(part.content) : part));
-  return {
+  return bounded({
     title,
     kind,
     ...(locations.length === 0 ? {} : { locations }),
     ...(about.length === 0 ? {} : { about }),
-  };
+  });
 }
 
 const shownDiff = (part: ToolCallContent): unknown =>

@@ -11,6 +11,7 @@ import type {
   RequestPermissionRequest,
   RequestPermissionResponse,
   SessionUpdate,
+  UsageUpdate,
 } from '@agentclientprotocol/sdk';
 import type { Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
@@ -61,7 +62,7 @@ export class Exchange implements Listener {
   #over: Promise<PromptResponse | undefined> = Promise.resolve(undefined);
   #isOver = false;
   /** The newest sum that was heard and is not on the bill yet. */
-  #unbilled: SessionUpdate | undefined;
+  #unbilled: UsageUpdate | undefined;
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
@@ -80,8 +81,8 @@ export class Exchange implements Listener {
         const arrival = await this.#mail.take();
         if (turn.signal.aborted) {
           const response = await this.#stop();
-          if (this.#unbilled !== undefined) yield* this.#understood(this.#unbilled); // X4
-          yield* usageEvent(response);
+          // X4: in one event, since behind a stop the runtime takes no second one.
+          yield* usageEvent(response, this.#updates.added(this.#unbilled?.cost));
           throw turn.signal.reason;
         }
         if (arrival.kind === 'failed') throw arrival.error;

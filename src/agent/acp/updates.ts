@@ -22,6 +22,8 @@ export interface UpdatesParts {
   cost: Cost;
 }
 
+const CUSTOM_CHARS_MAX = 64 * 1_024;
+
 export class Updates {
   readonly #parts: UpdatesParts;
   #messages = 0;
@@ -96,22 +98,26 @@ export class Updates {
 
   *#used({ used, size, cost }: UsageUpdate): Iterable<AgentEvent> {
     if (size > 0) yield custom('context', { used, size });
-    if (cost === undefined || cost === null) return;
-    const { amount, currency } = cost;
-    if (currency !== 'USD') {
-      yield custom('cost', { amount, currency });
-      return;
-    }
-    const known = this.#parts.cost;
-    const added = amount >= known.usd ? amount - known.usd : amount; // D2
-    known.usd = amount;
-    if (added > 0) yield { kind: 'usage', usage: {}, costUsd: cents(added) };
+    if (cost !== undefined && cost !== null && cost.currency !== 'USD') yield custom('cost', cost);
+    const costUsd = this.added(cost);
+    if (costUsd > 0) yield { kind: 'usage', usage: {}, costUsd };
+  }
+
+  /** D2. What this sum adds to what is known, in US dollars. */
+  added(cost: UsageUpdate['cost']): number {
+    if (cost?.currency !== 'USD' || !Number.isFinite(cost.amount)) return 0;
+    const { cost: known } = this.#parts;
+    const added = cost.amount >= known.usd ? cost.amount - known.usd : cost.amount;
+    known.usd = cost.amount;
+    return cents(added);
   }
 }
 
 /** A difference of two sums, without the noise of binary fractions. */
 const cents = (usd: number): number => Number(usd.toFixed(9));
 
+/** What no event can hold is left out. */
 function custom(name: string, data: unknown): AgentEvent {
-  return { kind: 'custom', name, data };
+  const isTooLarge = (JSON.stringify(data) ?? '').length > CUSTOM_CHARS_MAX;
+  return { kind: 'custom', name, data: isTooLarge ? { isTooLarge } : data };
 }

@@ -2,10 +2,10 @@
 import type { PromptResponse } from '@agentclientprotocol/sdk';
 import type { AgentEvent } from '../agent.ts';
 
-/** Thoughts are output where the sum says that they are not in it already. */
-export function* usageEvent(response: PromptResponse | undefined): Iterable<AgentEvent> {
-  const { usage } = (response ?? {}) as { usage?: Readonly<Record<string, unknown>> | null };
-  if (typeof usage !== 'object' || usage === null) return;
+/** One event for both, or none. Thoughts are output where the sum says that they are not in it already. */
+export function* usageEvent(response: PromptResponse | undefined, costUsd = 0): Iterable<AgentEvent> {
+  const { usage: said } = (response ?? {}) as { usage?: Readonly<Record<string, unknown>> | null };
+  const usage = typeof said === 'object' && said !== null ? said : {};
   const count = (name: string): number => {
     const value = usage[name];
     return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.round(value) : 0;
@@ -13,9 +13,11 @@ export function* usageEvent(response: PromptResponse | undefined): Iterable<Agen
   const inputTokens = count('inputTokens');
   const cacheReadTokens = count('cachedReadTokens');
   const cacheWriteTokens = count('cachedWriteTokens');
-  const [said, thought] = [count('outputTokens'), count('thoughtTokens')];
-  const isBeside = count('totalTokens') === inputTokens + cacheReadTokens + cacheWriteTokens + said + thought;
-  const outputTokens = isBeside ? said + thought : said;
-  if (inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens === 0) return;
-  yield { kind: 'usage', usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } };
+  const [output, thought] = [count('outputTokens'), count('thoughtTokens')];
+  const isBeside =
+    count('totalTokens') === inputTokens + cacheReadTokens + cacheWriteTokens + output + thought;
+  const outputTokens = isBeside ? output + thought : output;
+  const used = { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
+  if (inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens + costUsd === 0) return;
+  yield { kind: 'usage', usage: used, ...(costUsd === 0 ? {} : { costUsd }) };
 }
