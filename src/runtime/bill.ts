@@ -152,28 +152,31 @@ export class Bill implements SessionBill {
   /** Undefined for one that has been erased. */
   async #knownById(id: string): Promise<Account | undefined> {
     const known = this.#accounts.get(id);
-    if (known !== undefined) return known;
+    if (known?.isKnown === true) return known;
     const row = await this.#store.byId(id);
     return row === null ? undefined : this.#known(row);
   }
 
+  /** One that a crash left at work may be in memory before its session knows what it has spent: it is read here, too. */
   async #known(row: SessionRow): Promise<Account> {
-    const isAtWork = row.state !== 'idle' && row.state !== 'closed';
-    let found: Awaited<ReturnType<typeof readOpen>> | undefined;
-    if (isAtWork && !this.#accounts.has(row.id)) {
-      try {
-        found = await readOpen(this.#store, row);
-      } catch (error) {
-        if (!SojournError.is(error, 'session.damaged')) throw error; // Its columns are all there is.
-      }
-    }
     const known = this.#accounts.get(row.id);
-    if (known !== undefined) return known;
-    const account = this.#make(row, false);
+    if (known?.isKnown === true) return known;
+    const { own, kept } = await this.#read(row);
+    const account = this.account(row, false);
     this.#loose.add(account);
-    const { own = amountsOf(spentOf(row), 0), kept = new Map<string, Budget>() } = found ?? {};
-    account.recall(own, JSON.parse(row.budget) as Budget, kept);
+    if (!account.isKnown) account.recall(own, JSON.parse(row.budget) as Budget, kept);
     return account;
+  }
+
+  async #read(row: SessionRow): ReturnType<typeof readOpen> {
+    const columns = { own: amountsOf(spentOf(row), 0), kept: new Map<string, Budget>() };
+    if (row.state === 'idle' || row.state === 'closed') return columns;
+    try {
+      return await readOpen(this.#store, row);
+    } catch (error) {
+      if (!SojournError.is(error, 'session.damaged')) throw error;
+      return columns; // They are all there is.
+    }
   }
 
   #make(row: SessionRow, isFresh: boolean): Account {

@@ -31,6 +31,8 @@ export class Account {
   readonly children = new Set<Account>();
   /** Every session below it has its account among `children`, or theirs. */
   isWhole: boolean;
+  /** It has what the store says. */
+  #isKnown = false;
   readonly #own = noAmounts();
   readonly #spent = noAmounts();
   readonly #committed = noAmounts();
@@ -111,8 +113,13 @@ export class Account {
     this.#moving(() => (this.#budget = { ...next }));
   }
 
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
   /** As the store has it. */
   recall(own: Readonly<Amounts>, budget: Budget, kept: ReadonlyMap<string, Budget>): void {
+    this.#isKnown = true;
     this.own = own;
     this.#moving(() => {
       this.#budget = { ...budget };

@@ -1,0 +1,11 @@
+// One bill, whatever happens: trees of children that fail, are cancelled, run out of their budgets and lose their process.
+import { expect, test } from 'vitest';
+import { LARGE, simulated, SMALL } from './bill/simulation.ts';
+
+test('no tree spends more than it may, loses a result, tells one twice or leaves an orphan', async () => {
+  expect(await simulated(SMALL, 400, 1)).toBeGreaterThan(0);
+}, 3_600_000);
+
+test('nor does one of two hundred children', async () => {
+  expect(await simulated(LARGE, 10, 2)).toBeGreaterThan(0);
+}, 3_600_000);
