@@ -1,7 +1,7 @@
 // The bench: `npm run bench [-- names...] [--quick] [--rounds N] [--only A,B]`.
 //
-// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, sign-in, list. Without any it measures all of them, and
-// the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
+// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, sign-in, timeline, list. Without
+// any it measures all of them, and the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
 // Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -14,6 +14,7 @@ import { listBench } from './apart/list.ts';
 import { readersBench } from './apart/readers.ts';
 import { signInsBench } from './apart/sign-ins.ts';
 import { storeBench } from './apart/store.ts';
+import { timelineBench } from './apart/timeline.ts';
 import { chart } from './chart.ts';
 import { commitTime } from './commit-time.ts';
 import { CONTENDERS, F0, F1, removeFolder, SOJOURN, type Contender } from './contender.ts';
@@ -23,7 +24,19 @@ import { fixed, report } from './report.ts';
 import { commitMs, type Line, type Results } from './results.ts';
 import { FULL_SIZES, QUICK_SIZES, runRounds, type Visit } from './workload.ts';
 
-const NAMES = ['w1', 'w2', 'w3', 'w4', 'store', 'list', 'keeper', 'readers', 'children', 'sign-in'] as const;
+const NAMES = [
+  'w1',
+  'w2',
+  'w3',
+  'w4',
+  'store',
+  'list',
+  'keeper',
+  'readers',
+  'children',
+  'sign-in',
+  'timeline',
+] as const;
 
 interface Options {
   wanted: ReadonlySet<string>;
@@ -133,6 +146,7 @@ async function apart({ wanted, quick, listed }: Options, folder: string, load: L
     ['readers', () => readersBench(`${folder}/readers`, load, quick)],
     ['children', () => childrenBench(`${folder}/children`, quick)],
     ['sign-in', () => signInsBench(`${folder}/sign-ins`, quick)],
+    ['timeline', () => timelineBench(`${folder}/timeline`, load, quick)],
     ['list', () => listBench(`${folder}/list`, listed)],
   ];
   const lines: Line[] = [];

@@ -1,6 +1,6 @@
 // Sojourn under measurement: the store, the runtime and the HTTP face with their defaults, and the echo agent.
 //
-// Two limits are not the defaults: the bound on new sessions a minute, which is there to stop what a bench does, and
+// Three limits are not the defaults: the bounds on new sessions and on posts, which are there to stop what a bench does, and
 // `--live-max` for the measurement of memory. Like the floors it writes no line for each request.
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
 import { http } from '../src/face/http/http.ts';
@@ -29,7 +29,7 @@ const runtime = await createRuntime({
   bus: inProcessBus(silentLogger),
   agents: { echo: agent },
   coalesceDeltas: !flags.includes('--each-delta'),
-  limits: { liveMax, createBurst: 1_000_000 },
+  limits: { liveMax, createBurst: 1_000_000, postBurst: 1_000_000 },
 });
 const { secret } = await runtime.addToken({ name: 'bench', scopes: ['read', 'send', 'operate'] });
 const face = await http({ port: 0 }).start(runtime);

@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { CallsFigures, CallsOrder, LoadReply, Order, TurnsFigures, TurnsOrder } from './load.ts';
+import type { PostsFigures, PostsOrder } from './posts.ts';
 import type { ReadersFigures, ReadersOrder } from './readers.ts';
 
 export class Load {
@@ -25,6 +26,10 @@ export class Load {
 
   async readers(order: Omit<ReadersOrder, 'order'>): Promise<ReadersFigures> {
     return (await this.#obey({ order: 'readers', ...order })) as ReadersFigures;
+  }
+
+  async posts(order: Omit<PostsOrder, 'order'>): Promise<PostsFigures> {
+    return (await this.#obey({ order: 'posts', ...order })) as PostsFigures;
   }
 
   async close(): Promise<void> {

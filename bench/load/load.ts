@@ -5,6 +5,7 @@
 //   L3. Any wrong answer fails the whole order: a fast wrong server has no figure.
 import { sample, type Sample } from '../sample.ts';
 import { Connection } from './connection.ts';
+import { postAll, type PostsFigures, type PostsOrder } from './posts.ts';
 import { readAll, type ReadersFigures, type ReadersOrder } from './readers.ts';
 import { requestOf, sendTurn, type Target, type TurnTimes } from './turn.ts';
 
@@ -50,8 +51,8 @@ export interface CallsFigures {
   statuses: Record<string, number>;
 }
 
-export type Order = TurnsOrder | CallsOrder | ReadersOrder;
-export type Figures = TurnsFigures | CallsFigures | ReadersFigures;
+export type Order = TurnsOrder | CallsOrder | ReadersOrder | PostsOrder;
+export type Figures = TurnsFigures | CallsFigures | ReadersFigures | PostsFigures;
 export type LoadReply = { ok: true; figures: Figures } | { ok: false; error: string };
 
 async function turns(order: TurnsOrder): Promise<TurnsFigures> {
@@ -125,6 +126,8 @@ function obey(order: Order): Promise<Figures> {
       return calls(order);
     case 'readers':
       return readAll(order);
+    case 'posts':
+      return postAll(order);
   }
 }
 
