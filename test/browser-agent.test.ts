@@ -11,9 +11,9 @@ import type { ChildResult } from '../src/agent/agent.ts';
 import { browserTools } from '../src/agent/browser/browser.ts';
 import { agentConformance } from '../src/testing/agent-conformance.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
-import { browsing, Pages, refOf, type Step } from './browser-stage.ts';
+import { browsing, Pages, refOf } from './browser-stage.ts';
 import { testChromium } from './chromium.ts';
-import { calling, finish, model, text } from './model-stand-in.ts';
+import { calling, finish, model, type Step, text } from './model-stand-in.ts';
 import { bodies, outcome, say, seen, send } from './session-stage.ts';
 
 let pages: Pages;

@@ -5,8 +5,9 @@ import type { AgentTurn } from '../src/agent/agent.ts';
 import { type BrowserOptions, browserTools, type BrowserTools } from '../src/agent/browser/browser.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { allOf, testContext, testTurn } from '../src/testing/test-turn.ts';
-import { answers, onTools, Pages, refOf, returned, type Step } from './browser-stage.ts';
+import { answers, onTools, Pages, refOf, returned } from './browser-stage.ts';
 import { testChromium } from './chromium.ts';
+import type { Step } from './model-stand-in.ts';
 
 beforeAll(() => testChromium(), 120_000); // Unpacked once.
 

@@ -6,7 +6,7 @@ import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import type { Agent, AgentEvent, AgentTurn } from '../src/agent/agent.ts';
 import { browserAgent, type BrowserAgentOptions, type BrowserTools } from '../src/agent/browser/browser.ts';
 import { testChromium } from './chromium.ts';
-import { calling, finish, model, type Prompt, type Reply, text } from './model-stand-in.ts';
+import { obedient, type Prompt, type Step } from './model-stand-in.ts';
 
 /** A body, or more than that; null never answers. */
 export type Page = string | { status?: number; headers?: Record<string, string>; body?: string } | null;
@@ -70,27 +70,6 @@ export class Pages {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-/** One call of a tool, or one that depends on what was seen last. */
-export type Step = [name: string, input: unknown] | ((seen: string) => [name: string, input: unknown]);
-
-/** A model that makes these calls one after the other in each turn, and says `done`. */
-export function obedient(...steps: readonly Step[]) {
-  return model((prompt): Reply => {
-    const since = prompt.slice(prompt.findLastIndex(({ role }) => role === 'user') + 1);
-    const done = since.filter(({ role }) => role === 'tool').length;
-    const step = steps[done];
-    if (step === undefined) return [...text('done'), finish('stop')];
-    const [name, input] = typeof step === 'function' ? step(seenIn(prompt)) : step;
-    return [calling(`c${prompt.length}-${done}`, name, input), finish('tool-calls')];
-  });
-}
-
-/** What the last tool gave to the model. */
-export function seenIn(prompt: Prompt): string {
-  const last = prompt.at(-1);
-  return last?.role === 'tool' ? JSON.stringify(last.content) : '';
 }
 
 /** The ref of what the page shows by this name, as a model would read it. */

@@ -53,6 +53,27 @@ export function model(...replies: (Reply | Error | ((prompt: Prompt) => Reply))[
   return { mock, prompts };
 }
 
+/** One call of a tool, or one that depends on what was seen last. */
+export type Step = [name: string, input: unknown] | ((seen: string) => [name: string, input: unknown]);
+
+/** A model that makes these calls one after the other in each turn, and says `done`. */
+export function obedient(...steps: readonly Step[]) {
+  return model((prompt): Reply => {
+    const since = prompt.slice(prompt.findLastIndex(({ role }) => role === 'user') + 1);
+    const done = since.filter(({ role }) => role === 'tool').length;
+    const step = steps[done];
+    if (step === undefined) return [...text('done'), finish('stop')];
+    const [name, input] = typeof step === 'function' ? step(seenIn(prompt)) : step;
+    return [calling(`c${prompt.length}-${done}`, name, input), finish('tool-calls')];
+  });
+}
+
+/** What the last tool gave to the model. */
+export function seenIn(prompt: Prompt): string {
+  const last = prompt.at(-1);
+  return last?.role === 'tool' ? JSON.stringify(last.content) : '';
+}
+
 export const weather = (run: (city: string) => unknown = (city) => ({ city, celsius: 7 })) =>
   tool({
     description: 'The weather of a city',

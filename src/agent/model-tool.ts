@@ -113,9 +113,14 @@ export function toolOf(definition: Omit<ModelTool, 'toModelOutput'>): ModelTool 
   };
 }
 
-/** One line for each code: what it says to the caller, and whether the same call may work later. */
-export function errorLines(codes: readonly ErrorCode[]): string {
-  return codes.map((code) => `- ${code}: ${wayOut(code)}`).join('\n');
+/** One line for each code: what it says to the caller, whether the same call may work later, and what to do with these tools. */
+export function errorLines(
+  codes: readonly ErrorCode[],
+  hints: Readonly<Partial<Record<ErrorCode, string>>> = {},
+): string {
+  return codes
+    .map((code) => `- ${[`${code}:`, wayOut(code), hints[code] ?? ''].join(' ').trimEnd()}`)
+    .join('\n');
 }
 
 const wayOut = (code: ErrorCode): string =>

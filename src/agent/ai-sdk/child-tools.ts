@@ -31,17 +31,34 @@ export type ChildTools = Readonly<
 const TEXT_CHARS_MAX = 20_000;
 const WAIT_SECONDS_MAX = 3_600;
 
-const STARTING: readonly ErrorCode[] = ['budget.exceeded', 'capacity', 'mailbox.full', 'runtime.draining'];
+const STARTING: readonly ErrorCode[] = [
+  'input.invalid',
+  'child.limit',
+  'budget.exceeded',
+  'capacity',
+  'mailbox.full',
+  'runtime.draining',
+];
 
 /** T1: what each verb may answer, as the contract of `Children` says. */
 export const CHILD_TOOL_ERRORS = {
-  spawn_agent: ['agent.unknown', 'child.limit', 'child.depth', 'child.cycle', 'session.limit', ...STARTING],
+  spawn_agent: ['agent.unknown', 'child.depth', 'child.cycle', 'session.limit', ...STARTING],
   continue_agent: ['child.not_found', 'session.closed', ...STARTING],
   wait_for_agent: ['child.not_found', 'turn.not_found'],
   cancel_agent: ['child.not_found'],
   close_agent: ['child.not_found'],
   list_agents: [],
 } as const satisfies Record<keyof ChildTools, readonly ErrorCode[]>;
+
+/** What a code means to who has these tools and nothing else. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'agent.unknown': 'Only the names above are there.',
+  'child.not_found': 'list_agents shows their ids.',
+  'child.limit': 'Wait for one, or cancel one you do not need.',
+  'session.closed': 'Start another one with spawn_agent.',
+  'budget.exceeded': 'Ask for less with budgetUsd, or finish with what you have.',
+  'turn.not_found': 'Leave `turn` out for the newest.',
+};
 
 const CHILD = { type: 'string', description: 'The id that spawn_agent answered as `child`.' } as const;
 const MODES = ['wait', 'background', 'report'] as const;
@@ -218,7 +235,7 @@ function listTool(turn: AgentTurn): ModelTool {
 
 function described(tool: keyof ChildTools, sentences: readonly string[]): string {
   const codes = CHILD_TOOL_ERRORS[tool];
-  const errors = codes.length === 0 ? [] : [`Errors it may answer:\n${errorLines(codes)}`];
+  const errors = codes.length === 0 ? [] : [`Errors it may answer:\n${errorLines(codes, HINTS)}`];
   return [...sentences, ...errors].join('\n\n');
 }
 
