@@ -135,6 +135,19 @@ test('a project has its own identities, and takes its sign-ins with it', async (
   expect(closed).toBe(1);
 });
 
+test('a sign-in stands for the owner it was made for, whoever else may speak as its identity', async () => {
+  await using world = await testRuntime();
+  const { signIns } = world.runtime;
+  const alice = await token(world, { owner: 'alice' });
+
+  const mine = await signIns.signIn(HAL, alice.caller);
+  const other = await signIns.signIn(HAL);
+
+  expect([mine.identity.owner, mine.owner, other.owner]).toEqual([null, 'alice', null]);
+  expect((await signIns.speaker(mine.token)).owner).toBe('alice');
+  expect((await signIns.speaker(other.token)).owner).toBe(null);
+});
+
 test('a sign-in may post and do nothing else', async () => {
   await using world = await testRuntime();
   const { runtime } = world;

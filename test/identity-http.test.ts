@@ -6,7 +6,7 @@
 //   D-17  'no list shows a token, and a name is no way in'
 import { describe, expect, test } from 'vitest';
 import { SojournError } from '../src/kernel/errors.ts';
-import { serve, type Served } from './http-support.ts';
+import { serve, type Served, type Wire, type Wrap } from './http-support.ts';
 
 const HAL = { name: 'Hal', context: 'bridge' };
 
@@ -160,6 +160,19 @@ describe('a sign-in', () => {
     expect(next.json['next']).toBe('stop');
     for (const endedMs of await Promise.all(ends)) expect(endedMs - askedMs).toBeLessThan(2_000);
     expect((await served.call('DELETE', `/v1/sign-ins/${id}`)).status).toBe(404);
+  });
+
+  test('that has a stream open loses it when it is signed out, and when an operator ends it', async () => {
+    const served = await serve({}, reading);
+    const [out, ended] = [await signedIn(served), await signedIn(served)];
+    const streams = await Promise.all([out, ended].map(({ token }) => following(served, token)));
+
+    const askedMs = performance.now();
+    await served.call('DELETE', '/v1/sign-ins/current', { token: out.token });
+    await served.call('DELETE', `/v1/sign-ins/${ended.id}`);
+    await Promise.all(streams.map((wire) => wire.rest()));
+
+    expect(performance.now() - askedMs).toBeLessThan(2_000);
   });
 
   test('that is ended by an operator, or whose token is revoked, is over at once', async () => {
@@ -322,3 +335,27 @@ describe('an avatar', () => {
     expect([none.status, none.json['code']]).toEqual([404, 'identity.not_found']);
   });
 });
+
+/** Sign-ins that may read too: there is no route yet that they may follow. */
+const reading: Wrap = (runtime) =>
+  new Proxy(runtime, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (name !== 'authenticate')
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      return async (secret: string) => {
+        const caller = await target.authenticate(secret);
+        return caller?.signIn === undefined ? caller : { ...caller, scopes: new Set(['post', 'read']) };
+      };
+    },
+  });
+
+/** Resolves when its stream of the timeline has begun. */
+async function following({ wire, port }: Served, token: string): Promise<Wire> {
+  const stream = await wire();
+  stream.write(
+    `GET /v1/posts HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n`,
+  );
+  await stream.until('event: timeline');
+  return stream;
+}

@@ -24,6 +24,7 @@ export function signInView({ signIn, identity }: IdentifiedSignIn): SignInView {
   return {
     id: signIn.id,
     identity: identityView(identity),
+    owner: signIn.owner,
     createdAt: timeText(signIn.createdAt),
     lastActiveAt: timeText(signIn.lastActiveAt),
     expiresAt: timeText(signIn.expiresAt),

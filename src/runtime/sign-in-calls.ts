@@ -1,6 +1,7 @@
 // Sign-in calls: identities and sign-ins for whoever calls. Checks scopes; identity/sign-ins.ts does the rest.
 //
-//   G1. A sign-in speaks, and does nothing else: its caller has scope `post` only, in the project it was made in.
+//   G1. A sign-in speaks, and does nothing else: its caller has scope `post` only, in the project it was made in, and for
+//       the owner it was made for.
 import { SojournError } from '../kernel/errors.ts';
 import { isSecret } from '../kernel/secret.ts';
 import { lapseError, SIGN_IN_PREFIX, type SignInEnded } from '../identity/identity.ts';
@@ -144,6 +145,6 @@ export class RuntimeSignIns implements SignInCalls {
 
 /** G1. */
 function speakerOf(signIn: SignInView): Caller & { signIn: SignInView } {
-  const { project, owner } = signIn.identity;
-  return { token: signIn.id, project, owner, scopes: new Set(['post']), signIn };
+  const { owner, identity } = signIn;
+  return { token: signIn.id, project: identity.project, owner, scopes: new Set(['post']), signIn };
 }

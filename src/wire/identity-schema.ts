@@ -5,6 +5,11 @@ import type { IdentityView, NewSignInView, SignInCall, SignInView } from './iden
 
 const time = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC.' });
 
+const owner = z
+  .string()
+  .nullable()
+  .meta({ description: 'Of the token it was made with, where that is bound to one.' });
+
 export const signInCall: z.ZodType<SignInCall> = z
   .strictObject({
     name: z.string().meta({ description: '1 to 100 characters after trimming; case does not matter.' }),
@@ -49,6 +54,7 @@ export const signInView: z.ZodType<SignInView> = z
   .object({
     id: z.string(),
     identity: identityView,
+    owner,
     createdAt: time,
     lastActiveAt: time,
     expiresAt: time.meta({ description: 'Over after this at the latest; sooner when it is not used.' }),
@@ -60,6 +66,7 @@ export const newSignInView: z.ZodType<NewSignInView> = z
     id: z.string(),
     token: z.string().meta({ description: 'The bearer secret, with scope `post`. Shown this once.' }),
     identity: identityView,
+    owner,
     createdAt: time,
     lastActiveAt: time,
     expiresAt: time,

@@ -21,6 +21,8 @@ export interface IdentityView {
 export interface SignInView {
   id: string;
   identity: IdentityView;
+  /** Of the token it was made with, where that is bound to one. */
+  owner: string | null;
   createdAt: string;
   lastActiveAt: string;
   /** Over after this at the latest; sooner when it is not used. */
