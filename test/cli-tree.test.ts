@@ -59,7 +59,7 @@ test('a tree says who is at work and with what, how the others ended, what it co
     '├─ Fix the parser  coder    running                                                                turn 2 · 40 % · Editing · src/a.ts · 1 min 5 s',
     '├─ child:1         coder    closed, cancelled',
     '│  └─ deep         coder    failed',
-    '└─ new             coder    queued +2',
+    '└─ new             coder    queued +1',
   ]);
   expect(drawn(tree, true)[2]).toMatch(/^├─ k +coder/);
 });

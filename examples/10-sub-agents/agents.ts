@@ -4,7 +4,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { claudeCode, openCode } from 'sojourn/agent/acp';
+import { claudeCode, openCode, type ReadyMadeOptions } from 'sojourn/agent/acp';
 import { aiSdkAgent } from 'sojourn/agent/ai-sdk';
 import { browserAgent } from 'sojourn/agent/browser';
 import type { Story } from './story.ts';
@@ -27,12 +27,9 @@ export interface Places {
 
 type Agents = Pick<Story, 'coder' | 'tester' | 'reader' | 'wishes'>;
 
-export function realAgents({ model, page, folder }: Places): Agents {
-  const work = join(folder, 'work');
-  const home = join(folder, 'home');
-  mkdirSync(work, { recursive: true });
-  mkdirSync(home, { recursive: true });
-  const env = { PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`, HOME: home };
+export function realAgents(places: Places): Agents {
+  const { model, page } = places;
+  const work = workFolder(places);
   const own = join(BIN, 'chromium');
   const provider = createOpenAICompatible({
     name: 'story',
@@ -41,8 +38,8 @@ export function realAgents({ model, page, folder }: Places): Agents {
     includeUsage: true,
   });
   return {
-    coder: openCode({ cwd: work, env: { ...env, ...openCodeVariables(model) } }),
-    tester: claudeCode({ cwd: work, env: { ...env, ...claudeVariables(model, home) } }),
+    coder: openCode(openCodeOptions(places)),
+    tester: claudeCode(claudeOptions(places)),
     reader: aiSdkAgent(
       browserAgent({
         model: provider(MODEL),
@@ -58,6 +55,27 @@ export function realAgents({ model, page, folder }: Places): Agents {
       reader: `Please read http://${page}/`,
     },
   };
+}
+
+export function openCodeOptions(places: Places): ReadyMadeOptions {
+  return { cwd: workFolder(places), env: { ...environment(places), ...openCodeVariables(places.model) } };
+}
+
+export function claudeOptions(places: Places): ReadyMadeOptions {
+  const env = environment(places);
+  return { cwd: workFolder(places), env: { ...env, ...claudeVariables(places.model, env.HOME) } };
+}
+
+function environment({ folder }: Places): { PATH: string; HOME: string } {
+  const home = join(folder, 'home');
+  mkdirSync(home, { recursive: true });
+  return { PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`, HOME: home };
+}
+
+function workFolder({ folder }: Places): string {
+  const work = join(folder, 'work');
+  mkdirSync(work, { recursive: true });
+  return work;
 }
 
 function openCodeVariables(model: string): Record<string, string> {

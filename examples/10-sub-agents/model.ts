@@ -39,11 +39,11 @@ const SAID =
 
 /** `write FILE`, `wait in DIR` or `read URL`, without the word before. */
 function wishIn(message: Message): readonly string[] | undefined {
-  const text =
-    typeof message.content === 'string'
-      ? message.content
-      : (message.content ?? []).map((part) => part.text ?? '').join('\n');
-  return /Please (write|wait|read) ?(\S*)/.exec(text)?.slice(1);
+  return /Please (write|wait|read) ?(\S*)/.exec(textOf(message))?.slice(1);
+}
+
+function textOf({ content }: Message): string {
+  return typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join('\n');
 }
 
 /** The next tool to call for it; undefined where the tools have been used and the answer is due. */
@@ -52,7 +52,11 @@ function callFor(
   tools: readonly string[],
   messages: readonly Message[],
 ): { name: string; input: object } | undefined {
-  const asked = messages.findLastIndex((message) => message.role === 'user' && wishIn(message) !== undefined);
+  // Told to go on, after whoever ran it was killed, it begins again.
+  const asked = messages.findLastIndex(
+    (message) =>
+      message.role === 'user' && (wishIn(message) !== undefined || /You were stopped/.test(textOf(message))),
+  );
   const used = messages.slice(asked).filter((message) => message.role === 'tool').length;
   const has = (name: string): string | undefined => tools.find((tool) => tool.toLowerCase() === name);
   if (verb === 'write') return [writing(has('write'), what)][used];

@@ -36,10 +36,11 @@ export function sightOf({ session, outcome, progress, costUsd, usage }: TreeNode
   return JSON.stringify([session.state, session.turn, session.queued, outcome, progress, costUsd, usage]);
 }
 
-/** `completed`, `running`, `running +2`: what it is at, or how that ended. */
+/** `completed`, `running`, `running +2`: what it is at, or how that ended, and how many more turns wait. */
 function stateText({ session, outcome }: TreeNode): string {
   const { state, queued } = session;
-  if (queued > 0) return `${state} +${queued}`;
+  const others = state === 'queued' ? queued - 1 : queued;
+  if (others > 0) return `${state} +${others}`;
   if (state === 'closed')
     return outcome === null || outcome === 'completed' ? 'closed' : `closed, ${outcome}`;
   return state === 'idle' ? (outcome ?? 'idle') : state; // T1
