@@ -69,6 +69,7 @@ beforeAll(async () => {
     '/away': { status: 302, headers: { location: secret } },
     '/far': { status: 302, headers: { location: '/away' } },
     '/to-file': { status: 302, headers: { location: 'file:///etc/passwd' } },
+    '/script-https': `<title>Sly</title><button onclick="location.href='${secret.replace('http', 'https')}'">Leave</button>`,
     '/script-away': `<title>Sly</title><button onclick="location.href='${secret}'">Leave</button>`,
     '/loads': `<title>Loads</title><h1>Loading</h1><img src="${secret}"><link rel="stylesheet" href="${secret}">
       <iframe src="${secret}"></iframe><script src="${secret}"></script><link rel="preconnect" href="${secret}">
@@ -256,6 +257,13 @@ describe('a hostile page', () => {
       'a script',
       [
         ['open', '/script-away'],
+        ['click', 'Leave'],
+      ],
+    ],
+    [
+      'a script, encrypted',
+      [
+        ['open', '/script-https'],
         ['click', 'Leave'],
       ],
     ],

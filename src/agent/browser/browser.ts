@@ -97,7 +97,10 @@ export function browserAgent(
   };
 }
 
-/** The tools alone, for an agent that has others as well. Call it once: what it answers gives the tools of each turn. */
+/**
+ * The tools alone, for an agent that has others as well. Call it once for an agent: what it answers gives the tools of
+ * each turn.
+ */
 export function browserTools(options: BrowserOptions = {}): (turn: AgentTurn) => BrowserTools {
   const chromium = new Chromium({
     allow: allowedHosts(options.allow ?? []),

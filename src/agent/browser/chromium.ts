@@ -72,7 +72,7 @@ export class Chromium {
       let released: Promise<void> | undefined;
       const release = async (): Promise<void> => {
         try {
-          await context.close();
+          if (browser.isConnected()) await context.close();
         } finally {
           await this.#leave(state);
         }

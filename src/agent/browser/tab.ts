@@ -200,9 +200,7 @@ export class Tab {
     // Where it leads elsewhere, the next page is read; where it does not load in time, what there is of it.
     const { navigationMsMax: timeout } = this.#limits;
     await page.waitForLoadState('load', { timeout }).catch(() => undefined);
-    const { lease } = this.#open ?? {};
-    const url = URL.canParse(page.url()) ? new URL(page.url()) : undefined;
-    if (url !== undefined && lease?.egress.wasRefused(url) !== undefined) this.#throwRefused(what);
+    this.#throwRefused(what);
   }
 
   async #text(from: number, signal: AbortSignal): Promise<PageText> {
