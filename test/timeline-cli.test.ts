@@ -64,6 +64,25 @@ test('posts are JSON, one a line, oldest first, and as many as are asked for', a
   expect(new Set(lines<PostView>(hals.out).map(({ author }) => author.name))).toEqual(new Set(['Hal']));
 });
 
+test('posts of one identity are chosen by its name, and of several of that name by the one that is shown', async () => {
+  const { signIns } = server.serving.runtime;
+  for (const context of ['bridge', 'galley']) {
+    const { token } = await signIns.signIn({ name: 'Kay', context });
+    await cli(server.folder, ['post', `from the ${context}`], { env: { SOJOURN_SIGN_IN: token } });
+  }
+
+  const one = await cli(server.folder, ['timeline', '--identity', 'kay - BRIDGE']);
+  const hal = lines<PostView>((await cli(server.folder, ['timeline', '--identity', 'hal', '--json'])).out);
+  const both = await cli(server.folder, ['timeline', '--identity', 'Kay']);
+  const nobody = await cli(server.folder, ['timeline', '--identity', 'Nobody']);
+
+  expect(one.out).toContain('from the bridge');
+  expect(one.out).not.toContain('galley');
+  expect(new Set(hal.map(({ author }) => author.name))).toEqual(new Set(['Hal']));
+  expect([both.code, nobody.code]).toEqual([2, 3]);
+  expect(both.err).toContain('"Kay - bridge"');
+});
+
 test('posts since a time, or about a session, are shown alone', async () => {
   await cli(server.folder, ['send', 'inbox', '/words 1 0']);
   const about = await cli(server.folder, ['post', 'about the inbox', '--session', 'inbox'], { env });

@@ -6,6 +6,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { TimelineCall } from '../client/client.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
+import type { IdentityView } from '../wire/identity.ts';
 import type { PostView } from '../wire/post.ts';
 import { desk, wholeNumber, type Desk } from './desk.ts';
 import { COMMAND } from './command-name.ts';
@@ -29,6 +30,7 @@ interface TimelineCommand {
 }
 
 const LIMIT = 20;
+const NAMED_MAX = 5;
 const AGO = /^(\d{1,6})(s|m|h|d)$/;
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -67,7 +69,7 @@ export function addTimeline(program: Command, world: World): void {
     .command('timeline')
     .description('show the last posts of the project, and with --follow those to come')
     .option('-f, --follow', 'go on as it grows')
-    .option('--identity <id>', 'only of this identity')
+    .option('--identity <who>', 'only of this identity: its name as it is shown, or its id')
     .option('--session <key>', 'only about this session')
     .option(
       '--since <time>',
@@ -119,10 +121,29 @@ async function filterOf(
   { identity, session, since }: TimelineCommand,
 ): Promise<Pick<TimelineCall, 'identity' | 'session' | 'since'>> {
   return {
-    ...(identity === undefined ? {} : { identity }),
+    ...(identity === undefined ? {} : { identity: await identityNamed(server, identity) }),
     ...(session === undefined ? {} : { session: (await server.session(session).view()).id }),
     ...(since === undefined ? {} : { since }),
   };
+}
+
+/** By its id, by its display name, or by its name where nobody else has that; case does not matter. */
+async function identityNamed(server: Desk['server'], who: string): Promise<string> {
+  const wanted = who.normalize('NFC').toLowerCase();
+  const named: IdentityView[] = [];
+  for await (const identity of server.signIns.identities({ limit: 200 })) {
+    if (identity.id === who || identity.displayName.toLowerCase() === wanted) return identity.id;
+    if (identity.name.toLowerCase() === wanted) named.push(identity);
+  }
+  const [only] = named;
+  if (only === undefined)
+    throw new SojournError('identity.not_found', `Nobody has signed in as ${brief(who, 64)}`);
+  if (named.length === 1) return only.id;
+  const names = named.slice(0, NAMED_MAX).map(({ displayName }) => JSON.stringify(displayName));
+  throw new SojournError(
+    'input.invalid',
+    `${named.length} are called so, name one of them: ${names.join(', ')}`,
+  );
 }
 
 function postLine({ id, at, author, content, session }: PostView): string {

@@ -201,7 +201,7 @@ class Life {
     return new Proxy(part, {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name, target);
-        if (name === 'files') return this.#mortal(member as object);
+        if (typeof name === 'string' && PARTS.has(name)) return this.#mortal(member as object);
         if (typeof member !== 'function') return member;
         return (...args: unknown[]): unknown => {
           if (this.#isOver && name !== 'close') return unanswered;
@@ -232,6 +232,9 @@ class Life {
     });
   }
 }
+
+/** Of a store. */
+const PARTS = new Set(['files', 'identities', 'timelines']);
 
 const unanswered = new Promise<never>(() => undefined);
 
