@@ -4,6 +4,7 @@
 //   /words N MS            says w1 w2 ... wN, one word every MS milliseconds
 //   /think TEXT            thinks it aloud
 //   /tool NAME JSON        calls a tool that returns its input
+//   /stream MS NAME JSON   calls a tool whose arguments come piece by piece, and which says nothing until it is done
 //   /big CHARS             calls a tool that returns that much
 //   /broken TEXT           calls a tool that fails with it
 //   /edit PATH             calls a tool that reports what it changed
@@ -90,6 +91,16 @@ async function call(turn: Turn, name: string, input: unknown, result: Partial<ac
   await update(turn, { sessionUpdate: 'tool_call_update', toolCallId, status: 'completed', ...result });
 }
 
+/** The first of its arguments, as models stream them. */
+async function forming(turn: Turn, name: string, input: unknown): Promise<string> {
+  const toolCallId = nextCall();
+  const title = `Run ${name}`;
+  await update(turn, { sessionUpdate: 'tool_call', toolCallId, name, title, status: 'pending' });
+  const rawInput = Object.fromEntries(Object.entries(input as object).slice(0, 1));
+  await update(turn, { sessionUpdate: 'tool_call_update', toolCallId, rawInput });
+  return toolCallId;
+}
+
 const OPTIONS: acp.PermissionOption[] = [
   { optionId: 'yes-always', name: 'Always', kind: 'allow_always' },
   { optionId: 'yes', name: 'Yes', kind: 'allow_once' },
@@ -98,9 +109,8 @@ const OPTIONS: acp.PermissionOption[] = [
 ];
 
 async function permitted(turn: Turn, name: string, input: unknown): Promise<string> {
-  const toolCallId = nextCall();
   const title = `Run ${name}`;
-  await update(turn, { sessionUpdate: 'tool_call', toolCallId, name, title, status: 'pending' });
+  const toolCallId = await forming(turn, name, input);
   const { outcome } = await turn.client.request(acp.methods.client.session.requestPermission, {
     sessionId: turn.session,
     toolCall: { toolCallId, title, rawInput: input },
@@ -131,6 +141,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   async tool(turn, rest, [name = 'tool']) {
     const input = json(rest.slice(name.length).trim());
     await call(turn, name, input, { rawOutput: input });
+  },
+  async stream(turn, rest, [ms = '0', name = 'tool']) {
+    const input = json(rest.slice(ms.length + name.length + 1).trim());
+    const toolCallId = await forming(turn, name, input);
+    await update(turn, { sessionUpdate: 'tool_call_update', toolCallId, rawInput: input });
+    await pause(Number(ms), undefined, { signal: turn.signal }).catch(() => undefined);
+    await update(turn, {
+      sessionUpdate: 'tool_call_update',
+      toolCallId,
+      status: 'completed',
+      rawOutput: 'done',
+    });
   },
   big: (turn, chars) => call(turn, 'big', { chars }, { rawOutput: 'x'.repeat(Number(chars)) }),
   broken: (turn, text) =>

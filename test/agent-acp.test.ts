@@ -81,6 +81,32 @@ describe('what it says', () => {
     ]);
   });
 
+  test('a tool whose arguments come piece by piece is called with all of them, while it is at work', async () => {
+    const play = testTurn({ input: '/stream 3600000 run {"a":1,"b":2}', clock: systemClock });
+    const said: AgentEvent[] = [];
+
+    const running = (async () => {
+      for await (const event of (await shared).run(play.turn)) {
+        said.push(event);
+        play.abort(new Error('seen'));
+      }
+    })();
+
+    await expect(running).rejects.toThrow('seen');
+    expect(said).toEqual([
+      { kind: 'tool.called', call: expect.any(String), name: 'run', input: { a: 1, b: 2 } },
+    ]);
+  });
+
+  test('a permission asks with all arguments, also when only some were known before', async () => {
+    const play = testTurn({ input: '/ask pay {"to":"Ada","usd":3}', clock: systemClock });
+
+    const [called] = await allOf((await shared).run(play.turn));
+
+    expect(called).toMatchObject({ kind: 'tool.called', input: { to: 'Ada', usd: 3 } });
+    expect(play.asks[0]?.question.tool?.input).toEqual({ to: 'Ada', usd: 3 });
+  });
+
   test('a tool that fails says so, and one that edits shows what it changed', async () => {
     const said = await events(await shared, '/broken no such city\n/edit /tmp/a.txt');
 

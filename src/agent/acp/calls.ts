@@ -1,7 +1,8 @@
 // Calls: the tools that an agent runs in one turn, from what it says of them piece by piece.
 //
-//   K1. A call is told once, with its arguments: agents announce one before they know them. What is still announced
-//       when it begins to run, ends, or needs a permission is told with what is known.
+//   K1. A call is told once, with its arguments: agents announce one before they know them, and may give them piece by
+//       piece. It is told when it begins to run, ends, needs a permission, or when something else comes or nothing for a
+//       while. Arguments that change behind that are told as progress; a permission always asks with the newest.
 //   K2. A result is told once, behind its call, and is at most `resultCharsMax` long.
 //   K3. What is too large for one event of the log is told by its beginning and the hash of all of it.
 //   K4. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
@@ -40,13 +41,14 @@ export class Calls {
   }
 
   *update(update: ToolCall | ToolCallUpdate): Iterable<AgentEvent> {
+    yield* this.settle(String(update.toolCallId));
+    const before = this.#known.get(String(update.toolCallId))?.input;
     const entry = this.#merged(update);
     if (entry.state === 'returned') return;
     const { status } = update;
     const isOver = status === 'completed' || status === 'failed';
-    if (entry.state === 'announced' && (hasInput(entry) || status === 'in_progress' || isOver)) {
-      yield* this.#told(entry);
-    } else if (entry.state === 'told' && !isOver) yield* progressed(entry, update);
+    if (entry.state === 'announced' && (status === 'in_progress' || isOver)) yield* this.#told(entry);
+    else if (entry.state === 'told' && !isOver) yield* progressed(entry, update, before);
     if (!isOver) return;
     entry.state = 'returned'; // K2
     yield {
@@ -57,8 +59,22 @@ export class Calls {
     };
   }
 
+  /** Calls that are announced, and whose arguments may be all there are. */
+  get areForming(): boolean {
+    for (const entry of this.#known.values()) if (isForming(entry)) return true;
+    return false;
+  }
+
+  /** K1: no more is to come of them, but for one. */
+  *settle(but?: string): Iterable<AgentEvent> {
+    for (const entry of this.#known.values()) {
+      if (isForming(entry) && entry.call !== but) yield* this.#told(entry);
+    }
+  }
+
   /** The call that a permission is about, told if it was not (K1). */
   *asked(update: ToolCallUpdate): Generator<AgentEvent, KnownCall> {
+    yield* this.settle(String(update.toolCallId));
     const entry = this.#merged(update);
     if (entry.state === 'announced') yield* this.#told(entry);
     return { ...entry, input: inputOf(entry) };
@@ -86,7 +102,7 @@ export class Calls {
     entry.title = (update.title ?? entry.title).slice(0, TITLE_CHARS_MAX).toWellFormed();
     entry.kind = update.kind ?? entry.kind;
     entry.name = nameOf(update) ?? (entry.name || entry.kind);
-    if (update.rawInput !== undefined && entry.state === 'announced') entry.input = update.rawInput;
+    if (update.rawInput !== undefined) entry.input = update.rawInput;
     if (update.rawOutput !== undefined) entry.output = update.rawOutput;
     if (Array.isArray(update.content)) entry.content = update.content;
     if (Array.isArray(update.locations)) entry.locations = update.locations;
@@ -113,15 +129,18 @@ export class Calls {
   }
 }
 
-function* progressed(entry: Entry, update: ToolCall | ToolCallUpdate): Iterable<AgentEvent> {
+function* progressed(entry: Entry, update: ToolCall | ToolCallUpdate, before: unknown): Iterable<AgentEvent> {
+  const { input } = entry;
+  const hasChanged = JSON.stringify(input) !== JSON.stringify(before);
   const diffs = (update.content ?? []).filter((part) => part.type === 'diff').map(shownDiff);
   const message = update.title === undefined || update.title === null ? undefined : entry.title;
-  if (message === undefined && diffs.length === 0) return;
+  if (message === undefined && diffs.length === 0 && !hasChanged) return;
+  const data = bounded({ ...(hasChanged ? { input } : {}), ...(diffs.length === 0 ? {} : { diffs }) });
   yield {
     kind: 'tool.progress',
     call: entry.call,
     ...(message === undefined ? {} : { message }),
-    ...(diffs.length === 0 ? {} : { data: bounded({ diffs }) }),
+    ...(hasChanged || diffs.length > 0 ? { data } : {}),
   };
 }
 
@@ -135,6 +154,8 @@ function nameOf(update: ToolCall | ToolCallUpdate): string | undefined {
 function hasInput({ input }: Entry): boolean {
   return input !== undefined && input !== null && JSON.stringify(input) !== '{}';
 }
+
+const isForming = (entry: Entry): boolean => entry.state === 'announced' && hasInput(entry);
 
 /** K3. */
 function bounded(value: unknown): unknown {

@@ -13,7 +13,7 @@ import type {
   SessionUpdate,
   UsageUpdate,
 } from '@agentclientprotocol/sdk';
-import type { Millis } from '../../kernel/clock.ts';
+import type { Millis, Timer } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import type { AgentEvent, AgentTurn, Answer } from '../agent.ts';
@@ -45,12 +45,16 @@ type Arrival =
   | { kind: 'update'; update: SessionUpdate }
   | ({ kind: 'permission' } & Permission)
   | { kind: 'event'; event: AgentEvent }
+  | { kind: 'quiet' }
   | { kind: 'answered'; response: PromptResponse }
   | { kind: 'failed'; error: unknown }
   | { kind: 'aborted' };
 
 /** What an agent may say ahead of the log. */
 const MAIL_CHARS_MAX = 1_024 * 1_024;
+
+/** Arguments of a call that do not change for so long are all there are. */
+const FORMING_MS: Millis = 250;
 
 export class Exchange implements Listener {
   readonly #parts: ExchangeParts;
@@ -61,6 +65,7 @@ export class Exchange implements Listener {
   /** Settles when the prompt is over, with its answer where it has one. Never rejects. */
   #over: Promise<PromptResponse | undefined> = Promise.resolve(undefined);
   #isOver = false;
+  #quiet: Timer | undefined;
   /** The newest sum that was heard and is not on the bill yet. */
   #unbilled: UsageUpdate | undefined;
 
@@ -88,8 +93,10 @@ export class Exchange implements Listener {
         if (arrival.kind === 'failed') throw arrival.error;
         if (arrival.kind === 'answered') return yield* this.#ended(arrival.response);
         yield* this.#events(arrival);
+        this.#waitForMore();
       }
     } finally {
+      this.#quiet?.cancel();
       turn.signal.removeEventListener('abort', abort);
       if (!this.#isOver) await this.#stop(); // X1
       peer.listen(undefined);
@@ -138,7 +145,14 @@ export class Exchange implements Listener {
     );
   }
 
+  #waitForMore(): void {
+    this.#quiet?.cancel();
+    if (!this.#calls.areForming) return;
+    this.#quiet = this.#parts.turn.clock.after(FORMING_MS, () => this.#mail.push({ kind: 'quiet' }));
+  }
+
   *#events(arrival: Exclude<Arrival, { kind: 'answered' | 'failed' }>): Iterable<AgentEvent> {
+    if (arrival.kind === 'quiet') yield* this.#calls.settle();
     if (arrival.kind === 'event') yield arrival.event;
     if (arrival.kind === 'update') {
       if (arrival.update === this.#unbilled) this.#unbilled = undefined;

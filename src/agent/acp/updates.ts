@@ -35,6 +35,8 @@ export class Updates {
   }
 
   *events(update: SessionUpdate): Iterable<AgentEvent> {
+    const isOfCall = update.sessionUpdate === 'tool_call' || update.sessionUpdate === 'tool_call_update';
+    if (!isOfCall) yield* this.#parts.calls.settle();
     switch (update.sessionUpdate) {
       case 'agent_message_chunk':
         return yield* this.#said('text.delta', update);
