@@ -1,11 +1,15 @@
 // One bill, whatever happens: trees of children that fail, are cancelled, run out of their budgets and lose their process.
 import { expect, test } from 'vitest';
-import { LARGE, simulated, SMALL } from './bill/simulation.ts';
+import { CRASHING, LARGE, simulated, SMALL } from './bill/simulation.ts';
 
 test('no tree spends more than it may, loses a result, tells one twice or leaves an orphan', async () => {
   expect(await simulated(SMALL, 400, 1)).toBeGreaterThan(0);
-}, 3_600_000);
+}, 600_000);
+
+test('nor does one whose processes die', async () => {
+  expect(await simulated(CRASHING, 150, 3)).toBeGreaterThan(0);
+}, 600_000);
 
 test('nor does one of two hundred children', async () => {
-  expect(await simulated(LARGE, 10, 2)).toBeGreaterThan(0);
-}, 3_600_000);
+  expect(await simulated(LARGE, 15, 2)).toBeGreaterThan(0);
+}, 600_000);

@@ -4,13 +4,17 @@ import { Bill } from '../../src/runtime/bill.ts';
 import { ChildDelivery } from '../../src/runtime/child-delivery.ts';
 import { ChildEnding } from '../../src/runtime/child-ending.ts';
 import { ChildResults } from '../../src/runtime/child-results.ts';
+import { Session } from '../../src/session/session.ts';
 import { Spending } from '../../src/session/spending.ts';
-import { Turn } from '../../src/session/turn.ts';
 import { MemoryDisk } from '../../src/testing/memory-store.ts';
+import type { Size } from './plan.ts';
+import { CRASHING, SMALL } from './simulation.ts';
 
 export interface Bug {
   /** What is wrong. */
   readonly name: string;
+  /** Who would meet it. */
+  readonly size: Size;
   /** Answers the call that takes it out again. */
   readonly plant: () => () => void;
 }
@@ -30,10 +34,12 @@ function replaced<Target extends object, Name extends keyof Target>(
 export const BUGS: readonly Bug[] = [
   {
     name: 'nothing is kept for a child: what it was given is spent by others',
+    size: SMALL,
     plant: () => replaced(Account.prototype, 'keeps', () => () => false),
   },
   {
     name: 'only the budget of the session itself is looked at, and only what it spent itself',
+    size: SMALL,
     plant: () =>
       replaced(
         Account.prototype,
@@ -49,6 +55,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'the end of a child is told twice: no once-key stops it',
+    size: SMALL,
     plant: () => {
       const twice = replaced(
         ChildDelivery.prototype,
@@ -75,6 +82,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'a cancel does not reach the children',
+    size: SMALL,
     plant: () => {
       const stop = replaced(ChildEnding.prototype, 'stop', () => () => Promise.resolve());
       const soon = replaced(ChildEnding.prototype, 'stopSoon', () => () => undefined);
@@ -85,33 +93,33 @@ export const BUGS: readonly Bug[] = [
     },
   },
   {
-    name: 'a cancel that meets a turn that waits is lost',
+    name: 'a cancel is answered and lost: nothing is stopped',
+    size: SMALL,
     plant: () =>
       replaced(
-        Turn.prototype,
-        'stopFor',
-        (original) =>
-          function (this: Turn, stop) {
-            return this.state.kind === 'running' && stop.outcome === 'cancelled'
-              ? false
-              : original.call(this, stop);
-          },
+        Session.prototype,
+        'cancel',
+        () => () => Promise.resolve({ outcome: 'cancelled', changed: true }),
       ),
   },
   {
     name: 'what is kept for a child never comes back',
+    size: SMALL,
     plant: () => replaced(Account.prototype, 'release', () => () => undefined),
   },
   {
     name: 'what a crashed attempt spent is forgotten',
+    size: CRASHING,
     plant: () => replaced(Spending.prototype, 'recall', () => () => undefined),
   },
   {
     name: 'a result is not told to whoever waits for it',
+    size: SMALL,
     plant: () => replaced(ChildResults.prototype, 'tell', () => () => undefined),
   },
   {
     name: 'budgets above a session are not read when it comes back',
+    size: CRASHING,
     plant: () => replaced(Bill.prototype, 'open', () => () => undefined),
   },
 ];

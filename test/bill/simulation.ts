@@ -8,6 +8,8 @@ import { plans, type Plan, type Size } from './plan.ts';
 const befalls = { cancel: 3, advance: 3, evict: 1, crash: 1 };
 export const SMALL: Size = { nodes: 10, befalls, befallsMax: 6, stepsMax: 40, topLeast: 0 };
 export const LARGE: Size = { nodes: 200, befalls, befallsMax: 12, stepsMax: 120, topLeast: 0.2 };
+/** Processes die often. */
+export const CRASHING: Size = { ...SMALL, befalls: { cancel: 1, advance: 1, evict: 1, crash: 4 } };
 
 const property = (size: Size): fc.IAsyncProperty<[fc.Scheduler, Plan]> =>
   fc.asyncProperty(fc.scheduler(), plans(size), async (scheduler, plan) => {

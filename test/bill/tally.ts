@@ -1,8 +1,8 @@
 // Tally: what the disk says, kept up with every commit: who stands below whom, what each has spent and was given. And what
 // the agents did, in the order in which they did it. All of it is worked out here anew; nothing of the runtime's is asked.
 //
-//   TA1. No overspend beyond one step: of a turn at most one use happens after a budget above it was over. Tool calls and
-//        turns are never more than allowed.
+//   TA1. No overspend beyond one step: of a turn at most one use happens after a budget above it was used up, or what is
+//        left of it was kept for others. Tool calls and turns are never more than allowed.
 //   TA2. What has been spent under a budget, and what is kept for children below it, is no more than the budget and one
 //        step for each session that may be at work there.
 //   TA3. A turn that ends early leaves none at work that it asked for.
@@ -43,7 +43,6 @@ export interface AskedTurn {
   readonly asked: EventBodies['turn.accepted']['parent'];
   readonly budget: Budget | undefined;
   end: EventBodies['turn.ended'] | undefined;
-  isTold: boolean;
   /** Uses after a budget was over. */
   late: number;
 }
@@ -61,17 +60,37 @@ export class Tally {
   use(session: string, turn: string, use: string, cents: number): void {
     const kept = this.#kept(session);
     const asked = this.turns.get(turn);
-    const over = [...above(kept)].find(
-      (at) => at.budget.usd !== undefined && at.done / 100 > at.budget.usd + at.raising + 1e-9,
-    );
+    const over = this.#overAbove(kept);
     if (over !== undefined && asked !== undefined) {
       asked.late += 1;
       check(asked.late <= 1, () => {
-        return `turn ${turn} of ${kept.key} used again after ${over.key} was over $${over.budget.usd}`;
+        return `turn ${turn} of ${kept.key} used again after the $${over.budget.usd} of ${over.key} were used up or kept`;
       });
     }
     for (const at of above(kept)) at.done += cents;
     this.#pending.set(use, { session, cents });
+  }
+
+  /** Whose budget has been spent, or is kept for others. Above one that it is kept for, only spending counts. */
+  #overAbove(kept: Kept): Kept | undefined {
+    let isCovered = false;
+    for (const at of above(kept)) {
+      const most = 100 * ((at.budget.usd ?? Infinity) + at.raising) + 1e-6;
+      if ((isCovered ? at.done : this.#committed(at)) > most) return at;
+      isCovered ||= this.#isKept(at, 'usd') && this.#committed(at) <= most;
+    }
+    return undefined;
+  }
+
+  /** In cents: what its agents and those below have used, or what is kept for them. */
+  #committed(at: Kept): number {
+    let sum = at.done;
+    for (const child of at.children) {
+      const below = this.#committed(child);
+      const level = this.#isKept(child, 'usd') ? 100 * (child.budget.usd ?? 0) : 0;
+      sum += Math.max(level, below) - child.done;
+    }
+    return sum;
   }
 
   /** What the log does not have was never spent. */
@@ -118,7 +137,7 @@ export class Tally {
 
   #accepted(kept: Kept, turn: string, body: EventBodies['turn.accepted']): void {
     const { parent: asked, budget, metadata } = body;
-    const of = { id: turn, session: kept, asked, budget, end: undefined, isTold: false, late: 0 };
+    const of = { id: turn, session: kept, asked, budget, end: undefined, late: 0 };
     this.turns.set(turn, of);
     kept.turns += 1;
     kept.open.add(turn);
@@ -133,7 +152,6 @@ export class Tally {
     const told = this.#toldOf(body.turn);
     told.ended += 1;
     const turn = this.turns.get(body.turn);
-    if (turn !== undefined) turn.isTold = true;
     check(told.ended === 1, () => `the end of ${body.turn} was told ${told.ended} times`); // TA4
     const isSame = turn?.end?.outcome === body.outcome && turn.end.costUsd === body.costUsd;
     check(isSame, () => `${body.turn} was told to have ended ${body.outcome}, $${body.costUsd}`);
@@ -176,20 +194,18 @@ export class Tally {
   #keptBelow(at: Kept, name: 'usd' | 'tokens'): number {
     let sum = at[name];
     for (const child of at.children) {
-      const isKept = [...this.#turnsOf(child)].some(
-        ({ budget, isTold }) => !isTold && budget?.[name] !== undefined,
-      );
       const below = this.#keptBelow(child, name);
-      sum += isKept ? Math.max(below, child.budget[name] ?? 0) : below;
+      sum += this.#isKept(child, name) ? Math.max(below, child.budget[name] ?? 0) : below;
     }
     return sum;
   }
 
-  *#turnsOf(kept: Kept): Generator<AskedTurn> {
+  #isKept(kept: Kept, name: 'usd' | 'tokens'): boolean {
     for (const id of kept.open) {
       const turn = this.turns.get(id);
-      if (turn?.asked !== undefined) yield turn;
+      if (turn?.asked !== undefined && turn.budget?.[name] !== undefined) return true;
     }
+    return false;
   }
 
   #toldOf(turn: string): { started: number; ended: number; turns: number } {
