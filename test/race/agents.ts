@@ -12,7 +12,9 @@ import type {
 import type { Json } from '../../src/kernel/json.ts';
 import { textOf } from '../../src/wire/message.ts';
 import type { Input } from '../../src/wire/message.ts';
-import { BrokenRule, check } from './check.ts';
+import { type FamilyOp, isFamilyOp, raise } from './family.ts';
+import { nameIn } from './reading.ts';
+import { BrokenRule, check, guard } from './check.ts';
 import type { Process } from './process.ts';
 import { CANCEL_MS, CLOSE_MS } from './setting.ts';
 
@@ -31,7 +33,7 @@ export const OPS = [
   'kid',
   'kids',
 ] as const;
-export type Op = (typeof OPS)[number];
+export type Op = (typeof OPS)[number] | FamilyOp;
 export type AgentName = 'safe' | 'plain' | 'own';
 
 /** What was told to go wrong, and is nobody's defect. */
@@ -83,10 +85,6 @@ export function agentsOf(process: Process): Record<AgentName, Agent> {
     open: (context, previous) => open(process, name, context, previous),
   });
   return { safe: agent('safe'), plain: agent('plain'), own: agent('own') };
-}
-
-export function nameOf(input: Input): string {
-  return textOf(input.parts).split(' ', 1)[0] ?? '';
 }
 
 async function open(
@@ -187,7 +185,7 @@ async function* run(process: Process, living: Living, turn: AgentTurn): AsyncGen
     attempt: turn.attempt,
     process,
     living,
-    inputs: turn.inputs.map(nameOf),
+    inputs: turn.inputs.map(nameIn),
     taken: [],
     startTick: world.tick(),
     end: undefined,
@@ -258,9 +256,10 @@ async function* obey(
       process.world.books.answered(turn.id, key, answer);
     }
     if (op === 'kid' || op === 'kids') await bear(process, turn, `k${++speech.kids}`, op === 'kid');
+    if (isFamilyOp(op)) await raise(process, turn, `k${++speech.kids}`, op);
     if (op === 'take') {
       for (const taken of turn.inbox.take()) {
-        record.taken.push(nameOf(taken));
+        record.taken.push(nameIn(taken));
         yield* obey(process, record, turn, taken, speech);
       }
     }
@@ -272,7 +271,7 @@ async function bear(process: Process, turn: AgentTurn, key: string, isAwaited: b
   const child = await turn.spawn('plain', `${turn.id}-${key} say,say`, { key });
   if (!isAwaited) return;
   const { outcome } = await child.result();
-  guard(process, () => process.world.books.bore(turn, child.session, outcome));
+  guard(process, () => process.world.books.bore(turn, child.turn, outcome));
 }
 
 async function* callTool(process: Process, turn: AgentTurn, call: string): AsyncGenerator<AgentEvent> {
@@ -280,14 +279,4 @@ async function* callTool(process: Process, turn: AgentTurn, call: string): Async
   guard(process, () => process.world.books.called(turn, call));
   await process.gate('tool');
   yield { kind: 'tool.returned', call, output: 'done' };
-}
-
-/** A rule that is looked at inside the runtime, which would take its failure for the agent's. */
-function guard(process: Process, rules: () => void): void {
-  if (process.isGone) return;
-  try {
-    rules();
-  } catch (error) {
-    process.world.fail(error);
-  }
 }

@@ -86,14 +86,14 @@ export class Books {
   }
 
   /** An agent was told how its child ended. */
-  bore(turn: AgentTurn, child: string, outcome: string): void {
+  bore(turn: AgentTurn, childTurn: string, outcome: string): void {
     const told = this.#kept(turn.session.id)?.events.filter(
-      (event) => event.kind === 'child.ended' && bodyIn(event, 'child.ended').session === child,
+      (event) => event.kind === 'child.ended' && bodyIn(event, 'child.ended').turn === childTurn,
     );
     const [first] = told ?? [];
     check(
       told?.length === 1 && first !== undefined,
-      () => `the end of ${child} is on disk ${told?.length} times`,
+      () => `the end of turn ${childTurn} is on disk ${told?.length} times`,
     );
     const logged = bodyIn(first, 'child.ended').outcome;
     check(
@@ -111,8 +111,37 @@ export class Books {
         if (kind !== 'child') continue;
         const ends = heard.filter((event) => bodyIn(event, 'child.ended').turn === id);
         check(ends.length === 1, () => `the end of child ${row.key} reached its parent ${ends.length} times`);
+        this.#checkWoken(row.parent, id);
       }
     }
+  }
+
+  /** A result that was to wake its parent did so once, unless the parent was closed or had stopped the work itself. */
+  #checkWoken(parent: string, turn: string): void {
+    const asked = [...this.#world.disk.sessions.values()]
+      .flatMap(({ events }) => events)
+      .find((event) => event.kind === 'turn.accepted' && event.turn === turn);
+    const above = this.#kept(parent);
+    if (asked === undefined || above === undefined) return;
+    const accepted = above.events.filter((event) => event.kind === 'turn.accepted');
+    const woken = accepted.filter((event) => {
+      const { child } = (bodyIn(event, 'turn.accepted').metadata ?? {}) as { child?: { turn?: string } };
+      return child?.turn === turn;
+    });
+    const end = above.events.find(
+      (event) => event.kind === 'child.ended' && bodyIn(event, 'child.ended').turn === turn,
+    );
+    const isToWake = bodyIn(asked, 'turn.accepted').parent?.whenDone === 'turn';
+    const isSure =
+      isToWake &&
+      end !== undefined &&
+      bodyIn(end, 'child.ended').outcome !== 'cancelled' &&
+      above.row.state !== 'closed';
+    check(
+      woken.length <= (isToWake ? 1 : 0),
+      () => `the end of turn ${turn} woke its parent ${woken.length} times`,
+    );
+    check(woken.length === 1 || !isSure, () => `the end of turn ${turn} did not wake its parent`);
   }
 
   /** A mark that was made before anybody asked for this turn is seen by its instance. */
@@ -185,7 +214,7 @@ function saidIn(events: readonly StoredEvent[], turn: string, attemptSeq: number
 /** One line a message: its role, and what it says. Of what a person said, the name. */
 function lineOf(role: string, parts: readonly Part[]): string {
   const text = textOf(parts);
-  if (role === 'user') return `user: ${text.split(' ', 1)[0] ?? ''}`;
+  if (role === 'user') return `user: ${nameIn({ parts })}`;
   const calls = parts.flatMap((part) =>
     part.type === 'tool-call' || part.type === 'tool-result' ? [`${part.type} ${part.call}`] : [],
   );

@@ -3,6 +3,7 @@
 //   W1. A run is given by its seed and its number: RACE_SEED=... RACE_RUN=... plays it again. What is printed besides is
 //       the shortest script found that still fails, and the order in which things happened.
 import fc from 'fast-check';
+import type { Op } from './agents.ts';
 import { type Mix, play, scripts, type Step } from './script.ts';
 import { type Key, type Setting, settings } from './setting.ts';
 import { World } from './world.ts';
@@ -12,17 +13,19 @@ export interface RaceOptions {
   keys: readonly Key[];
   /** Acts in a script. */
   actsMax: number;
+  /** What messages ask for; all that sessions without children do, and the first of what they do with them. */
+  ops?: readonly Op[];
   /** Shown each world before it plays. */
   onWorld?: (world: World) => void;
 }
 
 type Race = fc.IAsyncProperty<[fc.Scheduler, Setting, readonly Step[]]>;
 
-export function race({ mix, keys, actsMax, onWorld }: RaceOptions): Race {
+export function race({ mix, keys, actsMax, ops, onWorld }: RaceOptions): Race {
   return fc.asyncProperty(
     fc.scheduler(),
     settings(keys),
-    scripts(mix, actsMax),
+    scripts(mix, actsMax, ops),
     async (scheduler, setting, script) => {
       const world = new World(scheduler, setting);
       onWorld?.(world);

@@ -1,7 +1,7 @@
 // Reading: bodies of events, parsed.
 import type { StoredEvent } from '../../src/store/store.ts';
 import type { EventBodies, EventKind } from '../../src/wire/event.ts';
-import { textOf, type Input } from '../../src/wire/message.ts';
+import { type Part, textOf } from '../../src/wire/message.ts';
 
 const parsed = new WeakMap<StoredEvent, unknown>();
 
@@ -14,7 +14,9 @@ export function bodyIn<Kind extends EventKind>(event: StoredEvent, _kind: Kind):
   return body;
 }
 
-/** A message begins with its name. */
-export function nameIn(input: Input): string {
-  return textOf(input.parts).split(' ', 1)[0] ?? '';
+/** A message begins with its name; one that tells how a child ended is named for the child. */
+export function nameIn({ parts }: { parts: readonly Part[] }): string {
+  const text = textOf(parts);
+  const [, child] = /^Sub-agent \S+, session (\S+), /.exec(text) ?? [];
+  return child === undefined ? (text.split(' ', 1)[0] ?? '') : `news-${child}`;
 }

@@ -1,7 +1,7 @@
 // Script: what callers, operators and bad luck do, in an order that fast-check makes up.
 import fc from 'fast-check';
 import { POLICIES } from '../../src/wire/turn.ts';
-import { OPS } from './agents.ts';
+import { type Op, OPS } from './agents.ts';
 import { look, watch } from './onlookers.ts';
 import type { Key, Setting } from './setting.ts';
 import type { World } from './world.ts';
@@ -77,11 +77,15 @@ export const TIME: Mix = { advance: 3, run: 3, thaw: 1 };
 export const OPERATORS: Mix = { dirty: 3, evict: 2, close: 1, breakOpen: 1, breakClose: 1 };
 export const BAD_LUCK: Mix = { crash: 2, failWrite: 2, takeOver: 1, shutdown: 1 };
 
-export function scripts(mix: Mix, stepsMax: number): fc.Arbitrary<readonly Step[]> {
+export function scripts(
+  mix: Mix,
+  stepsMax: number,
+  wanted: readonly Op[] = OPS,
+): fc.Arbitrary<readonly Step[]> {
   const act = fc.oneof(
     ...Object.entries(mix).map(([name, weight = 1]) => ({ weight, arbitrary: fc.constant(name) })),
   );
-  const ops = fc.array(fc.constantFrom(...OPS), { minLength: 1, maxLength: 3 }).map((list) => list.join());
+  const ops = fc.array(fc.constantFrom(...wanted), { minLength: 1, maxLength: 3 }).map((list) => list.join());
   const step = fc.record({ act, n: fc.nat(1_000), ops, steps: fc.nat(6) });
   return fc.array(step, { maxLength: stepsMax, size: 'max' });
 }
