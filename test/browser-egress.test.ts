@@ -1,7 +1,7 @@
 // Where a browser may go: public addresses, and hosts that were allowed by name. Everything it sends passes here.
 // Among the hostile inputs: loopback, link-local, private and shared ranges, cloud metadata, every spelling of an address,
 // and names that lead elsewhere the second time. Redirects and what a page loads are in test/browser-page.test.ts.
-import { request } from 'node:http';
+import { createServer as createHttpServer, request } from 'node:http';
 import { connect, type AddressInfo, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { isPublic } from '../src/agent/browser/address.ts';
@@ -230,6 +230,39 @@ describe('the way out of a browser', () => {
     echo.close();
 
     expect(heard).toContain('echo hi');
+  });
+
+  test('what never ends is cut off', async () => {
+    const endless = createHttpServer((_request, response) => {
+      const piece = Buffer.alloc(1_024 * 1_024);
+      const more = (): void => {
+        while (!response.destroyed && response.write(piece));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+    const { port } = endless.address() as AddressInfo;
+    await using way = await egress([`127.0.0.1:${port}`]);
+    const { hostname, port: own } = new URL(way.url);
+
+    const bytes = await new Promise<number>((resolve) => {
+      const asked = request(
+        { hostname, port: own, path: `http://127.0.0.1:${port}/`, agent: false },
+        (response) => {
+          let count = 0;
+          response.on('data', (piece: Buffer) => (count += piece.byteLength));
+          response.on('error', () => undefined);
+          response.on('close', () => resolve(count));
+        },
+      );
+      asked.end();
+    });
+    endless.closeAllConnections();
+    endless.close();
+
+    expect(bytes).toBeGreaterThan(32 * 1_024 * 1_024);
+    expect(bytes).toBeLessThan(66 * 1_024 * 1_024);
   });
 
   test('headers between two hosts stay there, and the others pass', async () => {

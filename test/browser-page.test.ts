@@ -149,6 +149,19 @@ describe('a page', () => {
     ]);
   });
 
+  test('does one thing at a time, in the order it was told', async () => {
+    const { turn, close } = turnOfItsOwn();
+    const { open: go, read } = shared(turn);
+
+    const pair = await Promise.all(
+      ['/', '/next'].map((path) => go.execute({ url: pages.at(path) }, { toolCallId: path })),
+    );
+    const last = await read.execute({}, { toolCallId: 'last' });
+    await close();
+
+    expect([...pair, last]).toMatchObject([{ title: 'Home' }, { title: 'Next' }, { title: 'Next' }]);
+  });
+
   test('comes in parts where it is long, and each says how to go on', async () => {
     const { returned: heard } = await visit([open('/long'), ['read', { from: 1_000 }]], {
       pageCharsMax: 1_000,
