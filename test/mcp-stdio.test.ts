@@ -154,3 +154,25 @@ test('a token that is not good is said so, in an answer to the call', async () =
 
   expect((JSON.parse(out[0] ?? '{}') as Loose).error.message).toContain('auth.required');
 });
+
+test('a client in a hurry ends it with a signal, also while something is under way', async () => {
+  const folder = newFolder();
+  const child = spawn(process.execPath, [MAIN, 'mcp'], {
+    env: environment(folder),
+    cwd: folder,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const gone = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const { body } = modern('tools/call', {
+    name: 'send_message',
+    arguments: { session: 'x', message: '/words 1000 1000' },
+    _meta: { progressToken: 'p' },
+  });
+  child.stdin.write(`${JSON.stringify(body)}\n`);
+  await new Promise((resolve) => child.stdout.once('data', resolve)); // It has begun.
+
+  child.kill('SIGTERM');
+
+  expect(await gone).toBe(0);
+});

@@ -38,7 +38,7 @@ export interface Served {
   client: (era: Era, options?: ClientOptions & { token?: string }) => Promise<Client>;
   /** One message, as its bytes say it. */
   post: (body: unknown, options?: PostOptions) => Promise<Answer>;
-  close: () => Promise<void>;
+  close: (graceMs?: number) => Promise<void>;
 }
 
 export interface PostOptions {
@@ -101,7 +101,7 @@ export async function serve(
     newToken,
     client: (era, given = {}) => clientOf(url, era, { token, ...given }),
     post: (body, given = {}) => post(url, token, body, given),
-    close: () => open.close(0),
+    close: (graceMs = 0) => open.close(graceMs),
   };
 }
 

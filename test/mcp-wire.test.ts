@@ -325,11 +325,64 @@ describe('a token that is revoked', () => {
   });
 });
 
+describe('a server that leaves', () => {
+  test('lets the answers end that are under way, and tells those who come that nothing was done', async () => {
+    const served = await serve();
+    const { body, headers } = modern('tools/call', {
+      name: 'send_message',
+      arguments: { session: 'a', message: '/words 20 5' },
+    });
+    const call = served.post(body, { headers });
+    await untilRunning(served, 'a');
+
+    await Promise.all([call, served.close(20_000)]);
+
+    expect((await call).body.result.structuredContent).toMatchObject({ outcome: 'completed' });
+  });
+
+  test('cuts off those that take too long, and stops no turn by it', async () => {
+    const served = await serve();
+    const { runtime, host } = served;
+    const { body, headers } = modern('tools/call', {
+      name: 'send_message',
+      arguments: { session: 'a', message: '/words 60 5' },
+    });
+    const call = served.post(body, { headers }).catch(() => 'cut off');
+    await untilRunning(served, 'a');
+
+    await served.close(0);
+
+    expect(await call).toBe('cut off');
+    await runtime.waitForIdle('a', {}, host);
+    expect(await runtime.turns('a', {}, host)).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  test('refuses a call before anything of it is done, so that it may be sent to the next one', async () => {
+    const { post, runtime, host } = await serve(
+      {},
+      (real) =>
+        new Proxy(real, {
+          get(target, name) {
+            if (name === 'health') return 'draining';
+            const member: unknown = Reflect.get(target, name, target);
+            return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+          },
+        }),
+    );
+    const { body, headers } = modern('tools/call', { name: 'start_session', arguments: { session: 'a' } });
+
+    const answer = await post(body, { headers });
+
+    expect([answer.status, answer.body.error.data.code]).toEqual([503, 'runtime.draining']);
+    expect((await runtime.sessions({}, host)).sessions).toEqual([]);
+  });
+});
+
 describe('connections of the older era', () => {
   const endpoint = (limits: Partial<typeof DEFAULT_LINK_LIMITS>): { clock: ManualClock; own: Endpoint } => {
     const clock = new ManualClock();
     const own = new Endpoint(() => everything(), {
-      runtime: { watchToken: () => () => undefined },
+      runtime: { watchToken: () => () => undefined, health: 'ready' },
       clock,
       ids: systemIds,
       limits: { ...DEFAULT_LINK_LIMITS, ...limits },

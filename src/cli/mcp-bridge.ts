@@ -5,7 +5,7 @@
 //   MB2. A line is at most LINE_CHARS_MAX long. A longer one is refused and skipped; the next is read as ever.
 //   MB3. `notifications/cancelled` closes the answer of a request that stands alone, which is how it is taken back over
 //        HTTP; in the older era it is handed on.
-//   MB4. A server that has gone is looked for once more. A connection of the older era is opened again with the client's
+//   MB4. A server that has gone, or is about to, is looked for once more: what it refused so it has not begun. A connection of the older era is opened again with the client's
 //        own `initialize`, so that a restart is not the client's business.
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
@@ -42,8 +42,8 @@ export class Bridge {
     this.#parts = parts;
   }
 
-  /** Until `input` ends and what was under way is answered, or `graceMs` is over. */
-  async run(input: AsyncIterable<Uint8Array>, graceMs: Millis): Promise<void> {
+  /** Until `input` ends and what was under way is answered, or `graceMs` is over, or somebody is in a hurry. */
+  async run(input: AsyncIterable<Uint8Array>, graceMs: Millis, hurry: AbortSignal): Promise<void> {
     for await (const line of linesOf(input)) {
       if (line === null)
         this.#say(failure(null, -32_600, `A message has at most ${LINE_CHARS_MAX} characters`));
@@ -51,6 +51,8 @@ export class Bridge {
     }
     const over = Promise.withResolvers<void>();
     const timer = this.#parts.clock.after(graceMs, over.resolve, 'keeps-alive');
+    hurry.addEventListener('abort', () => over.resolve(), { once: true });
+    if (hurry.aborted) over.resolve();
     await Promise.race([Promise.all([...this.#under.values()].map(({ done }) => done)), over.promise]);
     timer.cancel();
     for (const { call } of this.#under.values()) call.abort();
@@ -118,11 +120,13 @@ export class Bridge {
       });
     };
     try {
-      return await send(false);
+      const answer = await send(false);
+      if (answer.status !== 503) return answer;
+      await answer.body?.cancel();
     } catch (error) {
       if (signal.aborted || error instanceof SojournError) throw error;
-      return send(true); // MB4
     }
+    return send(true); // MB4
   }
 
   /** Those who find it gone at the same time open it once. */

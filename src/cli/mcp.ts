@@ -7,7 +7,7 @@ import type { PlaceOptions } from './place.ts';
 import type { World } from './world.ts';
 
 /** What is under way when the client closes its end may end. */
-const GRACE_MS: Millis = 2_000;
+const GRACE_MS: Millis = 10_000;
 
 interface McpCommandOptions extends PlaceOptions {
   config?: string;
@@ -43,18 +43,15 @@ async function speak(world: World, options: McpCommandOptions): Promise<void> {
       return { url, headers };
     },
   });
-  let stopped = false;
+  const hurry = new AbortController();
   const end = (): void => {
-    stopped = true;
+    hurry.abort();
     world.stdin.destroy();
   };
   const signals = [world.onSignal('SIGINT', end), world.onSignal('SIGTERM', end)];
   try {
     await nearby.locate();
-    await bridge.run(
-      heard(world.stdin, () => stopped),
-      GRACE_MS,
-    );
+    await bridge.run(heard(world.stdin, hurry.signal), GRACE_MS, hurry.signal);
   } finally {
     for (const stop of signals) stop();
     await nearby.close();
@@ -63,11 +60,11 @@ async function speak(world: World, options: McpCommandOptions): Promise<void> {
 }
 
 /** What the client says, until it ends or is cut off by a signal. */
-async function* heard(input: World['stdin'], stopped: () => boolean): AsyncGenerator<Uint8Array> {
+async function* heard(input: World['stdin'], hurry: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of input) yield chunk as Uint8Array;
   } catch (error) {
-    if (!stopped()) throw error;
+    if (!hurry.aborted) throw error;
   }
 }
 

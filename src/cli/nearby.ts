@@ -11,7 +11,8 @@ import { dataFolder, namedUrl, serverToken, type PlaceOptions } from './place.ts
 import { openServing, type Serving } from './serving.ts';
 import type { World } from './world.ts';
 
-const TRIES_MAX = 50;
+/** One that leaves may wait ten seconds for its turns. */
+const TRIES_MAX = 150;
 const TRY_MS: Millis = 100;
 const GRACE_MS: Millis = 10_000;
 
@@ -53,7 +54,7 @@ export class Nearby {
     if (given !== undefined) return this.#at(given); // NB1
     for (let left = TRIES_MAX; ; left--) {
       const url = namedUrl(this.#world, this.#options);
-      if (url !== undefined && (await answers(url))) return this.#at(url);
+      if (url !== undefined && (await isThere(this.#at(url)))) return this.#at(url);
       try {
         return await this.#start();
       } catch (error) {
@@ -85,10 +86,13 @@ export class Nearby {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Not one that is leaving. Whether the token is good is the caller's business. */
+async function isThere({ url, token }: Place): Promise<boolean> {
+  const headers = new Headers(token === undefined ? [] : [['Authorization', `Bearer ${token}`]]);
   try {
-    const response = await fetch(new URL('/healthz', url));
-    return response.ok && (await response.text()) === 'ok';
+    const response = await fetch(`${url}/readyz`, { headers });
+    await response.body?.cancel();
+    return response.status !== 503;
   } catch {
     return false;
   }

@@ -2,7 +2,8 @@
 //
 //   MO1. The server has named the caller, bounded the connection and checked Host and Origin before a mount hears of
 //        a request. A mount reads nothing of a request that could grant anything.
-//   MO2. A mount that closes ends its answers; it never ends work of the runtime.
+//   MO2. A mount that closes takes no new calls and ends when its answers have, by themselves or cut off by the server; it
+//        never ends work of the runtime.
 import type { RuntimeCalls } from '../runtime/runtime.ts';
 import type { Caller } from '../wire/access.ts';
 

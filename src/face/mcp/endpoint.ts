@@ -3,7 +3,8 @@
 //   EN1. From 2026-07-28 on, each request stands alone: a server is made for it, and a client that closes the answer
 //        has taken the request back. Before that a client opens a connection with `initialize`: see links.ts.
 //   EN2. What is not one well-formed message is refused here, in the words of JSON-RPC, and reaches no server.
-//   EN3. Closing ends answers. Work of the runtime goes on, so it does not count as taking a request back.
+//   EN3. Closing lets answers end, or be cut off. Work of the runtime goes on, so it does not count as taking back.
+//   EN4. While the runtime drains, a call is refused before anything of it is done, so that it may be sent again elsewhere.
 import {
   createMcpHandler,
   isLegacyRequest,
@@ -32,7 +33,7 @@ export interface Line {
 export type MakeServer = (line: Line) => Server | McpServer;
 
 export interface EndpointParts {
-  runtime: Pick<RuntimeCalls, 'watchToken'>;
+  runtime: Pick<RuntimeCalls, 'watchToken' | 'health'>;
   clock: Clock;
   ids: Ids;
   limits: LinkLimits;
@@ -47,9 +48,12 @@ export class Endpoint {
   readonly #modern: McpHttpHandler;
   readonly #links: Links;
   readonly #calls = new WeakMap<AuthInfo, MountedCall>();
+  readonly #runtime: EndpointParts['runtime'];
+  readonly #open = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(make: MakeServer, parts: EndpointParts) {
+    this.#runtime = parts.runtime;
     this.#links = new Links(make, parts);
     this.#modern = createMcpHandler(
       ({ authInfo }) => {
@@ -74,7 +78,9 @@ export class Endpoint {
     const { request } = call;
     let body: unknown;
     try {
-      if (this.#closing !== undefined) throw new SojournError('runtime.draining', 'This face is closing');
+      if (this.#closing !== undefined || this.#runtime.health === 'draining') {
+        throw new SojournError('runtime.draining', 'The server is leaving'); // EN4
+      }
       body = await call.body();
     } catch (error) {
       if (error instanceof SojournError) return refused(error);
@@ -84,6 +90,7 @@ export class Endpoint {
       const wrong = wrongWith(body);
       if (wrong !== undefined) return refusal(400, -32_600, `Invalid request: ${wrong}`);
     }
+    this.#follow(request.signal);
     const authInfo = authInfoOf(call.caller);
     this.#calls.set(authInfo, call);
     if (await isLegacyRequest(request, body)) return this.#links.answer(call, body, authInfo);
@@ -92,8 +99,25 @@ export class Endpoint {
 
   /** EN3. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#modern.close(), this.#links.close()]).then(() => undefined);
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#links.quiet();
+    await Promise.all(this.#open);
+    await Promise.all([this.#modern.close(), this.#links.close()]);
+  }
+
+  #follow(over: AbortSignal): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      this.#open.delete(promise);
+      resolve();
+    };
+    this.#open.add(promise);
+    if (over.aborted) end();
+    else over.addEventListener('abort', end, { once: true });
   }
 }
 

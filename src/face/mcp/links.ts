@@ -77,6 +77,11 @@ export class Links {
     });
   }
 
+  /** Ends the streams on which nothing is awaited. */
+  quiet(): void {
+    for (const { transport } of this.#links.values()) transport.closeStandaloneSSEStream();
+  }
+
   async close(): Promise<void> {
     this.#sweep?.cancel();
     await Promise.all([...this.#links.values()].map((link) => this.#end(link)));

@@ -13,6 +13,8 @@ import { turnTools } from './turn-tools.ts';
 
 /** Of what is spoken here, not of the package. */
 const VERSION = '1';
+/** What the library says of a message may repeat it. */
+const NOTE_CHARS_MAX = 200;
 
 export function allTools({ clock, ids }: { clock: Clock; ids: Ids }): readonly Tool[] {
   return [...timelineTools, ...sessionTools(ids), ...turnTools(clock)];
@@ -38,6 +40,6 @@ export function openEndpoint(
     clock,
     ids,
     limits: DEFAULT_LINK_LIMITS,
-    note: (error) => logger.info('mcp.refused', { error: error.message }),
+    note: (error) => logger.info('mcp.refused', { error: error.message.slice(0, NOTE_CHARS_MAX) }),
   });
 }

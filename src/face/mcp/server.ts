@@ -38,7 +38,12 @@ export function serverFor(line: Line, parts: ServerParts): Server {
   const server = new Server(
     { name: 'sojourn', title: 'Sojourn', version },
     {
-      capabilities: { tools: {}, resources: {}, extensions: { [TASKS]: {} } },
+      // Tasks of the older era are another thing, and are not spoken.
+      capabilities: {
+        tools: {},
+        resources: {},
+        ...(line.era === 'modern' ? { extensions: { [TASKS]: {} } } : {}),
+      },
       instructions: INSTRUCTIONS,
     },
   );
