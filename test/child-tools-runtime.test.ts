@@ -125,4 +125,16 @@ describe('what the runtime refuses comes back to the model with its code', () =>
     expect(CHILD_TOOL_ERRORS[name]).toContain(code); // The description says so.
     expect(how).toBe('completed');
   });
+
+  test('budget.exceeded, where a child is to have more than is left', async () => {
+    await using world = await house([['spawn_agent', { agent: 'scripted', input: 'hi', budgetUsd: 5 }]]);
+    await world.runtime.open('chat', { agent: 'chief' });
+    await world.runtime.update('chat', { budget: { usd: 1 } });
+
+    await say(world, 'chat', 'go');
+
+    expect(await bodies(world, 'chat', 'tool.returned')).toMatchObject([
+      { isError: true, output: expect.stringMatching(/^budget\.exceeded: /) },
+    ]);
+  });
 });
