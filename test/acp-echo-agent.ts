@@ -18,6 +18,7 @@
 //   /files                 says what came with the prompt
 //   /count, /recall N      says how many prompts this session has had, this one included; repeats the Nth
 //   /env NAME, /cwd, /mcp, /pid          says it
+//   /read PATH             asks its client for a file
 //   /spawn                 starts a process that leaves the group and ignores SIGTERM, and says its number
 //   /stderr TEXT           writes it there
 //   /crash CODE            ends at once with that code; without one, as by kill -9
@@ -248,6 +249,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   cwd: (turn) => say(turn, `${places.cwd} ${process.cwd()}`),
   mcp: (turn) => say(turn, JSON.stringify(places.mcpServers)),
   pid: (turn) => say(turn, String(process.pid)),
+  async read(turn, path) {
+    const asked = { sessionId: turn.session, path };
+    const reading = turn.client.request(acp.methods.client.fs.readTextFile, asked);
+    const said = await reading.catch((error: Error) => ({ content: `refused: ${error.message}` }));
+    await say(turn, String(said.content));
+  },
   async spawn(turn) {
     const script = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)";
     const below = spawn(process.execPath, ['-e', script], { detached: true, stdio: 'ignore' });

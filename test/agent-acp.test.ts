@@ -255,6 +255,10 @@ describe('what it is told', () => {
   });
 });
 
+test('it gets no file through us: what it may read is what its process may read', async () => {
+  expect(await answer(await shared, '/read /etc/passwd')).toMatch(/^refused: /);
+});
+
 describe('a permission', () => {
   const OPTIONS = ['Always', 'Yes', 'No', 'Never'];
 

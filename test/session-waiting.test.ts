@@ -193,6 +193,23 @@ test('what its next process needs survives a crash in the middle of its first tu
   expect((await stage.next()).instance.previous).toBe('first');
 });
 
+test('a bill is stored together with what the agent remembers of it, so a crash does not put it on twice', async () => {
+  const memory = { now: { told: 0 } as Json };
+  const stage = waiting(memory);
+  await using world = await testRuntime({ agents: { stage } });
+  await send(world, 'chat', 'one');
+  const act = await stage.next();
+  memory.now = { told: 5 };
+  act.utter({ kind: 'usage', usage: {}, costUsd: 5 });
+
+  await world.killAtWrite(({ snapshot }) => snapshot?.includes('5') === true);
+  await world.start();
+  await send(world, 'chat', 'two');
+
+  expect((await stage.next()).instance.previous).toEqual({ told: 5 });
+  expect((await world.runtime.session('chat')).costUsd).toBe(5);
+});
+
 test('it is stored when it has changed, and not for others', async () => {
   const memory = { now: 'first' as Json };
   const stage = waiting(memory);

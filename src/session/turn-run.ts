@@ -237,7 +237,7 @@ export class TurnRun {
       case 'usage': {
         const billed = this.#options.spending.spend(turn, event);
         const model = event.model === undefined ? {} : { model: event.model };
-        return this.#push({ kind: 'usage', turn: turn.id, body: { ...billed, ...model } });
+        return this.#bill({ kind: 'usage', turn: turn.id, body: { ...billed, ...model } });
       }
       case 'custom':
         return this.#push({ kind: 'custom', turn: turn.id, body: { name: event.name, data: event.data } });
@@ -248,6 +248,14 @@ export class TurnRun {
 
   #push(draft: Draft): void {
     this.#options.log.push(draft);
+  }
+
+  /** An agent that goes on after a crash must not tell again what is on the bill: what it remembers of it is kept with it. */
+  async #bill(draft: Draft): Promise<void> {
+    const { live, log } = this.#options;
+    const snapshot = await live.unkept();
+    if (snapshot === undefined) this.#push(draft);
+    else await log.append([draft], { snapshot });
   }
 
   async #say(type: 'text' | 'reasoning', text: string, message?: string): Promise<void> {
