@@ -125,3 +125,17 @@ test('followed on a terminal, it is drawn over what was there', async () => {
     expect.stringMatching(/^└─ \/words 100000 5 +scripted +cancelled/),
   ]);
 });
+
+test('a tree that is higher than the terminal is cut, and says by how much, so that it can be drawn over', async () => {
+  await sojourn('send', 'high', '/spawn scripted /spawn scripted /spawn scripted Hello');
+  const { world, terminal } = terminalWorld(30);
+  const stdout = Object.assign(terminal, { rows: 4 });
+
+  await run(['tree', 'high', '--until-idle'], { ...world, stdout, env: { SOJOURN_DATA: server.folder } });
+
+  expect(terminal.text.trimEnd().split('\n')).toEqual([
+    expect.stringMatching(/^SESSION/),
+    expect.stringMatching(/^high/),
+    '… 3 more',
+  ]);
+});

@@ -91,7 +91,7 @@ export interface Place {
 export function placeOf(path: string): Place | undefined {
   const [top = '', folder = '', third = ''] = path.split('/');
   if (top !== 'src') {
-    if (path === 'vitest.config.ts') return { zone: 'scripts', part: path };
+    if (/^vitest\..*config\.ts$/.test(path)) return { zone: 'scripts', part: path };
     return folder !== '' && top in ROWS && top !== 'src' ? { zone: top, part: top } : undefined;
   }
   if (path === 'src/index.ts') return { zone: 'front door', part: path };
