@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import type { Budget } from '../src/wire/session.ts';
-import { type Act, outcome, refusal, send, Stage } from './session-stage.ts';
+import { type Act, outcome, refusal, seen, send, Stage } from './session-stage.ts';
 
 const begin = async (budget: Budget) => {
   const boss = new Stage();
@@ -65,10 +65,10 @@ test('time of a turn that waits for a person is not spent', async () => {
   await using _ = world;
   await world.clock.advance(1_000);
   const asked = act.turn.ask('sure', { kind: 'question', text: 'Sure?' });
+  const { body } = await seen(world, 'boss', 'request.opened');
   await world.clock.advance(60_000);
-  const [request] = await world.runtime.requests();
 
-  await world.runtime.answer('boss', request?.id ?? '', { decision: 'allow' });
+  await world.runtime.answer('boss', body.request, { decision: 'allow' });
   await asked;
   const left = act.turn.leftMs();
   await world.clock.advance(3_999);

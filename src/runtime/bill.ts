@@ -6,7 +6,8 @@
 //   BL1. The rows and the logs in the store are the truth; what is here can be read again from there at any time.
 //   BL2. What limits a session is in memory before it is asked for the first time: those above it, and everything below
 //        the topmost of them that has a budget. From then on nobody waits between looking at a budget and spending.
-//   BL3. Accounts of one tree stay as long as one of its sessions is in memory, and go together.
+//   BL3. Under a budget, accounts of one tree stay as long as one of its sessions is in memory, and go together. Where there
+//        is none, each goes with its session and those below it: a session may have any number of children in its life.
 //   BL4. Time is put on the bill while it goes by: where several turns run on one budget, it is up that much sooner, and
 //        one timer for each tree finds that moment.
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
@@ -38,6 +39,11 @@ export class Bill implements SessionBill {
     this.#store = store;
     this.#clock = clock;
     this.prices = prices;
+  }
+
+  /** Accounts in memory. */
+  get size(): number {
+    return this.#accounts.size;
   }
 
   account(row: SessionRow, isFresh: boolean): Account {
@@ -74,7 +80,7 @@ export class Bill implements SessionBill {
     if (this.#held.get(spending.account) !== spending) return;
     this.#held.delete(spending.account);
     if (this.#loads > 0) this.#loose.add(spending.account);
-    else this.#forget(spending.account.root);
+    else this.#forget(spending.account);
   }
 
   /** The session has been erased: what it had spent is on nobody's bill. */
@@ -118,7 +124,7 @@ export class Bill implements SessionBill {
     } finally {
       this.#loads -= 1;
       if (this.#loads === 0) {
-        for (const account of this.#loose) this.#forget(account.root);
+        for (const account of this.#loose) this.#forget(account);
         this.#loose.clear();
       }
     }
@@ -188,13 +194,23 @@ export class Bill implements SessionBill {
   }
 
   /** BL3. */
-  #forget(root: Account): void {
-    for (const account of root.tree()) if (this.#held.has(account)) return;
-    for (const account of root.tree()) {
-      this.#accounts.delete(account.id);
-      this.#alarms.get(account)?.cancel();
-      this.#alarms.delete(account);
+  #forget(account: Account): void {
+    const { root } = account;
+    const isBounded = topOf(account) !== undefined;
+    const top = isBounded || !this.#isHeld(root) ? root : account;
+    if (this.#isHeld(top)) return;
+    for (const at of top.chain()) at.isWhole = false;
+    for (const at of top.tree()) {
+      this.#accounts.delete(at.id);
+      this.#alarms.get(at)?.cancel();
+      this.#alarms.delete(at);
     }
+    top.link(undefined);
+  }
+
+  #isHeld(top: Account): boolean {
+    for (const account of top.tree()) if (this.#held.has(account)) return true;
+    return false;
   }
 
   *#runningIn(root: Account): Generator<Spending> {

@@ -5,6 +5,7 @@ import type { RowStore, SessionRow, SessionStore } from '../store/store.ts';
 import { type Budget, noUsage, type Usage } from '../wire/session.ts';
 import type { Outcome } from '../wire/turn.ts';
 import type { Session } from '../session/session.ts';
+import { addUsd } from '../wire/usd.ts';
 
 const CHILDREN_MAX = 100;
 /** Beyond so many sessions below a child its sums leave the rest out. */
@@ -47,7 +48,9 @@ async function factsOf(host: FactsHost, stored: SessionRow): Promise<ChildFacts>
 /** With what is known in memory, where there is something. */
 function rowOf(host: FactsHost, stored: SessionRow): SessionRow {
   const core = host.router.peek(stored.id)?.core;
-  return core?.log.num === undefined ? stored : core.row;
+  if (core?.log.num === undefined) return stored;
+  const { usage, costUsd } = core.spending.spent; // As it happens.
+  return { ...core.row, ...usage, costUsd };
 }
 
 async function add(
@@ -58,7 +61,7 @@ async function add(
 ): Promise<void> {
   for (const name of ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const)
     sum.usage[name] += row[name];
-  sum.costUsd += row.costUsd;
+  sum.costUsd = addUsd(sum.costUsd, row.costUsd);
   for (const below of await host.store.children(row.id)) {
     if (bound.left <= 0) return;
     bound.left -= 1;
