@@ -251,7 +251,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   pid: (turn) => say(turn, String(process.pid)),
   async read(turn, path) {
     const asked = { sessionId: turn.session, path };
-    const reading = turn.client.request(acp.methods.client.fs.readTextFile, asked);
+    const reading = turn.client.request<acp.ReadTextFileResponse>('fs/read_text_file', asked);
     const said = await reading.catch((error: Error) => ({ content: `refused: ${error.message}` }));
     await say(turn, String(said.content));
   },
