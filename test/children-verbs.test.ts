@@ -338,6 +338,19 @@ test("a result says all there is to say, and is the caller's own copy", async ()
   });
 });
 
+test('a turn that a child never had is not waited for', async () => {
+  const home = await family();
+  await using _ = home.world;
+  const { child } = await dig(home, home.act.turn);
+  const { children } = home.act.turn;
+
+  for (const turn of ['never', home.turn, 7 as unknown as string])
+    expect(await refusal(children.wait(child.session, { turn }))).toBe('turn.not_found');
+  expect(await refusal(children.continue(child.session, 'dig', { key: 'k'.repeat(600) }))).toBe(
+    'key.too_long',
+  );
+});
+
 test('a turn that is over begins nothing with its children', async () => {
   const home = await family();
   await using world = home.world;

@@ -61,7 +61,7 @@ export class ChildBounds {
       const { row } = session.core;
       if (row.parent === null || session.turns().length === 0) continue;
       if (row.parent === parent.id) ofParent += 1;
-      if (row.project === parent.project && ownerOf(row) === ownerOf(parent)) ofOwner += 1;
+      if (isOfOne(row, parent)) ofOwner += 1;
     }
     if (ofParent >= childrenMax)
       throw new SojournError('child.limit', `Session ${parent.key} has ${ofParent} children at work`);
@@ -79,5 +79,7 @@ export class ChildBounds {
 }
 
 /** CB4. */
-const ownerOf = ({ owner, maker }: SessionRow): string =>
-  JSON.stringify([owner, owner === null ? maker : null]);
+function isOfOne(one: SessionRow, other: SessionRow): boolean {
+  if (one.project !== other.project || one.owner !== other.owner) return false;
+  return one.owner !== null || one.maker === other.maker;
+}

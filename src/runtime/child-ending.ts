@@ -58,7 +58,7 @@ export class ChildEnding {
     const { id } = parent.row;
     const ended: string[] = [];
     try {
-      const ending = await this.#each(id, open, async (child) => {
+      const ending = await this.#eachSession(id, open, async (child) => {
         if (await this.#isHandedOn(child)) return this.#handOn(child, parent.row);
         ended.push(child.id);
         await child.close(reason, true);
@@ -81,15 +81,16 @@ export class ChildEnding {
 
   async cancelBelow(id: string, reason: string): Promise<readonly string[]> {
     const cancelled: string[] = [];
-    const { over } = await this.#each(id, open, async (child) => {
-      cancelled.push(...(await this.cancel(child.id, reason)));
+    const { over } = await this.#each(id, open, async (row) => {
+      const isAtWork = working(row); // One that is not need not be brought into memory.
+      cancelled.push(...(await (isAtWork ? this.cancel(row.id, reason) : this.cancelBelow(row.id, reason))));
     });
     await over;
     return cancelled;
   }
 
   #stopping(parent: SessionCore, turn: string, reason: string): Promise<Ending> {
-    return this.#each(parent.row.id, working, async (child) => {
+    return this.#eachSession(parent.row.id, working, async (child) => {
       const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
       if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
       await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
@@ -97,18 +98,27 @@ export class ChildEnding {
     });
   }
 
-  /** CN1. Rejects when the children cannot be found. */
-  async #each(
+  #eachSession(
     parent: string,
     matches: (row: SessionRow) => boolean,
     work: (child: Session) => Promise<void>,
   ): Promise<Ending> {
-    const { store, router, logger } = this.#host;
+    const { router } = this.#host;
+    return this.#each(parent, matches, (row) => router.usingById(row.id, work));
+  }
+
+  /** CN1. Rejects when the children cannot be found. */
+  async #each(
+    parent: string,
+    matches: (row: SessionRow) => boolean,
+    work: (row: SessionRow) => Promise<unknown>,
+  ): Promise<Ending> {
+    const { store, logger } = this.#host;
     await this.#calls.started(parent);
     const rows = (await store.children(parent)).filter(matches);
     const works = rows.map(async (row) => {
       try {
-        await router.usingById(row.id, work);
+        await work(row);
       } catch (error) {
         logger.warn('child.not_ended', { session: row.id, parent, error });
       }

@@ -173,7 +173,7 @@ export class SubAgentSessions implements Family {
     options: Keyed<ContinueOptions>,
   ): Promise<Child> {
     this.#check(asking, options.signal);
-    const once = `continue:${asking.turn.id}:${options.key}`;
+    const once = checkKey(`continue:${asking.turn.id}:${options.key}`);
     return this.#with(asking, id, (child) => this.#ask(asking, child, once, input, options));
   }
 
@@ -245,7 +245,7 @@ export class SubAgentSessions implements Family {
       const named = options.turn ?? child.turns().at(-1)?.id;
       return named ?? (await this.#host.store.turns(row.num, { limit: 1 }))[0]?.id;
     });
-    if (turn === undefined) throw new SojournError('turn.not_found', `Child ${id} has no turn`);
+    if (typeof turn !== 'string') throw new SojournError('turn.not_found', `Child ${id} has no such turn`);
     return this.#results.wait(parent, id, turn, signals);
   }
 
