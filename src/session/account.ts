@@ -96,6 +96,7 @@ export class Account {
 
   set own(next: Readonly<Amounts>) {
     const more = differences(next, this.#own);
+    if (DIMENSIONS.every((name) => more[name] === 0)) return;
     Object.assign(this.#own, next);
     this.#add(more, more);
   }
@@ -238,21 +239,22 @@ export class Account {
     return held;
   }
 
+  /** A1. What nothing is kept for moves what is above it by as much. */
   #add(spent: Amounts, committed: Amounts): void {
-    this.#moving(() => {
-      for (const name of DIMENSIONS) {
-        this.#spent[name] = plus(name, this.#spent[name], spent[name]);
-        this.#committed[name] = plus(name, this.#committed[name], committed[name]);
-      }
-    });
+    const held = this.#kept.size > 0 ? this.#held() : undefined;
+    for (const name of DIMENSIONS) {
+      this.#spent[name] = plus(name, this.#spent[name], spent[name]);
+      this.#committed[name] = plus(name, this.#committed[name], committed[name]);
+    }
+    if (this.#parent === undefined) return;
+    this.#parent.#add(spent, held === undefined ? committed : differences(this.#held(), held));
   }
 
-  /** A1. */
+  /** A1. For what changes nothing that is spent. */
   #moving(change: () => void): void {
-    const [spent, held] = [{ ...this.#spent }, this.#held()];
+    const held = this.#held();
     change();
-    if (this.#parent === undefined) return;
-    this.#parent.#add(differences(this.#spent, spent), differences(this.#held(), held));
+    if (this.#parent !== undefined) this.#parent.#add(noAmounts(), differences(this.#held(), held));
   }
 }
 
