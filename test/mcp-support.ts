@@ -147,6 +147,25 @@ async function post(
   return { status: response.status, headers: response.headers, text, body: JSON.parse(json) as Loose };
 }
 
+export const initialize = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: LEGACY, capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+};
+export const toolsList = { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} };
+
+/** Opens a connection of the older era; its name, as a header. */
+export async function opened({ post }: Served, token?: string): Promise<Record<string, string>> {
+  const answer = await post(initialize, token === undefined ? {} : { token });
+  const link = { 'Mcp-Session-Id': answer.headers.get('mcp-session-id') ?? '' };
+  await post(
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+    { headers: link, ...(token === undefined ? {} : { token }) },
+  );
+  return link;
+}
+
 /** A request of the revision in which each stands alone. */
 export function modern(
   method: string,

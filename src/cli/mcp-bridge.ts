@@ -74,14 +74,14 @@ export class Bridge {
       return;
     }
     const call = new AbortController();
-    const done = this.#carry(message, call).finally(() => this.#under.delete(String(id)));
-    this.#under.set(String(id), { call, alone: isModern(message), done });
+    const done = this.#carry(message, call).finally(() => this.#under.delete(JSON.stringify(id)));
+    this.#under.set(JSON.stringify(id), { call, alone: isModern(message), done });
     if (method === 'initialize') await done;
   }
 
   /** MB3. True when that was all there was to do. */
   #takeBack(request: unknown): boolean {
-    const under = this.#under.get(String(request));
+    const under = this.#under.get(JSON.stringify(request) ?? '');
     if (under?.alone !== true) return false;
     under.call.abort();
     return true;
@@ -91,9 +91,10 @@ export class Bridge {
   async #carry(message: Message, call: AbortController): Promise<void> {
     try {
       if (message.method === 'initialize') this.#opening = message;
+      const link = this.#link;
       let answer = await this.#post(message, call.signal);
-      if (answer.status === 404 && this.#link !== undefined && message.method !== 'initialize') {
-        await this.#reopen(); // MB4
+      if (answer.status === 404 && link !== undefined && !isModern(message)) {
+        if (this.#link === link) await this.#reopen(); // MB4
         answer = await this.#post(message, call.signal);
       }
       if (message.method === 'initialize') this.#link = linkOf(answer, message);

@@ -122,7 +122,8 @@ function workOf(line: Line, { runtime }: ServerParts, ctx: ServerContext): Work 
     caller: line.caller,
     signal,
     takenBack: () => line.takenBack(),
-    takesTasks: takesTasks(ctx),
+    // One that may not read could not ask for its task.
+    takesTasks: takesTasks(ctx) && line.caller.scopes.has('read'),
     progress:
       token === undefined
         ? undefined
