@@ -77,6 +77,21 @@ describe('a reader', () => {
     expect(await taken(tail, 1)).toEqual(['d']);
   });
 
+  test('is not sent to the store by a nudge that comes twice, or late', async () => {
+    const own = await world();
+    const tail = await own.tail(null);
+    const reads = own.reads;
+
+    const [a, b] = [await own.post('a'), await own.post('b')];
+    for (const row of [a, b, a]) own.publish(timelineTopic('default'), row);
+    const first = await taken(tail, 2);
+    own.publish(timelineTopic('default'), b);
+    await own.post('c');
+
+    expect([first, await taken(tail, 1)]).toEqual([['a', 'b'], ['c']]);
+    expect(own.reads).toBe(reads);
+  });
+
   test('that stops reading costs a bounded number of posts in memory, and still gets all of them', async () => {
     const own = await world({ tailEventsMax: 10 });
     const tail = await own.tail(null);

@@ -35,16 +35,17 @@ export function checkContent(given: unknown): string {
   return content;
 }
 
-/** Cut to what a post may hold. */
+/** In one line, and cut to what a post may hold. */
 export function briefContent(text: string): string {
   const flat = text
+    .slice(0, UNITS_MAX)
+    .toWellFormed()
     .replaceAll(/[\p{Cc}\s]+/gu, ' ')
     .trim()
     .normalize('NFC');
-  const points = Array.from(flat.slice(0, 4 * CONTENT_POINTS_MAX).toWellFormed());
-  return points.length <= CONTENT_POINTS_MAX
-    ? points.join('')
-    : `${points.slice(0, CONTENT_POINTS_MAX - 1).join('')}…`;
+  const points = Array.from(flat);
+  if (points.length <= CONTENT_POINTS_MAX) return flat;
+  return `${points.slice(0, CONTENT_POINTS_MAX - 1).join('')}…`;
 }
 
 /** As JSON text. Throws `input.invalid`. */

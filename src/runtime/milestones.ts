@@ -105,7 +105,7 @@ const joined = (lead: string, said: string): string => (said.trim() === '' ? lea
 /** The agent, and which of its sessions. */
 function authorOf({ agent, key, title }: SessionRow): PostAuthor {
   const name = cut(agent, NAME_POINTS_MAX);
-  const context = cut(title ?? key, CONTEXT_POINTS_MAX);
+  const context = cut(title ?? '', CONTEXT_POINTS_MAX) || cut(key, CONTEXT_POINTS_MAX) || null;
   const avatarSeed = hash('sha256', JSON.stringify([agent, key])).slice(0, 16);
   return {
     identity: null,
