@@ -1,6 +1,6 @@
 // Where a browser may go: public addresses, and hosts that were allowed by name. Everything it sends passes here.
 // Among the hostile inputs: loopback, link-local, private and shared ranges, cloud metadata, every spelling of an address,
-// and names that lead elsewhere the second time. Redirects and what a page loads are in test/browser-page.test.ts.
+// and names that lead elsewhere the second time. Redirects and what a page loads are in test/browser-hostile.test.ts.
 import { createServer as createHttpServer, request } from 'node:http';
 import { connect, type AddressInfo, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';

@@ -4,7 +4,16 @@ import type { AddressInfo } from 'node:net';
 import { ToolLoopAgent } from 'ai';
 import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import type { Agent, AgentEvent, AgentTurn } from '../src/agent/agent.ts';
-import { browserAgent, type BrowserAgentOptions, type BrowserTools } from '../src/agent/browser/browser.ts';
+import {
+  browserAgent,
+  type BrowserAgentOptions,
+  type BrowserOptions,
+  type BrowserToolName,
+  browserTools,
+  type BrowserTools,
+} from '../src/agent/browser/browser.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { allOf, testContext, testTurn } from '../src/testing/test-turn.ts';
 import { testChromium } from './chromium.ts';
 import { obedient, type Prompt, type Step } from './model-stand-in.ts';
 
@@ -81,7 +90,7 @@ export function refOf(seen: string, name: string): string {
 }
 
 /** An agent with the tools of a browser that is there already. */
-export function onTools(tools: (turn: AgentTurn) => BrowserTools, steps: readonly Step[]) {
+function onTools(tools: (turn: AgentTurn) => BrowserTools, steps: readonly Step[]) {
   const { mock, prompts } = obedient(...steps);
   const agent = aiSdkAgent(
     (turn) => new ToolLoopAgent({ model: mock, tools: tools(turn), onError: () => {} }),
@@ -100,9 +109,86 @@ export async function browsing(
 
 type Returned = Extract<AgentEvent, { kind: 'tool.returned' }>;
 
-export const returned = (events: readonly AgentEvent[]): Returned[] =>
+const returned = (events: readonly AgentEvent[]): Returned[] =>
   events.filter((event): event is Returned => typeof event === 'object' && event.kind === 'tool.returned');
 
 /** What each tool answered, as text. */
-export const answers = (events: readonly AgentEvent[]): string[] =>
+const answers = (events: readonly AgentEvent[]): string[] =>
   returned(events).map(({ output }) => (typeof output === 'string' ? output : JSON.stringify(output)));
+
+/** A turn whose resources are closed by `close`, as the runtime would. */
+function turnOfItsOwn(): { turn: AgentTurn; close: () => Promise<void> } {
+  const { turn } = testTurn({ input: 'go', clock: systemClock });
+  const closing: (() => Promise<void>)[] = [];
+  const resource: AgentTurn['resource'] = (name, make, close) =>
+    turn.resource(
+      name,
+      async () => {
+        const thing = await make();
+        closing.push(() => close(thing));
+        return thing;
+      },
+      close,
+    );
+  return {
+    turn: { ...turn, resource },
+    close: async () => void (await Promise.all(closing.map((close) => close()))),
+  };
+}
+
+/** One browser for the tests of a file that need no settings of their own: it stays until it is closed. */
+export class SharedBrowser {
+  readonly #tools: (turn: AgentTurn) => BrowserTools;
+  readonly #pages: Pages;
+  readonly #keeping = turnOfItsOwn();
+
+  private constructor(tools: (turn: AgentTurn) => BrowserTools, pages: Pages) {
+    this.#tools = tools;
+    this.#pages = pages;
+  }
+
+  static async open(pages: Pages): Promise<SharedBrowser> {
+    const tools = browserTools({ ...(await testChromium()), allow: [pages.host], actionMsMax: 10_000 });
+    const shared = new SharedBrowser(tools, pages);
+    await tools(shared.#keeping.turn).open.execute({ url: pages.at('/') }, { toolCallId: 'first' });
+    return shared;
+  }
+
+  /** A turn in which a model takes these steps in a tab of its own; in another browser where it has options. */
+  async visit(steps: readonly Step[], options?: BrowserOptions) {
+    const own = { ...(await testChromium()), allow: [this.#pages.host], ...options };
+    const { agent, prompts } = onTools(options === undefined ? this.#tools : browserTools(own), steps);
+    const instance = await agent.open(testContext());
+    const { turn, close } = turnOfItsOwn();
+    try {
+      const events = await allOf(instance.run(turn));
+      return { events, answers: answers(events), returned: returned(events), prompts };
+    } finally {
+      await close();
+    }
+  }
+
+  /** A tab that the test works by hand. */
+  async tab(): Promise<TabByHand> {
+    const { turn, close } = turnOfItsOwn();
+    const tools = this.#tools(turn);
+    const use = async (name: BrowserToolName, input: unknown): Promise<string> =>
+      JSON.stringify(await tools[name].execute(input, { toolCallId: name }));
+    return {
+      open: (path) => use('open', { url: this.#pages.at(path) }),
+      click: (ref) => use('click', { ref }),
+      read: () => use('read', {}),
+      [Symbol.asyncDispose]: close,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#keeping.close();
+  }
+}
+
+interface TabByHand extends AsyncDisposable {
+  open(path: string): Promise<string>;
+  click(ref: string): Promise<string>;
+  read(): Promise<string>;
+}

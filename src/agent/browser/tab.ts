@@ -34,6 +34,8 @@ export interface PageText {
 }
 
 const NOTES_MAX = 10;
+/** Run in a page: what its scripts began with a click has begun when it has drawn once more. */
+const DRAWN = 'new Promise((drawn) => requestAnimationFrame(drawn))';
 const IMAGE_BYTES_MAX = 3 * 1_024 * 1_024;
 const FULL_PAGE_PX_MAX = 8_000;
 
@@ -47,6 +49,8 @@ export class Tab {
   #notes: string[] = [];
   /** Where the page was last on its way to, by itself or by us. */
   #heading: string | undefined;
+  /** It is on its way, and has not arrived. */
+  #arrival: PromiseWithResolvers<void> | undefined;
 
   constructor(chromium: Chromium, limits: TabLimits, clock: Clock) {
     this.#chromium = chromium;
@@ -78,7 +82,9 @@ export class Tab {
   click(ref: string, signal: AbortSignal): Promise<PageText> {
     return this.#inTurn(signal, async () => {
       const timeout = this.#limits.actionMsMax;
-      await this.#acting(ref, `${ref} was not clicked`, (element) => element.click({ timeout, signal }));
+      await this.#acting(ref, `${ref} was not clicked`, signal, (element) =>
+        element.click({ timeout, signal }),
+      );
       return this.#text(0, signal);
     });
   }
@@ -87,7 +93,7 @@ export class Tab {
   type(ref: string, text: string, submit: boolean, signal: AbortSignal): Promise<PageText> {
     return this.#inTurn(signal, async () => {
       const timeout = this.#limits.actionMsMax;
-      await this.#acting(ref, `Nothing was typed into ${ref}`, async (element) => {
+      await this.#acting(ref, `Nothing was typed into ${ref}`, signal, async (element) => {
         await element.fill(text, { timeout, signal });
         if (submit) await element.press('Enter', { timeout, signal });
       });
@@ -170,10 +176,20 @@ export class Tab {
       this.#note('The page crashed.');
       settled(page.close());
     });
-    page.on('request', (request: Request) => {
-      if (request.isNavigationRequest() && request.frame() === page.mainFrame())
-        this.#heading = request.url();
+    const isLeaving = (request: Request): boolean =>
+      request.isNavigationRequest() && request.frame() === page.mainFrame();
+    const arrive = (): void => {
+      this.#arrival?.resolve();
+      this.#arrival = undefined;
+    };
+    page.on('request', (request) => {
+      if (!isLeaving(request)) return;
+      this.#heading = request.url();
+      this.#arrival ??= Promise.withResolvers();
     });
+    page.on('requestfailed', (request) => isLeaving(request) && arrive());
+    page.on('framenavigated', (frame) => frame === page.mainFrame() && arrive());
+    page.on('close', arrive);
     page.on('popup', (other) => {
       this.#note(`A new window was closed${addressOf(other)}.`);
       settled(other.close());
@@ -191,7 +207,12 @@ export class Tab {
     if (response?.status() === 403) this.#throwRefused(what);
   }
 
-  async #acting(ref: string, what: string, act: (element: Locator) => Promise<void>): Promise<void> {
+  async #acting(
+    ref: string,
+    what: string,
+    signal: AbortSignal,
+    act: (element: Locator) => Promise<void>,
+  ): Promise<void> {
     const page = this.#opened();
     if (!/^[a-z0-9]{1,20}$/i.test(ref)) {
       throw new SojournError('page.failed', `${JSON.stringify(ref.slice(0, 50))} is no ref of this page`);
@@ -199,7 +220,12 @@ export class Tab {
     await this.#going(what, () => act(page.locator(`aria-ref=${ref}`)));
     // Where it leads elsewhere, the next page is read; where it does not load in time, what there is of it.
     const { navigationMsMax: timeout } = this.#limits;
-    await page.waitForLoadState('load', { timeout }).catch(() => undefined);
+    const settled = (work: Promise<unknown>, ms: Millis): Promise<unknown> =>
+      this.#bounded(work, signal, ms).catch(() => undefined);
+    await settled(page.evaluate(DRAWN), this.#limits.actionMsMax);
+    if (this.#arrival !== undefined) await settled(this.#arrival.promise, timeout);
+    await settled(page.waitForLoadState('load', { timeout }), timeout);
+    signal.throwIfAborted();
     this.#throwRefused(what);
   }
 
@@ -232,12 +258,13 @@ export class Tab {
   }
 
   /** P2, for what the driver does not bound itself. */
-  async #bounded<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  async #bounded<Result>(
+    work: Promise<Result>,
+    signal: AbortSignal,
+    ms = this.#limits.actionMsMax,
+  ): Promise<Result> {
     const { promise, reject } = Promise.withResolvers<never>();
-    const { actionMsMax } = this.#limits;
-    const timer = this.#clock.after(actionMsMax, () =>
-      reject(new Error(`Timeout ${actionMsMax}ms exceeded`)),
-    );
+    const timer = this.#clock.after(ms, () => reject(new Error(`Timeout ${ms}ms exceeded`)));
     const stop = (): void => reject(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     try {
