@@ -89,6 +89,7 @@ async function step(what, command, words) {
 /** The system's, else the one from npm, which needs a few libraries of the system; where they are missing, Debian's has them. */
 async function chromium() {
   const { default: carried } = await import('@sparticuz/chromium');
+  process.env.TMPDIR = folder; // Where it is unpacked: a folder that is nobody else's, and stays.
   const starts = (path) => spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0;
   let found = SYSTEM_CHROMIUM.find((path) => existsSync(path)) ?? (await carried.executablePath());
   if (!starts(found)) {
