@@ -305,6 +305,22 @@ describe('a permission', () => {
     expect(await pidOf(world)).toBe(pid);
   });
 
+  test('is void when the agent dies while it waits, and the turn fails', async () => {
+    await using scene = await begin();
+    const { world } = scene;
+    const pid = await pidOf(world);
+
+    const { turn, request } = await asking(world, '/ask pay {"usd":3}');
+    process.kill(pid, 'SIGKILL');
+
+    expect(await outcome(world, 'chat', turn)).toMatchObject({
+      outcome: 'failed',
+      error: { message: 'Echo ended with SIGKILL and said nothing on stderr' },
+    });
+    expect(await bodies(world, 'chat', 'request.closed')).toEqual([{ request, decision: 'void', by: null }]);
+    expect((await say(world, 'chat', '/recall 1')).text).toBe('/pid');
+  });
+
   test.each(['load', 'resume'])(
     'waits over a restart of ours, and its answer is found by the agent that goes on (%s)',
     async (way) => {

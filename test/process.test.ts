@@ -37,6 +37,12 @@ const given = (options: Partial<StartOptions> & { command: string }): StartOptio
 const stubborn = (tag: string): StartOptions =>
   given({ ...node(STUBBORN), env: { SCRIPT: STUBBORN, TAG: tag } });
 
+/** Once it is the only one: a program that has just been started is not itself yet. */
+async function theGuard(): Promise<number> {
+  await until(() => guardsOf(process.pid).length === 1, 5_000);
+  return guardsOf(process.pid)[0] ?? 0;
+}
+
 const codeOf = (thrown: unknown): unknown => (thrown as { code?: unknown }).code;
 
 describe('nothing stays behind', () => {
@@ -81,7 +87,7 @@ describe('nothing stays behind', () => {
     const guards = (): number[] => guardsOf(process.pid);
     const subprocess = await supervise().start(stubborn(randomUUID()));
     const pids = (await lines(subprocess.stdout, 3)).map(Number);
-    const [guard = 0] = guards();
+    const guard = await theGuard();
 
     process.kill(guard, 'SIGKILL');
     await until(() => guards().some((pid) => pid !== guard), 5_000);
@@ -90,11 +96,24 @@ describe('nothing stays behind', () => {
     expect(pids.map(isRunning)).toEqual([false, false, false]);
   });
 
+  test('where no guard stays nothing runs, and the next start tries another one', async () => {
+    const supervisor = supervise();
+    const running = await supervisor.start(given(node('setInterval(() => {}, 1000)')));
+
+    for (let guards = guardsOf(process.pid); running.isRunning; guards = guardsOf(process.pid)) {
+      for (const guard of guards) process.kill(guard, 'SIGKILL');
+      await new Promise(setImmediate);
+    }
+    await running.gone;
+
+    expect(isRunning(running.pid)).toBe(false);
+    expect((await supervisor.start(given(node('')))).pid).toBeGreaterThan(0);
+  });
+
   test('the guard goes with the last process', async () => {
     const supervisor = supervise();
     const subprocess = await supervisor.start(given(node('setInterval(() => {}, 1000)')));
-    const [guard = 0] = guardsOf(process.pid);
-    expect(isRunning(guard)).toBe(true);
+    const guard = await theGuard();
 
     await subprocess.stop();
 
