@@ -282,6 +282,27 @@ describe('signing out', () => {
     expect(world.logged.some(({ event }) => event === 'sign-in.listener_failed')).toBe(true);
   });
 
+  test('a watch after a restart hears of the end, also when somebody else finds it at that moment', async () => {
+    const world = await SignInWorld.open();
+    const [kept, left] = [await world.signIns.signIn(HAL), await world.signIns.signIn(HAL)];
+    await world.clock.advance(20 * MINUTE);
+    await world.kind(kept.token);
+    await world.restart();
+    await world.clock.advance(11 * MINUTE);
+    const heard: string[] = [];
+
+    world.signIns.watch(kept.id, () => heard.push('kept'));
+    world.signIns.watch(left.id, () => heard.push('left'));
+    world.signIns.watch('nobody', () => heard.push('nobody'));
+    expect(await world.kind(left.token)).toBe('idle');
+    await world.settled();
+    await world.clock.advance(0);
+
+    expect(heard.toSorted()).toEqual(['left', 'nobody']);
+    await world.signIns.signOut(kept.token);
+    expect(heard.at(-1)).toBe('kept');
+  });
+
   test('a watch ends to the millisecond, later when it was used, and tells at once of what is over', async () => {
     const world = await SignInWorld.open({ signInSweepMs: Infinity });
     const { signIns, clock } = world;

@@ -17,6 +17,7 @@ export function guarded(store: IdentityStore): IdentityStore {
   return {
     signIn: guard((call) => store.signIn(call)),
     byHash: guard((hash) => store.byHash(hash)),
+    byId: guard((id) => store.byId(id)),
     touch: guard((touches) => store.touch(touches)),
     end: guard((project, id, why, at) => store.end(project, id, why, at)),
     endDue: guard((live, limit) => store.endDue(live, limit)),

@@ -4,6 +4,7 @@
 //   const { token } = await signIns.signIn({ name: 'Hal', context: 'bridge' });
 //   const check = await signIns.validate(token);
 export { avatarSvg } from './avatar.ts';
-export { createSignIns, SignIns, lapseError, SIGN_IN_PREFIX } from './sign-ins.ts';
+export { lapseError } from './lapse.ts';
+export { createSignIns, SignIns, SIGN_IN_PREFIX } from './sign-ins.ts';
 export type { Signer, SignInEnded, SignInLimits, SignInsOptions } from './sign-ins.ts';
 export type * from '../wire/identity.ts';

@@ -13,22 +13,23 @@ import { type Ids, systemIds } from '../kernel/ids.ts';
 import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import { hashOf, isSecret, mintSecret } from '../kernel/secret.ts';
-import type { IdentityStore, LiveBounds, SignInEnd, Store } from '../store/store.ts';
+import type { IdentifiedSignIn, IdentityStore, LiveBounds, SignInEnd, Store } from '../store/store.ts';
 import type {
   IdentityQuery,
   IdentityView,
   NewSignInView,
   SignInCall,
   SignInCheck,
-  SignInLapse,
   SignInQuery,
   SignInView,
 } from '../wire/identity.ts';
 import { guarded } from './guarded.ts';
 import { KnownSignIn, KnownSignIns, type Moment } from './known.ts';
 import { identityName } from './name.ts';
+import { lapseError } from './lapse.ts';
 import { Touches } from './touches.ts';
 import { identityView, signInView } from './views.ts';
+import { watchKnown, watchLater, type Watching } from './watch.ts';
 
 export type SignInLimits = Pick<
   Limits,
@@ -89,10 +90,11 @@ export class SignIns {
   readonly #limits: SignInLimits;
   readonly #known = new KnownSignIns(KNOWN_MAX);
   readonly #touches: Touches;
+  readonly #watching: Watching;
   readonly #listeners = new Set<(ended: SignInEnded) => void>();
   /** Grows with every end: what was looked up meanwhile is looked up again. */
   #ends = 0;
-  /** Those whose time came, by hash, until that is written (P1). */
+  /** Those whose time came, by id, until that is written (P1). */
   readonly #lapsing = new Map<string, { entry: KnownSignIn; written: Promise<void> }>();
   #sweeping: Promise<void> | undefined;
   #state: { kind: 'new' } | { kind: 'open'; timer: Timer } | { kind: 'closed' } = { kind: 'new' };
@@ -105,6 +107,12 @@ export class SignIns {
     this.#ids = ids;
     this.#logger = logger;
     this.#limits = validLimits(options.limits);
+    this.#watching = {
+      clock,
+      idleMsMax: this.#limits.signInIdleMsMax,
+      moment: () => this.#moment(),
+      lapse: (entry, why) => this.#lapse(entry, why),
+    };
     this.#touches = new Touches(this.#store, logger, this.#limits.signInTouchMs);
   }
 
@@ -134,7 +142,7 @@ export class SignIns {
       identitiesMax,
       signInsMax: signInsPerIdentityMax,
     });
-    if (ends === this.#ends) this.#known.add(this.#newEntry(made));
+    if (ends === this.#ends) this.#known.add(new KnownSignIn(made, this.#moment()));
     this.#tell(ended, 'claimed');
     return { ...signInView(made), token: secret, idleMsMax: signInIdleMsMax };
   }
@@ -143,7 +151,7 @@ export class SignIns {
   async validate(token: string): Promise<SignInCheck> {
     if (!isSecret(SIGN_IN_PREFIX, token)) return { kind: 'unknown' };
     const hash = hashOf(token);
-    const entry = this.#known.get(hash) ?? (await this.#look(hash));
+    const entry = this.#known.get(hash) ?? (await this.#find((store) => store.byHash(hash)));
     if (entry === undefined) return { kind: 'unknown' };
     const at = this.#moment();
     const standing = entry.standing(at, this.#limits.signInIdleMsMax);
@@ -244,31 +252,17 @@ export class SignIns {
     return () => void this.#listeners.delete(own);
   }
 
-  /** Calls `ended` once when this sign-in ends, also by time; at the next step where it has already. P4. */
+  /** Calls `ended` once when this sign-in ends, also by time; soon where it has already, or cannot be looked up. P4. */
   watch(id: string, ended: () => void): () => void {
+    const safely = (): void => this.#safely(ended);
     const entry = this.#known.byId(id);
-    if (entry === undefined) {
-      const timer = this.#clock.after(0, ended);
-      return () => timer.cancel();
-    }
-    let timer: Timer | undefined;
-    const arm = (): void => {
-      const at = this.#moment();
-      const standing = entry.standing(at, this.#limits.signInIdleMsMax);
-      if (standing !== 'live') return this.#lapse(entry, standing);
-      timer = this.#clock.after(entry.leftMs(at, this.#limits.signInIdleMsMax) + 1, arm);
-    };
-    const stop = (): void => {
-      timer?.cancel();
-      entry.watchers.delete(tell);
-    };
-    const tell = (): void => {
-      stop();
-      ended();
-    };
-    entry.watchers.add(tell);
-    arm();
-    return stop;
+    if (entry !== undefined) return watchKnown(entry, this.#watching, safely);
+    const finding = this.#find((store) => store.byId(id));
+    return watchLater(
+      finding.then((found) => (found?.signIn.end === null ? found : undefined)),
+      this.#watching,
+      safely,
+    );
   }
 
   /** Ends what is due, forgets what ended long ago. Callers at the same time share one sweep. */
@@ -318,14 +312,18 @@ export class SignIns {
 
   /** Its time has come: over at once here, and in the store as soon as it can be written (P1). */
   #lapse(entry: KnownSignIn, why: SignInEnd): void {
-    const { project, id, hash } = entry.signIn;
+    const { project, id } = entry.signIn;
     this.#tell([id], why);
     const written = this.#store.end(project, id, why, this.#moment().now).then(
       () => undefined,
       (error: unknown) => this.#logger.warn('sign-in.end_failed', { signIn: id, error }),
     );
-    this.#lapsing.set(hash, { entry, written });
-    void written.then(() => this.#lapsing.delete(hash)); // Never rejects.
+    this.#lapsing.set(id, { entry, written });
+    const forget = (): void => {
+      this.#ends += 1;
+      this.#lapsing.delete(id);
+    };
+    void written.then(forget); // Never rejects.
   }
 
   /** P4. */
@@ -354,24 +352,21 @@ export class SignIns {
     }
   }
 
-  async #look(hash: string): Promise<KnownSignIn | undefined> {
+  /** Shared with all who know it. One that is over is not kept. */
+  async #find(
+    look: (store: IdentityStore) => Promise<IdentifiedSignIn | null>,
+  ): Promise<KnownSignIn | undefined> {
     for (;;) {
-      const lapsing = this.#lapsing.get(hash)?.entry;
-      if (lapsing !== undefined) return lapsing;
       const ends = this.#ends;
-      const row = await this.#store.byHash(hash);
+      const row = await look(this.#store);
       if (row === null) return undefined;
-      const shared = this.#known.get(hash);
+      const shared = this.#known.byId(row.signIn.id) ?? this.#lapsing.get(row.signIn.id)?.entry;
       if (shared !== undefined) return shared;
       if (ends !== this.#ends) continue;
       const entry = new KnownSignIn(row, this.#moment());
       if (row.signIn.end === null) this.#known.add(entry);
       return entry;
     }
-  }
-
-  #newEntry(made: ConstructorParameters<typeof KnownSignIn>[0]): KnownSignIn {
-    return new KnownSignIn(made, this.#moment());
   }
 
   #moment(): Moment {
@@ -382,12 +377,4 @@ export class SignIns {
     const { now } = this.#moment();
     return { activeSince: now - this.#limits.signInIdleMsMax, now };
   }
-}
-
-export function lapseError(lapse: SignInLapse): SojournError {
-  if (lapse === 'unknown') return new SojournError('sign-in.unknown', 'There is no such sign-in');
-  if (lapse === 'idle') return new SojournError('sign-in.expired', 'The sign-in was not used for too long');
-  if (lapse === 'expired')
-    return new SojournError('sign-in.expired', 'The sign-in has reached its greatest age');
-  return new SojournError('sign-in.ended', `The sign-in is over: ${lapse}`);
 }

@@ -95,6 +95,8 @@ export interface IdentityStore {
   signIn(call: NewSignIn): Promise<SignedIn>;
   /** Live or ended; null where there is none, or it is forgotten. */
   byHash(hash: string): Promise<IdentifiedSignIn | null>;
+  /** The same, by the id of the sign-in. */
+  byId(id: string): Promise<IdentifiedSignIn | null>;
   /** Last activity, of the sign-ins that have not ended and of their identities (I2). */
   touch(touches: readonly { id: string; at: Millis }[]): Promise<void>;
   /** False: the project has no sign-in of this id that has not ended. */

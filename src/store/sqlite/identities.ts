@@ -40,8 +40,16 @@ export class SqliteIdentities implements IdentityStore {
   }
 
   async byHash(hash: string): Promise<IdentifiedSignIn | null> {
+    return this.#signIn('hash', hash);
+  }
+
+  async byId(id: string): Promise<IdentifiedSignIn | null> {
+    return this.#signIn('id', id);
+  }
+
+  #signIn(column: 'hash' | 'id', value: string): IdentifiedSignIn | null {
     return this.#read((connection) => {
-      const stored = connection.row<Row>(`${SELECT_SIGN_IN} WHERE hash = ?`, hash);
+      const stored = connection.row<Row>(`${SELECT_SIGN_IN} WHERE signIns.${column} = ?`, value);
       return stored === undefined ? null : identifiedSignIn(stored);
     });
   }

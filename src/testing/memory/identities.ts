@@ -43,8 +43,16 @@ export class MemoryIdentities implements IdentityStore {
   }
 
   byHash(hash: string): Promise<IdentifiedSignIn | null> {
+    return this.#signIn((row) => row.hash === hash);
+  }
+
+  byId(id: string): Promise<IdentifiedSignIn | null> {
+    return this.#signIn((row) => row.id === id);
+  }
+
+  #signIn(is: (row: SignInRow) => boolean): Promise<IdentifiedSignIn | null> {
     return this.#access.read(() => {
-      const [found] = this.#rows((row) => row.hash === hash).flatMap((row) => identified(this.#disk, row));
+      const [found] = this.#rows(is).flatMap((row) => identified(this.#disk, row));
       return found ?? null;
     });
   }

@@ -77,6 +77,8 @@ function finding({ test, expect }: TestRunner, open: OpenStore): void {
 
       expect(await identities.byHash(row.signIn.hash)).toEqual(row);
       expect(await identities.byHash('another')).toBe(null);
+      expect(await identities.byId(row.signIn.id)).toEqual(row);
+      expect(await identities.byId(row.signIn.hash)).toBe(null);
       expect(await identities.identity('default', row.identity.id)).toEqual(row.identity);
       expect(await identities.identityByKey('default', 'a')).toEqual(row.identity);
       expect(await identities.identity('other', row.identity.id)).toBe(null);
