@@ -179,7 +179,11 @@ export interface Children {
 
 export interface ContinueOptions {
   key?: string;
-  /** What this child may spend from now on: reserved from what this session has left. Default: no more than that. */
+  /**
+   * What this child may spend from now on: reserved from what this session has left, and given back when its turn is over.
+   *
+   * @default what its own budget and those above it leave
+   */
   budget?: Budget;
   /**
    * `event`: the result is `child.ended` in this session's log. `turn`: it also becomes a turn of this session, of kind
