@@ -79,6 +79,7 @@ export class Exchange implements Listener {
   async *events(): AsyncIterable<AgentEvent> {
     const { peer, turn } = this.#parts;
     const abort = (): void => this.#mail.push({ kind: 'aborted' });
+    turn.signal.throwIfAborted(); // Stopped while the agent was being started: it is asked nothing.
     turn.signal.addEventListener('abort', abort, { once: true });
     this.#begin();
     try {
