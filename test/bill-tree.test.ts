@@ -252,6 +252,26 @@ test('the budget of a child cannot be raised beyond what its parent has left', a
   expect((await world.runtime.tree('boss')).left).toEqual({ usd: 0.1 });
 });
 
+test('a child that is handed on spends of what its heir has, and no longer of what its parent had', async () => {
+  const { worker, world, act } = await begin({ usd: 2 });
+  await using _ = world;
+  const parent = await act.turn.spawn('worker', 'dig', { budget: { usd: 0.5 } });
+  const digging = await worker.next();
+  await digging.turn.spawn('worker', 'dig deeper', { whenParentEnds: 'handOn' });
+  const deeper = await worker.next();
+  await deeper.say(cost(0.4));
+
+  await act.turn.children.close(parent.session);
+  const handed = await world.runtime.tree('boss');
+  await deeper.say(cost(1.6));
+  deeper.utter(cost(0.1));
+  const { outcome: end, error } = await ended(world, deeper);
+
+  expect(handed).toMatchObject({ costUsd: 0.4, left: { usd: 1.6 } });
+  expect(handed.children.map(({ costUsd }) => costUsd).toSorted()).toEqual([0, 0.4]);
+  expect([end, error?.message]).toEqual(['budget', 'session boss has used up $2']);
+});
+
 test('a child that could not be started has cost nothing and keeps nothing', async () => {
   const { world, act } = await begin({ usd: 1 }, { liveMax: 1 });
   await using _ = world;
