@@ -7,7 +7,7 @@ import { scratchFolder } from '../scratch.ts';
 import { MODEL, PRICE, realAgents } from './agents.ts';
 import { startModel } from './model.ts';
 import { servePage } from './page.ts';
-import { alive, below, type Running } from './processes.ts';
+import { alive, below, type Running, workingIn } from './processes.ts';
 import { KEY, tellStory } from './story.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -48,7 +48,7 @@ page.close();
 await model.stop();
 
 const agents = processes.filter(({ command }) => !command.includes(MAIN));
-const left = alive(agents);
+const left = [...alive(agents), ...workingIn(folder)];
 const { tree, said, coderWasLive, allowed, spentUsd, images } = end;
 console.log(`
   ${said.join('\n  ')}
@@ -56,5 +56,5 @@ console.log(`
   Before its second turn the coder was ${coderWasLive ? 'still in memory' : 'put away'}.
   The browser brought home ${images} picture.
   On the bill at the root: $${tree.costUsd.toFixed(4)}. Added up from every log: $${spentUsd.toFixed(4)}.
-  ${new Set(agents.map(({ pid }) => pid)).size} processes were seen at work, and ${left.length} of them are left.`);
+  ${new Set(agents.map(({ pid }) => pid)).size} processes were seen at work, and ${left.length} are left.`);
 process.exitCode = left.length === 0 && tree.costUsd.toFixed(6) === spentUsd.toFixed(6) ? 0 : 1;

@@ -1,5 +1,5 @@
 // Processes: what runs below this one, as /proc says. Where there is none, nothing is said.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface Running {
   pid: number;
@@ -22,6 +22,17 @@ export function below(pid: number = process.pid): readonly Running[] {
 export function alive(known: readonly Running[]): readonly Running[] {
   const now = new Map(all().map(({ pid, begun }) => [pid, begun]));
   return known.filter(({ pid, begun }) => now.get(pid) === begun);
+}
+
+/** Whoever works in this folder, whether we started it or nobody is above it any more. */
+export function workingIn(folder: string): readonly Running[] {
+  return all().filter(({ pid }) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
+    } catch {
+      return false; // It ended while we looked, or is not ours.
+    }
+  });
 }
 
 function all(): (Running & { parent: number })[] {

@@ -6,7 +6,7 @@ import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claudeOptions, openCodeOptions } from '../../examples/10-sub-agents/agents.ts';
 import { startModel } from '../../examples/10-sub-agents/model.ts';
-import { alive, below } from '../../examples/10-sub-agents/processes.ts';
+import { below, workingIn } from '../../examples/10-sub-agents/processes.ts';
 import { ContractServer, type Logged } from '../contract-server.ts';
 
 let folder: string;
@@ -50,8 +50,8 @@ test('a killed server leaves nothing of them: what ran ends interrupted, and wha
 
   await server.kill();
   const killedMs = performance.now();
-  while (alive(processes).length > 0 && performance.now() - killedMs < 5_000) await turnOfLoop();
-  const left = alive(processes);
+  while (workingIn(folder).length > 0 && performance.now() - killedMs < 5_000) await turnOfLoop();
+  const left = workingIn(folder);
   await server.start();
   const before = existsSync(file);
   await server.call('POST', `/v1/sessions/${tester}/requests/${asked.body.request}`, { decision: 'allow' });

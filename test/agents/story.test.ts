@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MODEL, PRICE, realAgents } from '../../examples/10-sub-agents/agents.ts';
 import { startModel } from '../../examples/10-sub-agents/model.ts';
 import { servePage } from '../../examples/10-sub-agents/page.ts';
-import { alive, below, type Running } from '../../examples/10-sub-agents/processes.ts';
+import { alive, below, type Running, workingIn } from '../../examples/10-sub-agents/processes.ts';
 import { KEY, tellStory, type Story } from '../../examples/10-sub-agents/story.ts';
 import type { TreeNode } from '../../src/wire/session.ts';
 import { begin, cli, lines } from '../cli-server.ts';
@@ -59,6 +59,10 @@ test('two coding agents and a browser work for one agent, in sight, on one bill,
   expect(end.coderWasLive).toBe(false);
   for (const file of ['parser.ts', 'faster-parser.ts', 'parser.test.ts'])
     expect([file, existsSync(join(folder, 'work', file))]).toEqual([file, true]);
+  // What it was told before its process ended is in what its next process tells the model.
+  const again = model.getRequests().filter(({ body }) => JSON.stringify(body).includes('faster-parser.ts'));
+  expect(again.length).toBeGreaterThan(0);
+  for (const { body } of again) expect(JSON.stringify(body)).toContain('/parser.ts');
   expect(end.allowed).toEqual(['Write', 'Bash']);
   expect(end.images).toBe(1);
 
@@ -80,5 +84,5 @@ test('two coding agents and a browser work for one agent, in sight, on one bill,
   expect(new Set(seen)).toEqual(new Set(['coder', 'tester', 'reader']));
   for (const program of ['opencode', 'claude', 'chromium'])
     expect([program, processes.some(({ command }) => command.includes(program))]).toEqual([program, true]);
-  expect(alive(processes)).toEqual([]);
+  expect([...alive(processes), ...workingIn(folder)]).toEqual([]);
 });
