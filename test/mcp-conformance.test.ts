@@ -113,7 +113,7 @@ describe('the conformance suite', () => {
   test.each([
     ['2026-07-28', 37],
     ['2025-11-25', 30],
-  ])('passes every scored scenario of %s', async (revision, scored) => {
+  ])('passes every scored scenario of %s', { timeout: 120_000 }, async (revision, scored) => {
     const { passed, verdict } = await judged(revision);
 
     const summary = verdict.slice(verdict.indexOf('=== SUMMARY ==='));

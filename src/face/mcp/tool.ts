@@ -61,6 +61,7 @@ export const COMMON_CODES: readonly ErrorCode[] = [
   'input.unknown_field',
   'runtime.draining',
   'store.failed',
+  'store.damaged',
   'internal',
 ];
 

@@ -34,8 +34,10 @@ const sendMessage = (clock: Clock): Tool =>
     codes: [
       ...KEY_CODES,
       ...LIVE_CODES,
+      'agent.unknown',
       'session.busy',
       'session.closed',
+      'session.exists',
       'session.limit',
       'mailbox.full',
       'agent.cannot_rewind',
