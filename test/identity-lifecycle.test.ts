@@ -71,6 +71,20 @@ test('started twice it sweeps once, and a failing sweep is logged and followed b
   expect(world.calls).toEqual(['endDue', 'endDue', 'forget']);
 });
 
+test('who listens hears of what nobody has asked about since the start, and why it ended', async () => {
+  const world = await SignInWorld.open({ signInSweepMs: Infinity });
+  const idle = await world.signIns.signIn({ name: 'Hal' });
+  await world.stop();
+  await world.clock.advance(40 * MINUTE);
+  await world.start();
+  const heard: unknown[] = [];
+  world.signIns.onEnd((ended) => heard.push(ended));
+
+  await world.swept();
+
+  expect(heard).toEqual([{ signIn: idle.id, why: 'idle' }]);
+});
+
 test('after closing no timer is left, and closing twice is closing once', async () => {
   const world = await SignInWorld.open();
   const { token, id } = await world.signIns.signIn({ name: 'Hal' });

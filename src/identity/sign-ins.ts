@@ -301,9 +301,10 @@ export class SignIns {
     const { activeSince, now } = this.#live();
     const due = { activeSince: activeSince - this.#limits.signInTouchMs, now };
     for (let count = SWEPT_AT_ONCE; count === SWEPT_AT_ONCE;) {
-      const ended = await this.#store.endDue(due, SWEPT_AT_ONCE);
-      count = ended.length;
-      this.#tell(ended, 'expired');
+      const { expired, idle } = await this.#store.endDue(due, SWEPT_AT_ONCE);
+      count = expired.length + idle.length;
+      this.#tell(expired, 'expired');
+      this.#tell(idle, 'idle');
     }
     for (let count = SWEPT_AT_ONCE; count === SWEPT_AT_ONCE;) {
       count = await this.#store.forget(now - KEPT_MS, SWEPT_AT_ONCE);

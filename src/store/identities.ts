@@ -74,6 +74,12 @@ export interface SignedIn extends IdentifiedSignIn {
   ended: readonly string[];
 }
 
+/** Ids of sign-ins, by what was found of them. */
+export interface DueSignIns {
+  expired: readonly string[];
+  idle: readonly string[];
+}
+
 export interface IdentityFilter {
   project: string;
   /** 1 to 200. */
@@ -101,8 +107,8 @@ export interface IdentityStore {
   touch(touches: readonly { id: string; at: Millis }[]): Promise<void>;
   /** False: the project has no sign-in of this id that has not ended. */
   end(project: string, id: string, why: SignInEnd, at: Millis): Promise<boolean>;
-  /** Ends those that are not live, as `idle` or `expired`, at most `limit`; answers their ids. */
-  endDue(live: LiveBounds, limit: number): Promise<readonly string[]>;
+  /** Ends those that are not live, as `expired` or else as `idle`, at most `limit` in all. */
+  endDue(live: LiveBounds, limit: number): Promise<DueSignIns>;
   /** Removes sign-ins that ended before, at most `limit`; answers how many. */
   forget(endedBefore: Millis, limit: number): Promise<number>;
   /** The live ones. */

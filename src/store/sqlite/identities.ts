@@ -1,6 +1,7 @@
 // SqliteIdentities: identities and sign-ins in sojourn.db. Reads run here, writes on the writer's thread.
 import type { Millis } from '../../kernel/clock.ts';
 import type {
+  DueSignIns,
   IdentifiedSignIn,
   IdentityFilter,
   IdentityRow,
@@ -62,7 +63,7 @@ export class SqliteIdentities implements IdentityStore {
     return this.#queue.call('endSignIn', project, id, why, at);
   }
 
-  async endDue(live: LiveBounds, limit: number): Promise<readonly string[]> {
+  async endDue(live: LiveBounds, limit: number): Promise<DueSignIns> {
     return this.#queue.call('endDueSignIns', live, limit);
   }
 

@@ -3,7 +3,7 @@
 //   I1. `end` is written only where it is null: what ended stays ended.
 import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
-import type { IdentityRow, LiveBounds, NewSignIn, SignedIn, SignInEnd } from '../store.ts';
+import type { DueSignIns, IdentityRow, LiveBounds, NewSignIn, SignedIn, SignInEnd } from '../store.ts';
 import type { Desk } from './append.ts';
 import type { Connection, Value } from './connection.ts';
 import { IDENTITY_COLUMNS, LIVE } from './identity-rows.ts';
@@ -166,16 +166,12 @@ export function endOfTokens({ connection, now }: Desk, condition: string, ...val
   endWhere(connection, 'revoked', now, `token IN (SELECT id FROM tokens WHERE ${condition})`, ...values);
 }
 
-function endDueSignIns(
-  { connection }: Desk,
-  { activeSince, now }: LiveBounds,
-  limit: number,
-): readonly string[] {
+function endDueSignIns({ connection }: Desk, { activeSince, now }: LiveBounds, limit: number): DueSignIns {
   const some = (column: string): string =>
     `num IN (SELECT num FROM signIns WHERE endedAt IS NULL AND ${column} < ? LIMIT ?)`;
   const expired = endWhere(connection, 'expired', now, some('expiresAt'), now, limit);
   const left = limit - expired.length;
-  return [...expired, ...endWhere(connection, 'idle', now, some('lastActiveAt'), activeSince, left)];
+  return { expired, idle: endWhere(connection, 'idle', now, some('lastActiveAt'), activeSince, left) };
 }
 
 function forgetSignIns({ connection }: Desk, endedBefore: Millis, limit: number): number {

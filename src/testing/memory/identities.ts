@@ -2,6 +2,7 @@
 import type { Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type {
+  DueSignIns,
   IdentifiedSignIn,
   IdentityFilter,
   IdentityRow,
@@ -76,12 +77,12 @@ export class MemoryIdentities implements IdentityStore {
     });
   }
 
-  endDue({ activeSince, now }: LiveBounds, limit: number): Promise<readonly string[]> {
+  endDue({ activeSince, now }: LiveBounds, limit: number): Promise<DueSignIns> {
     return this.#access.write(() => {
       const old = this.#rows((row) => row.end === null && row.expiresAt < now);
       const expired = end('expired', now, old.slice(0, limit));
       const idle = this.#rows((row) => row.end === null && row.lastActiveAt < activeSince);
-      return [...expired, ...end('idle', now, idle.slice(0, limit - expired.length))];
+      return { expired, idle: end('idle', now, idle.slice(0, limit - expired.length)) };
     });
   }
 

@@ -179,9 +179,9 @@ function ending({ test, expect }: TestRunner, open: OpenStore): void {
 
       expect(await identities.countLive(null, at)).toBe(1);
       expect(await identities.countLive('other', at)).toBe(0);
-      expect(await identities.endDue(at, 1)).toEqual([old.signIn.id]);
-      expect(await identities.endDue(at, 9)).toEqual([idle.signIn.id]);
-      expect(await identities.endDue(at, 9)).toEqual([]);
+      expect(await identities.endDue(at, 1)).toEqual({ expired: [old.signIn.id], idle: [] });
+      expect(await identities.endDue(at, 9)).toEqual({ expired: [], idle: [idle.signIn.id] });
+      expect(await identities.endDue(at, 9)).toEqual({ expired: [], idle: [] });
       const ends = await Promise.all(
         [old, idle, live].map(async ({ signIn }) => (await identities.byHash(signIn.hash))?.signIn.end),
       );
