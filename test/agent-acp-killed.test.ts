@@ -50,6 +50,17 @@ test('kill -9 with three agents at work leaves none of their processes within fi
   expect(await until(() => withEnvironment(`TAG=${tag}`).length === 0, 5_000)).toBeLessThan(5_000);
 });
 
+test('a server that is told to end leaves none of them either', async () => {
+  const { server, tag } = await start();
+  await server.say('a', '/spawn');
+  expect(withEnvironment(`TAG=${tag}`)).toHaveLength(2);
+
+  process.kill(server.pid, 'SIGTERM');
+  await server.gone();
+
+  expect(await until(() => withEnvironment(`TAG=${tag}`).length === 0, 5_000)).toBeLessThan(5_000);
+});
+
 test('a session whose server was killed goes on with what it knew, and a turn that ran is interrupted', async () => {
   const { server } = await start();
   await server.say('chat', 'my name is Ada');

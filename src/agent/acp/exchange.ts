@@ -66,6 +66,7 @@ export class Exchange implements Listener {
   #over: Promise<PromptResponse | undefined> = Promise.resolve(undefined);
   #isOver = false;
   #quiet: Timer | undefined;
+  #hasIgnored = false;
   /** The newest sum that was heard and is not on the bill yet. */
   #unbilled: UsageUpdate | undefined;
 
@@ -174,7 +175,9 @@ export class Exchange implements Listener {
         next = events.next();
       } catch (error) {
         const { name: agent, logger } = this.#parts;
-        logger.warn('acp.update_ignored', { agent, kind: String(update.sessionUpdate), error });
+        if (!this.#hasIgnored)
+          logger.warn('acp.update_ignored', { agent, kind: String(update.sessionUpdate), error });
+        this.#hasIgnored = true; // Once a turn: a log is no place for a flood.
         return;
       }
       if (next.done === true) return;

@@ -73,7 +73,7 @@ export class Peer {
         ({ params, signal }) => this.#listener?.permission(params, signal) ?? CANCELLED, // P3
       )
       .connect({ writable: pipe.writable, readable });
-    void this.#connection.closed.then(() => subprocess.kill()).catch(() => undefined); // P2: who uses it learns it.
+    void this.#connection.closed.then(() => subprocess.stop()).catch(() => undefined); // P2: who uses it learns it.
   }
 
   get capabilities(): AgentCapabilities {
