@@ -58,7 +58,10 @@ test('an owner who made an identity claims it later, and who else spoke as it is
   await signIns.signIn({ ...HAL, claim: true }, alice.caller);
 
   expect(await signIns.validate(guest.token)).toEqual({ kind: 'claimed' });
-  expect((await signIns.validate(mine.token)).kind).toBe('live');
+  expect(await signIns.validate(mine.token)).toMatchObject({
+    kind: 'live',
+    signIn: { identity: { owner: 'alice' } },
+  });
   expect(closed).toBe(1);
 });
 

@@ -13,7 +13,14 @@ import { type Ids, systemIds } from '../kernel/ids.ts';
 import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import { hashOf, isSecret, mintSecret } from '../kernel/secret.ts';
-import type { IdentifiedSignIn, IdentityStore, LiveBounds, SignInEnd, Store } from '../store/store.ts';
+import type {
+  IdentifiedSignIn,
+  IdentityRow,
+  IdentityStore,
+  LiveBounds,
+  SignInEnd,
+  Store,
+} from '../store/store.ts';
 import type {
   IdentityQuery,
   IdentityView,
@@ -143,6 +150,7 @@ export class SignIns {
       signInsMax: signInsPerIdentityMax,
     });
     if (ends === this.#ends) this.#known.add(new KnownSignIn(made, this.#moment()));
+    if (claim) this.#given(made.identity);
     this.#tell(ended, 'claimed');
     return { ...signInView(made), token: secret, idleMsMax: signInIdleMsMax };
   }
@@ -205,7 +213,7 @@ export class SignIns {
   ): Promise<{ signIns: SignInView[]; nextCursor: string | null }> {
     await this.#touches.flush();
     const { limit = PAGE, ...rest } = query;
-    const page = await this.#store.signIns({ project, limit, ...rest, live: this.#live() });
+    const page = await this.#store.signIns({ ...rest, project, limit, live: this.#live() });
     return { signIns: page.signIns.map(signInView), nextCursor: page.nextCursor };
   }
 
@@ -232,7 +240,7 @@ export class SignIns {
     query: IdentityQuery = {},
   ): Promise<{ identities: IdentityView[]; nextCursor: string | null }> {
     const { limit = PAGE, ...rest } = query;
-    const page = await this.#store.identities({ project, limit, ...rest });
+    const page = await this.#store.identities({ ...rest, project, limit });
     return { identities: page.identities.map(identityView), nextCursor: page.nextCursor };
   }
 
@@ -240,9 +248,14 @@ export class SignIns {
   async setOwner(project: string, id: string, owner: string | null): Promise<IdentityView> {
     const done = await this.#store.setOwner(project, id, owner, this.#moment().now);
     if (done === null) throw new SojournError('identity.not_found', `No identity ${id.slice(0, 64)}`);
-    for (const { identity } of this.#known.all()) if (identity.id === id) identity.owner = owner;
+    this.#given(done.identity);
     this.#tell(done.ended, 'claimed');
     return identityView(done.identity);
+  }
+
+  /** Those in memory hear whose it is. */
+  #given({ id, owner }: IdentityRow): void {
+    for (const { identity } of this.#known.all()) if (identity.id === id) identity.owner = owner;
   }
 
   /** Called for every sign-in that ends, until the returned call is made. What it throws is logged. */
