@@ -117,7 +117,11 @@ async function permitted(turn: Turn, name: string, input: unknown): Promise<stri
     toolCall: { toolCallId, title, rawInput: input },
     options: OPTIONS,
   });
-  if (outcome.outcome === 'cancelled') return 'cancelled';
+  if (outcome.outcome === 'cancelled') {
+    await new Promise(setImmediate);
+    if (!turn.signal.aborted) process.exit(70); // Nobody told it before that the turn is over.
+    return 'cancelled';
+  }
   const isAllowed = outcome.optionId.startsWith('yes');
   await update(turn, {
     sessionUpdate: 'tool_call_update',

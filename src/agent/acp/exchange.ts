@@ -220,9 +220,10 @@ export class Exchange implements Listener {
   async #stop(): Promise<PromptResponse | undefined> {
     const { peer, turn, cancelMs, name, logger } = this.#parts;
     this.#mail.discard();
+    // Before the permissions: an agent that hears of these first takes them for refusals, and goes on.
+    if (!this.#isOver) await peer.cancel().catch(() => undefined); // A connection that is over ends the prompt, too.
     for (const { reply } of this.#open) reply(CANCELLED);
     if (this.#isOver) return this.#over;
-    await peer.cancel().catch(() => undefined); // A connection that is over ends the prompt, too.
     const late = Promise.withResolvers<void>();
     const timer = turn.clock.after(cancelMs, late.resolve, 'keeps-alive');
     const isLate = await Promise.race([late.promise.then(() => true), this.#over.then(() => false)]);

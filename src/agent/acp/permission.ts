@@ -20,10 +20,16 @@ export const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cance
 export function questionOf(call: KnownCall, { options }: RequestPermissionRequest): Question {
   return {
     kind: 'approval',
-    text: call.title === '' ? `May ${call.name} run?` : call.title,
+    text: textOf(call),
     options: options.map(({ name }) => String(name)),
     tool: { call: call.call, name: call.name, input: call.input },
   };
+}
+
+/** Some agents title a call by what it is about, and not by what it does. */
+function textOf({ name, title }: KnownCall): string {
+  if (title === '') return `May ${name} run?`;
+  return title.toLowerCase().includes(name.toLowerCase()) ? title : `${name}: ${title}`;
 }
 
 /** Q2. A person may name one of the options in the answer's text. */
