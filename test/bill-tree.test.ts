@@ -268,7 +268,7 @@ test('a child that is handed on spends of what its heir has, and no longer of wh
   const { outcome: end, error } = await ended(world, deeper);
 
   expect(handed).toMatchObject({ costUsd: 0.4, left: { usd: 1.6 } });
-  expect(handed.children.map(({ costUsd }) => costUsd).toSorted()).toEqual([0, 0.4]);
+  expect(handed.children.map(({ costUsd }) => costUsd).toSorted((a, b) => a - b)).toEqual([0, 0.4]);
   expect([end, error?.message]).toEqual(['budget', 'session boss has used up $2']);
 });
 
