@@ -8,7 +8,8 @@
 //   /big CHARS             calls a tool that returns that much
 //   /broken TEXT           calls a tool that fails with it
 //   /edit PATH             calls a tool that reports what it changed
-//   /ask NAME JSON         calls a tool once a permission allows it, and says which option was chosen
+//   /ask NAME JSON         calls a tool once a permission allows it, and says which option was chosen; allowed for always, that
+//                          tool runs unasked from then on, whatever its arguments
 //   /both NAME JSON JSON   asks for two permissions at once
 //   /plan                  makes a plan of three, and works on the second
 //   /usage IN OUT READ WRITE [THOUGHT]   the answer says so
@@ -65,6 +66,8 @@ const sessions = new Map<string, Kept>();
 const turns = new Map<string, AbortController>();
 let places: { cwd: string; mcpServers: readonly acp.McpServer[] } = { cwd: '', mcpServers: [] };
 let calls = 0;
+/** Tools that run unasked. */
+const trusted = new Set<string>();
 
 const keep = (session: string, kept: Kept): void => {
   if (memory !== undefined) writeFileSync(join(memory, `${session}.json`), JSON.stringify(kept));
@@ -110,6 +113,10 @@ const OPTIONS: acp.PermissionOption[] = [
 ];
 
 async function permitted(turn: Turn, name: string, input: unknown): Promise<string> {
+  if (trusted.has(name)) {
+    await call(turn, name, input, { rawOutput: input });
+    return 'unasked';
+  }
   const title = `Run ${name}`;
   const toolCallId = await forming(turn, name, input);
   const { outcome } = await turn.client.request(acp.methods.client.session.requestPermission, {
@@ -123,6 +130,7 @@ async function permitted(turn: Turn, name: string, input: unknown): Promise<stri
     return 'cancelled';
   }
   const isAllowed = outcome.optionId.startsWith('yes');
+  if (outcome.optionId === 'yes-always') trusted.add(name);
   await update(turn, {
     sessionUpdate: 'tool_call_update',
     toolCallId,

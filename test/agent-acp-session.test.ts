@@ -252,21 +252,20 @@ describe('a permission', () => {
     expect(await bodies(world, 'chat', 'tool.progress')).toMatchObject([{ message: 'Denied: too dear' }]);
   });
 
-  test('that is to be remembered is not asked again in this session, and the agent hears that, too', async () => {
+  test('that is to be remembered is not asked again in this session, and lets no other call run', async () => {
     await using scene = await begin();
     const { world } = scene;
 
-    const { turn, request } = await asking(world, '/ask pay {"usd":3}\n/ask pay {"usd":3}');
-    await world.runtime.answer('chat', request, { decision: 'allow', remember: true });
-    await outcome(world, 'chat', turn);
+    const first = await asking(world, '/ask pay {"usd":3}\n/ask pay {"usd":3}');
+    await world.runtime.answer('chat', first.request, { decision: 'allow', remember: true });
+    await outcome(world, 'chat', first.turn);
     await say(world, 'chat', '/ask pay {"usd":3}');
+    const other = await asking(world, '/ask pay {"usd":4}');
+    await world.runtime.answer('chat', other.request, { decision: 'deny' });
+    await outcome(world, 'chat', other.turn);
 
-    expect(await bodies(world, 'chat', 'request.opened')).toHaveLength(1);
-    expect((await bodies(world, 'chat', 'text.delta')).map(({ text }) => text)).toEqual([
-      'chosen: yes-always',
-      'chosen: yes-always',
-      'chosen: yes-always',
-    ]);
+    const chosen = (await bodies(world, 'chat', 'text.delta')).map(({ text }) => text);
+    expect(chosen).toEqual(['chosen: yes', 'chosen: yes', 'chosen: yes', 'chosen: no']);
   });
 
   test('is denied at once where nobody can be asked, and the turn says so', async () => {

@@ -282,15 +282,26 @@ describe('a permission', () => {
 
   test.each([
     [{ decision: 'allow' as const }, 'yes'],
-    [{ decision: 'allow' as const, remember: true }, 'yes-always'],
+    [{ decision: 'allow' as const, remember: true }, 'yes'],
     [{ decision: 'deny' as const }, 'no'],
-    [{ decision: 'deny' as const, remember: true }, 'no-always'],
+    [{ decision: 'deny' as const, remember: true }, 'no'],
     [{ decision: 'deny' as const, answer: 'Never' }, 'no-always'],
-    [{ decision: 'allow' as const, answer: 'Always' }, 'yes'],
+    [{ decision: 'deny' as const, answer: 'Always' }, 'no'],
+    [{ decision: 'allow' as const, answer: 'Never' }, 'yes'],
+    [{ decision: 'allow' as const, answer: 'please' }, 'yes'],
   ])('%o chooses %s', async (given, chosen) => {
     const said = await events(await shared, '/ask pay {}', { answer: () => given });
 
     expect(textSaid(said)).toBe(`chosen: ${chosen}`);
+  });
+
+  test.each(['Always', 'yes-always'])('for always is given only to whoever names it: %s', async (named) => {
+    const tool = `sell-${named}`;
+    const said = await events(await shared, `/ask ${tool} {}\n/ask ${tool} {}`, {
+      answer: () => ({ decision: 'allow', answer: named }),
+    });
+
+    expect(textSaid(said)).toBe('chosen: yes-alwayschosen: unasked');
   });
 
   test('that expired is a refusal, and the call says why', async () => {

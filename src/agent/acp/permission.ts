@@ -1,7 +1,8 @@
 // Permission: what an agent may not do without asking, as a question to a person, and the answer as one of the options it gave.
 //
 //   Q1. The question shows the exact arguments, and is bound to their hash.
-//   Q2. An answer never grants more than was said: an option for always is taken only when the person said to remember.
+//   Q2. An answer never grants more than was said. An option for always is taken only when the person named it: what an
+//       agent means by it is more than this call, and to remember means this very call, which the session sees to.
 //   Q3. A key is the hash of the call and how often it was asked in the turn. So a later attempt finds the answer to the
 //       question it waited for, and a call that was answered before is asked again.
 import { hash } from 'node:crypto';
@@ -34,20 +35,22 @@ function textOf({ name, title }: KnownCall): string {
 
 /** Q2. A person may name one of the options in the answer's text. */
 export function responseTo(answer: Answer, options: readonly PermissionOption[]): RequestPermissionResponse {
-  const { decision, remember = false } = answer;
-  const kinds = decision === 'allow' ? allowing(remember) : rejecting(remember);
-  const fitting = options.filter(({ kind }) => kinds.includes(kind));
-  const named = fitting.find(({ optionId, name }) => answer.answer === optionId || answer.answer === name);
-  const first = kinds.flatMap((kind) => fitting.filter((option) => option.kind === kind))[0];
-  const chosen = named ?? first;
+  const { named, unnamed } = KINDS[answer.decision];
+  const chosen =
+    options.find(
+      ({ kind, optionId, name }) =>
+        named.includes(kind) && (answer.answer === optionId || answer.answer === name),
+    ) ?? unnamed.flatMap((kind) => options.filter((option) => option.kind === kind))[0];
   return chosen === undefined ? CANCELLED : { outcome: { outcome: 'selected', optionId: chosen.optionId } };
 }
 
 type Kind = PermissionOption['kind'];
-const allowing = (remember: boolean): Kind[] => (remember ? ['allow_always', 'allow_once'] : ['allow_once']);
-/** To refuse for good grants nothing: it is better than not to refuse. */
-const rejecting = (remember: boolean): Kind[] =>
-  remember ? ['reject_always', 'reject_once'] : ['reject_once', 'reject_always'];
+/** Which a person can name, and what is taken of those that nobody named, the best first. */
+const KINDS: Readonly<Record<Answer['decision'], { named: readonly Kind[]; unnamed: readonly Kind[] }>> = {
+  allow: { named: ['allow_once', 'allow_always'], unnamed: ['allow_once'] },
+  /** To refuse for good grants nothing: it is better than not to refuse. */
+  deny: { named: ['reject_once', 'reject_always'], unnamed: ['reject_once', 'reject_always'] },
+};
 
 /** What was asked in a turn, as a snapshot keeps it: how often, and what nobody has answered. */
 export interface AskedSnapshot {
