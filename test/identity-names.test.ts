@@ -41,6 +41,22 @@ describe('one identity', () => {
     expect(nameOf('H\u{e0041}\u{e007f}al').name).toBe('Hal');
   });
 
+  test('is not taken for another by how its spaces are made', () => {
+    const spaces = [
+      'Hal\u00a0Bot',
+      'Hal\u2009Bot',
+      'Hal\u3000Bot',
+      'Hal  Bot',
+      'Hal \u200b\u2003 Bot',
+      'Hal Bot \u200b',
+    ];
+
+    expect(spaces.map((name) => keyOf(name))).toEqual(spaces.map(() => keyOf('Hal Bot')));
+    expect(keyOf('x', 'port  4')).toBe(keyOf('x', 'port\u00a04'));
+    expect(keyOf('HalBot')).not.toBe(keyOf('Hal Bot'));
+    expect(nameOf('Hal  Bot').name).toBe('Hal  Bot');
+  });
+
   test('shows the name as it was written, with its context behind it', () => {
     expect(nameOf('Hal').displayName).toBe('Hal');
     expect(nameOf(' Hal ', ' Bridge\t').displayName).toBe('Hal - Bridge');

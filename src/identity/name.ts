@@ -2,8 +2,9 @@
 //
 //   N1. Trimmed, composed (NFC), counted in code points after that. Control characters, line breaks and marks that turn
 //       the direction of text are refused; tag characters, which nobody sees, are removed.
-//   N2. The key is the same for all spellings in another case, and for those that differ in invisible characters only:
-//       nobody looks like somebody else by them. Otherwise two pairs of name and context never share a key.
+//   N2. The key is the same for all spellings in another case, and for those that differ in invisible characters or in how
+//       their spaces are made: nobody looks like somebody else by them. Otherwise two pairs of name and context never share
+//       a key.
 //   N3. The seed and the display name are for eyes. Nothing is looked up by them.
 import { hash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
@@ -16,11 +17,12 @@ export interface IdentityName {
   avatarSeed: string;
 }
 
-const NAME_POINTS_MAX = 100;
-const CONTEXT_POINTS_MAX = 200;
+export const NAME_POINTS_MAX = 100;
+export const CONTEXT_POINTS_MAX = 200;
 /** Longer text is refused before any work is done on it. */
 const UNITS_MAX = 4_096;
 const SEED_CHARS = 16;
+const SPACES = /\p{Zs}+/gu;
 
 const TAGS = /[\u{E0000}-\u{E007F}]/gu;
 const REFUSED = /[\p{Cc}\u2028\u2029\p{Bidi_Control}]/u;
@@ -41,12 +43,16 @@ export function identityName(given: { name?: unknown; context?: unknown }): Iden
     context,
     displayName: displayName(name, context),
     key,
-    avatarSeed: hash('sha256', key).slice(0, SEED_CHARS),
+    avatarSeed: avatarSeed(key),
   };
 }
 
 export function displayName(name: string, context: string | null): string {
   return context === null ? name : `${name} - ${context}`;
+}
+
+export function avatarSeed(key: string): string {
+  return hash('sha256', key).slice(0, SEED_CHARS);
 }
 
 /** Null where nothing can be seen of it. */
@@ -61,10 +67,11 @@ function normal(pointer: string, given: unknown, pointsMax: number): string | nu
   if (REFUSED.test(text)) throw refusal('must have no control characters, line breaks or direction marks');
   if (Array.from(text).length > pointsMax) throw refusal(tooLong);
   if (PILE.test(text)) throw refusal('piles too many marks on one sign');
-  return folded(text).trim() === '' ? null : text;
+  return folded(text) === '' ? null : text;
 }
 
 /** N2. Down, up and down again: some letters only meet there. */
 function folded(text: string): string {
-  return text.replace(INVISIBLE, '').toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
+  const seen = text.replace(INVISIBLE, '').replace(SPACES, ' ').trim();
+  return seen.toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
 }

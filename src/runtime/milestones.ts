@@ -6,9 +6,8 @@
 //       be missing; none is told twice, because the event's number is its once-key.
 //   M3. What an agent said is quoted in one line, and cut. Why something failed is told by its code alone: messages may
 //       hold what not everybody in the project should read.
-import { hash } from 'node:crypto';
 import type { Logger } from '../kernel/logger.ts';
-import { displayName } from '../identity/name.ts';
+import { avatarSeed, CONTEXT_POINTS_MAX, displayName, NAME_POINTS_MAX } from '../identity/name.ts';
 import { bodyOf } from '../log/event.ts';
 import { briefContent } from '../log/post.ts';
 import type { Posting, Timeline } from '../log/timeline.ts';
@@ -23,9 +22,6 @@ interface MilestonesOptions {
 }
 
 type Told = Pick<Posting, 'content' | 'metadata'>;
-
-const NAME_POINTS_MAX = 100;
-const CONTEXT_POINTS_MAX = 200;
 
 const ENDS: Readonly<Record<Outcome, string>> = {
   completed: 'Done',
@@ -106,14 +102,13 @@ const joined = (lead: string, said: string): string => (said.trim() === '' ? lea
 function authorOf({ agent, key, title }: SessionRow): PostAuthor {
   const name = cut(agent, NAME_POINTS_MAX);
   const context = cut(title ?? '', CONTEXT_POINTS_MAX) || cut(key, CONTEXT_POINTS_MAX) || null;
-  const avatarSeed = hash('sha256', JSON.stringify([agent, key])).slice(0, 16);
   return {
     identity: null,
     name,
     context,
     displayName: displayName(name, context),
     identityKey: null,
-    avatarSeed,
+    avatarSeed: avatarSeed(JSON.stringify([agent, key])),
   };
 }
 
