@@ -1,6 +1,6 @@
 // Two tenants on one server, who use the same names, the same keys and the same ids of requests, at the same time.
 import { expect, test } from 'vitest';
-import { modern, opened, serve, type Era, type Loose, type Served } from './mcp-support.ts';
+import { call, modern, opened, serve, type Era, type Loose, type Served } from './mcp-support.ts';
 
 /** Each call is stamped with its tenant; every third one is taken back at once. */
 async function said(tenant: Served, mark: string, era: Era, rounds: number): Promise<string[]> {
@@ -52,3 +52,15 @@ test.each<Era>(['modern', 'legacy'])(
     expect(JSON.stringify(logs[1])).not.toContain('canary-ann');
   },
 );
+
+test('a sign-in that one of them knows of the other it cannot end', async () => {
+  const [ann, bob] = [await serve(), await serve()];
+  const client = await ann.client('modern');
+  const { sign_in } = (await call(client, 'sign_in', { name: 'Ann' })).value;
+
+  const tried = await call(await bob.client('modern'), 'sign_out', { sign_in });
+  const posted = await call(client, 'post_timeline', { sign_in, content: 'Still here' });
+
+  expect(tried.value).toEqual({ ended: false });
+  expect(posted.failed).toBe(false);
+});

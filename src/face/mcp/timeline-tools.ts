@@ -82,7 +82,11 @@ const signOut = defineTool({
   codes: [],
   args: signOutCall,
   hints: { readOnly: false, destructive: true, idempotent: true },
-  run: async ({ sign_in: token }, { runtime }) => ({ ended: await runtime.signIns.signOut(token) }),
+  async run({ sign_in: token }, { runtime, caller }) {
+    const check = await runtime.signIns.validate(token);
+    const isOwn = check.kind === 'live' && check.signIn.identity.project === caller.project; // TI2
+    return { ended: isOwn && (await runtime.signIns.signOut(token)) };
+  },
 });
 
 export const timelineTools: readonly Tool[] = [signIn, postTimeline, readTimeline, signOut];
