@@ -2,7 +2,7 @@
 //
 // Shown here, by what a user saw (C-n: traps of sub-agent sessions; C.n: lines of their checklist, see traps-c.test.ts):
 //   C-6   'one child that cannot be stopped keeps no other from stopping'
-//   C-7   'closing waits until what the children held is freed', 'a deaf grandchild does not keep its family waiting for long'
+//   C-7   'closing waits until what the children held is freed', 'a deaf grandchild does not keep its family waiting for long', 'a child whose freeing hangs keeps no cancel waiting, however deep it stands'
 //   C-14  'a session that is being closed starts no children'
 //   C.6   'a stop reaches all below at once, however deep'
 import { expect, test } from 'vitest';
@@ -91,6 +91,49 @@ test('one child that cannot be stopped keeps no other from stopping', async () =
 
   expect(states).toEqual(['closed', 'closed']);
   expect(world.logged.map(({ event }) => event)).toContain('children.still_unwinding');
+});
+
+test('a child whose freeing hangs keeps no cancel waiting, however deep it stands', async () => {
+  const stuck = gate();
+  const home = await family({ worker: { closing: () => stuck.opened }, limits: { closeMsMax: 60_000 } });
+  await using world = home.world;
+  const { child, digging } = await dig(home, home.act.turn);
+  const { child: deep, digging: deeper } = await dig(home, digging.turn);
+  const { child: deepest, digging: last } = await dig(home, deeper.turn);
+  const begun = world.clock.monotonic();
+
+  const cancelling = home.act.turn.children.cancel(child.session);
+  await Promise.all([digging, deeper, last].map(stopped));
+  await world.clock.advance(2_000);
+  const { cancelled } = await cancelling;
+  const tookMs = world.clock.monotonic() - begun;
+  const leaving = world.runtime.stats().live;
+  stuck.open();
+  await world.runtime.waitForIdle(keyOf(digging));
+
+  expect(tookMs).toBeLessThanOrEqual(2_000);
+  expect(new Set(cancelled)).toEqual(new Set([child.turn, deep.turn, deepest.turn]));
+  expect(leaving).toBeGreaterThan(1);
+  expect(world.logged.map(({ event }) => event)).toContain('children.still_unwinding');
+});
+
+test('stopping a session from outside waits no longer for what hangs below it', async () => {
+  const stuck = gate();
+  const home = await family({ worker: { closing: () => stuck.opened }, limits: { closeMsMax: 60_000 } });
+  await using world = home.world;
+  const { digging } = await dig(home, home.act.turn);
+  const { digging: deeper } = await dig(home, digging.turn);
+  const begun = world.clock.monotonic();
+
+  const cancelling = world.runtime.cancel('boss');
+  await Promise.all([digging, deeper].map(stopped));
+  await world.clock.advance(2_000);
+  await cancelling;
+  const tookMs = world.clock.monotonic() - begun;
+  stuck.open();
+  await world.runtime.waitForIdle(keyOf(digging));
+
+  expect(tookMs).toBeLessThanOrEqual(2_000);
 });
 
 test('closing waits until what the children held is freed', async () => {

@@ -70,23 +70,34 @@ export class ChildEnding {
     for (const child of ended) this.#calls.letGo(child);
   }
 
-  /** The session and all below it; the turns that were stopped. */
+  /** The session and all below it; the turns that were stopped. CN2: one bound, however deep it goes. */
   async cancel(id: string, reason: string): Promise<readonly string[]> {
-    const own = this.#host.router.usingById(id, (session) => session.cancelAll(reason, true));
-    const [mine, below] = await Promise.allSettled([own, this.cancelBelow(id, reason)]);
-    if (mine.status === 'rejected') throw mine.reason;
-    await this.#host.registry.evict(id, 'idle'); // CN3
-    return [...(mine.value ?? []), ...(below.status === 'fulfilled' ? below.value : [])];
+    const stopped = new Set<string>();
+    await this.#bounded(id, this.#cancelling(id, reason, stopped));
+    return Array.from(stopped);
   }
 
   async cancelBelow(id: string, reason: string): Promise<readonly string[]> {
-    const cancelled: string[] = [];
-    const { over } = await this.#each(id, open, async (row) => {
-      const isAtWork = working(row); // One that is not need not be brought into memory.
-      cancelled.push(...(await (isAtWork ? this.cancel(row.id, reason) : this.cancelBelow(row.id, reason))));
-    });
+    const stopped = new Set<string>();
+    await this.#bounded(id, this.#cancellingBelow(id, reason, stopped));
+    return Array.from(stopped);
+  }
+
+  /** Rejects when the session itself cannot be stopped. */
+  async #cancelling(id: string, reason: string, stopped: Set<string>): Promise<void> {
+    const own = this.#host.router.usingById(id, (session) => stopAll(session, reason, stopped));
+    const [mine] = await Promise.allSettled([own, this.#cancellingBelow(id, reason, stopped)]);
+    if (mine.status === 'rejected') throw mine.reason;
+    await this.#host.registry.evict(id, 'idle'); // CN3
+  }
+
+  async #cancellingBelow(id: string, reason: string, stopped: Set<string>): Promise<void> {
+    const { over } = await this.#each(id, open, (row) =>
+      working(row) // One that is not need not be brought into memory.
+        ? this.#cancelling(row.id, reason, stopped)
+        : this.#cancellingBelow(row.id, reason, stopped),
+    );
     await over;
-    return cancelled;
   }
 
   #stopping(parent: SessionCore, turn: string, reason: string): Promise<Ending> {
@@ -128,10 +139,16 @@ export class ChildEnding {
 
   /** CN2. */
   async #within(parent: string, { count, over }: Ending): Promise<void> {
+    if (count > 0) await this.#bounded(parent, over);
+  }
+
+  /** CN2. What goes on behind the bound says itself when it fails; what it frees is the registry's, which a shutdown waits for. */
+  async #bounded(id: string, over: Promise<unknown>): Promise<void> {
     const { clock, logger, draining } = this.#host;
     const msMax = draining ? Infinity : CASCADE_MS_MAX; // A shutdown has bounds of its own.
-    if (count === 0 || (await within(clock, msMax, over))) return;
-    logger.warn('children.still_unwinding', { session: parent, ms: CASCADE_MS_MAX });
+    if (await within(clock, msMax, over)) return;
+    logger.warn('children.still_unwinding', { session: id, ms: CASCADE_MS_MAX });
+    over.catch((error: unknown) => this.#failed(id, error));
   }
 
   #failed(parent: string, error: unknown): void {
@@ -172,6 +189,15 @@ export class ChildEnding {
     }
     return null;
   }
+}
+
+/** A turn counts as stopped as soon as it is told to, unless it turns out to have ended otherwise. */
+async function stopAll(session: Session, reason: string, stopped: Set<string>): Promise<void> {
+  const told = session.turns().filter(({ stop }) => stop === undefined);
+  for (const { id } of told) stopped.add(id);
+  const ended = new Set(await session.cancelAll(reason, true));
+  for (const { id } of told) if (!ended.has(id)) stopped.delete(id);
+  for (const id of ended) stopped.add(id);
 }
 
 const open = ({ state }: SessionRow): boolean => state !== 'closed';
