@@ -159,6 +159,21 @@ describe('who posts too often', () => {
   });
 });
 
+describe('a post that repeats another', () => {
+  test('costs nothing, however often, and is answered also when no more may be posted', async () => {
+    const { post, page } = bound(await world({ postBurst: 2, postsPerMinute: 1 }));
+
+    for (let at = 0; at < 5; at++) await post('a', { once: 'k' });
+    const next = await post('b');
+    const full = await codeOf(post('c', { once: 'l' }));
+    const repeated = await post('a', { once: 'k' });
+
+    expect([next.id, full, repeated.id]).toEqual([2, 'timeline.limit', 1]);
+    expect(await codeOf(post('other words', { once: 'k' }))).toBe('idempotency.conflict');
+    expect((await page()).head).toBe(2);
+  });
+});
+
 describe('old posts', () => {
   test('leave by age and by number, many steps if need be, in every project; numbers go on', async () => {
     const own = await world({ postMsMax: 1_000, postsMax: 1_200 });

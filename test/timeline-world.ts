@@ -37,6 +37,7 @@ export class TimelineWorld {
     const { timelines } = store;
     const counted: TimelineStore = {
       add: (post, once) => timelines.add(post, once),
+      byOnce: (project, who, once) => timelines.byOnce(project, who, once),
       prune: (call) => timelines.prune(call),
       projects: (after, limit) => timelines.projects(after, limit),
       page: (filter) => {

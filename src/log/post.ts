@@ -64,6 +64,8 @@ export function checkMetadata(metadata: JsonObject | undefined): string {
   throw new SojournError('input.invalid', `/metadata has ${bytes} bytes; ${METADATA_BYTES_MAX} are allowed`);
 }
 
+// Beside no timeline, because nothing in them depends on one: each entry is the answer of a pure function to an object that
+// nobody changes, and goes with it. Two runtimes in one process never meet here.
 const views = new WeakMap<PostRow, PostView>();
 const texts = new WeakMap<PostView, string>();
 

@@ -5,7 +5,8 @@
 //
 //   T1. A post is shown only when it is durable: the store numbers it, and then everybody who follows is told.
 //   T2. An author is taken down as it is now. What becomes of the identity later changes no post.
-//   T3. How often one author posts is bounded; a refusal says when to try again, and a post that failed was none.
+//   T3. How often one author posts is bounded; a refusal says when to try again, and a post that failed
+//       was none, as is one that repeats another: it costs nothing, and is answered also where no more may be posted.
 //   T4. Pruning goes in small steps that other writes come between.
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -62,6 +63,8 @@ export class Timeline {
     const who = post.identity ?? post.session ?? '';
     const retryAfterMs = this.#allowance.take(who); // T3
     if (retryAfterMs > 0) {
+      const known = once === null ? null : await this.#options.store.byOnce(post.project, who, once);
+      if (known !== null) return repeated(known, post);
       const { postsPerMinute } = this.#options.limits;
       const detail = `${posting.author.displayName} posts more than ${postsPerMinute} times a minute`;
       throw new SojournError('timeline.limit', detail, { retryAfterMs });
@@ -74,14 +77,12 @@ export class Timeline {
       throw error;
     }
     const { row, isNew } = added;
-    if (isNew) this.#options.bus.publish(timelineTopic(row.project), row); // T1
-    else if (!isSame(row, post)) {
-      throw new SojournError(
-        'idempotency.conflict',
-        `Post ${row.id} was made with this key and says other things`,
-      );
+    if (isNew) {
+      this.#options.bus.publish(timelineTopic(row.project), row); // T1
+      return row;
     }
-    return row;
+    this.#allowance.giveBack(who); // T3
+    return repeated(row, post);
   }
 
   page(filter: PostsFilter): Promise<PostRows> {
@@ -125,6 +126,15 @@ export class Timeline {
       turn: turn ?? null,
     };
   }
+}
+
+/** The post that there is. Throws `idempotency.conflict`. */
+function repeated(row: PostRow, post: NewPost): PostRow {
+  if (isSame(row, post)) return row;
+  throw new SojournError(
+    'idempotency.conflict',
+    `Post ${row.id} was made with this key and says other things`,
+  );
 }
 
 const isSame = (row: PostRow, post: NewPost): boolean =>

@@ -58,6 +58,8 @@ export interface PostRows {
 export interface TimelineStore {
   /** `isNew` is false where this author had used the once-key before: then the row is the one there is (P3). */
   add(post: NewPost, once: string | null): Promise<{ row: PostRow; isNew: boolean }>;
+  /** What this author (an identity's or a session's id) has posted with this once-key, while it is kept (P3). */
+  byOnce(project: string, author: string, once: string): Promise<PostRow | null>;
   page(filter: PostsFilter): Promise<PostRows>;
   /**
    * One bounded step: removes the oldest posts of a project, at most `limit`, while they are older than `before` or not

@@ -6,7 +6,7 @@ import type { Millis } from '../../kernel/clock.ts';
 import type { NewPost, PostId, PostRow } from '../store.ts';
 import type { Desk } from './append.ts';
 import type { Connection } from './connection.ts';
-import { checksum, headOf, POST_COLUMNS, postRow, type StoredPost } from './post-rows.ts';
+import { checksum, headOf, POST_COLUMNS, postByOnce } from './post-rows.ts';
 
 export const POST_CALLS = { addPost, prunePosts } as const;
 
@@ -14,13 +14,8 @@ function addPost({ connection }: Desk, post: NewPost, once: string | null): { ro
   const { project, at, identity, author, content, metadata, session, turn } = post;
   const speaker = identity ?? session;
   if (once !== null) {
-    const known = connection.row<StoredPost>(
-      `SELECT ${POST_COLUMNS}, crc FROM posts WHERE project = ? AND speaker = ? AND once = ?`,
-      project,
-      speaker,
-      once,
-    );
-    if (known !== undefined) return { row: postRow(known), isNew: false };
+    const known = postByOnce(connection, project, speaker, once);
+    if (known !== null) return { row: known, isNew: false };
   }
   const id = connection.number(
     `INSERT INTO timelines VALUES (?, 1, 0) ON CONFLICT (project) DO UPDATE SET head = head + 1 RETURNING head`,

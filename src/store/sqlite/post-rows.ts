@@ -17,6 +17,22 @@ export function headOf(connection: Connection, project: string): Pick<PostRows, 
   return row === undefined ? { head: 0, pruned: 0 } : { head: row.head, pruned: row.pruned };
 }
 
+/** The author is an identity's or a session's id. */
+export function postByOnce(
+  connection: Connection,
+  project: string,
+  author: string | null,
+  once: string,
+): PostRow | null {
+  const known = connection.row<StoredPost>(
+    `SELECT ${POST_COLUMNS}, crc FROM posts WHERE project = ? AND speaker = ? AND once = ?`,
+    project,
+    author,
+    once,
+  );
+  return known === undefined ? null : postRow(known);
+}
+
 /** R1. */
 export function checksum(post: PostRow): number {
   const { project, id, at, identity, author, content, metadata, session, turn } = post;

@@ -5,7 +5,7 @@
 import type { NewPost, PostId, PostRow, PostRows, PostsFilter, TimelineStore } from '../store.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { Connection, Value } from './connection.ts';
-import { headOf, isWhole, POST_COLUMNS, postRow, type StoredPost } from './post-rows.ts';
+import { headOf, isWhole, POST_COLUMNS, postByOnce, postRow, type StoredPost } from './post-rows.ts';
 
 const LIMIT_MAX = 200;
 const LOOKED_AT_MAX = 2_000;
@@ -31,6 +31,10 @@ export class SqliteTimelines implements TimelineStore {
   async add(post: NewPost, once: string | null): Promise<{ row: PostRow; isNew: boolean }> {
     this.#lent.checkForNew();
     return this.#lent.queue.call('addPost', post, once);
+  }
+
+  async byOnce(project: string, author: string, once: string): Promise<PostRow | null> {
+    return this.#lent.read((connection) => postByOnce(connection, project, author, once));
   }
 
   async page(filter: PostsFilter): Promise<PostRows> {

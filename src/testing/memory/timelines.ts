@@ -25,6 +25,8 @@ export function memoryTimelines(disk: MemoryDisk, { read, write }: MemoryAccess)
         timelines.set(post.project, kept);
         return addTo(kept, post, once);
       }),
+    byOnce: (project, author, once) =>
+      read(() => postByOnce(timelines.get(project) ?? empty(), onceName(author, once))),
     page: (filter) => read(() => pageOf(timelines.get(filter.project) ?? empty(), filter)),
     prune: ({ project, before, countMax, limit }) =>
       write(() => {
@@ -46,10 +48,17 @@ export function memoryTimelines(disk: MemoryDisk, { read, write }: MemoryAccess)
   };
 }
 
+const onceName = (author: string | null, once: string): string => JSON.stringify([author, once]);
+
+function postByOnce(kept: KeptTimeline, name: string): PostRow | null {
+  const known = kept.posts.find(({ id }) => id === kept.once.get(name));
+  return known === undefined ? null : { ...known };
+}
+
 function addTo(kept: KeptTimeline, post: NewPost, once: string | null): { row: PostRow; isNew: boolean } {
-  const name = once === null ? null : JSON.stringify([post.identity ?? post.session, once]);
-  const known = kept.posts.find(({ id }) => name !== null && id === kept.once.get(name));
-  if (known !== undefined) return { row: { ...known }, isNew: false };
+  const name = once === null ? null : onceName(post.identity ?? post.session, once);
+  const known = name === null ? null : postByOnce(kept, name);
+  if (known !== null) return { row: known, isNew: false };
   kept.head += 1;
   const row: PostRow = { ...post, id: kept.head };
   kept.posts.push(row);

@@ -94,6 +94,11 @@ function adding({ test, expect }: TestRunner, open: OpenStore): void {
       ]);
       expect(again.row).toEqual(first.row);
       expect((await trial.store.timelines.page(page())).head).toBe(3);
+      const { timelines } = trial.store;
+      expect(await timelines.byOnce('default', first.row.identity ?? '', 'k')).toEqual(first.row);
+      expect(await timelines.byOnce('default', 's', 'k')).toEqual(session.row);
+      expect(await timelines.byOnce('default', 's', 'j')).toBe(null);
+      expect(await timelines.byOnce('other', 's', 'k')).toBe(null);
     }),
   );
 
