@@ -162,6 +162,7 @@ describe('what it says', () => {
       {
         kind: 'usage',
         usage: { inputTokens: 1, outputTokens: 7, cacheReadTokens: 3, cacheWriteTokens: 4 },
+        costUsd: 0, // It has been said.
       },
     ]);
     expect(used(second)).toEqual([{ kind: 'usage', usage: {}, costUsd: 0.5 }]);

@@ -1,5 +1,6 @@
 // One bill: what of it is in memory, and for how long.
 import { expect, test } from 'vitest';
+import { silentLogger } from '../src/kernel/logger.ts';
 import { Bill } from '../src/runtime/bill.ts';
 import { Spending } from '../src/session/spending.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
@@ -9,7 +10,7 @@ import type { Budget } from '../src/wire/session.ts';
 const world = async () => {
   const clock = new ManualClock();
   const store = new MemoryStore({ clock });
-  const bill = new Bill(store, clock, {});
+  const bill = new Bill({ store, clock, logger: silentLogger, prices: {} });
   const prices = {};
   const limits = { toolCallsMax: 1 };
   /** A session comes into memory, and spends a dollar of its own. */

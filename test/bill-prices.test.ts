@@ -61,9 +61,58 @@ test('a model is found by its name, with its provider or its date as without', (
   const names = ['plain', 'acme/plain', 'plain-20260102', 'acme/plain-2026-01-02', 'plain@20260102'];
 
   expect(names.map((name) => costOf(prices, usage, name))).toEqual([1, 1, 1, 1, 1]);
-  expect(costOf(prices, usage, 'plainer')).toBe(0);
-  expect(costOf(prices, usage, 'toString')).toBe(0);
-  expect(costOf(prices, usage, undefined)).toBe(0);
+  expect(costOf(prices, usage, 'plainer')).toBe(undefined);
+  expect(costOf(prices, usage, 'toString')).toBe(undefined);
+  expect(costOf(prices, usage, undefined)).toBe(undefined);
+});
+
+test('a model without a price is logged once where a budget in dollars applies, and each use of it says so', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const usage = { inputTokens: MILLION };
+  const use = async (key: string, ...models: readonly string[]): Promise<void> => {
+    const { turn } = await send(world, key, 'hello');
+    const act = await stage.next();
+    await act.say(...models.map((model) => ({ kind: 'usage', usage, model }) as const));
+    act.end();
+    expect(await outcome(world, key, turn)).toMatchObject({ outcome: 'completed' });
+  };
+  const logged = () => world.logged.filter(({ event }) => event === 'usage.unpriced');
+
+  await use('free', 'odd');
+  expect(logged()).toEqual([]);
+
+  await world.runtime.open('chat', { agent: 'stage' });
+  await world.runtime.update('chat', { budget: { usd: 5 } });
+  await use('chat', 'odd', 'big-1', 'odd', 'odder');
+
+  const { session } = await world.runtime.session('chat').then(({ id }) => ({ session: id }));
+  const warning = { level: 'warn', event: 'usage.unpriced' };
+  expect(logged()).toEqual([
+    { ...warning, fields: { session, key: 'chat', model: 'odd' } },
+    { ...warning, fields: { session, key: 'chat', model: 'odder' } },
+  ]);
+  const unpriced = { ...noUsage(), ...usage, costUsd: 0, unpriced: true };
+  expect(await bodies(world, 'chat', 'usage')).toEqual([
+    { ...unpriced, model: 'odd' },
+    { ...noUsage(), ...usage, costUsd: 2, model: 'big-1' },
+    { ...unpriced, model: 'odd' },
+    { ...unpriced, model: 'odder' },
+  ]);
+});
+
+test('what is in no table and used nothing is not unpriced, nor is what says it was free', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, prices });
+  const { turn } = await send(world, 'chat', { input: 'hello', budget: { usd: 1 } });
+  const act = await stage.next();
+
+  await act.say({ kind: 'usage', usage: {} }, { kind: 'usage', usage: { inputTokens: 1 }, costUsd: 0 });
+  act.end();
+  await outcome(world, 'chat', turn);
+
+  expect(JSON.stringify(await bodies(world, 'chat', 'usage'))).not.toContain('unpriced');
+  expect(world.logged.filter(({ event }) => event === 'usage.unpriced')).toEqual([]);
 });
 
 test('a table of your own replaces the one that is built in', async () => {

@@ -10,8 +10,10 @@
 //        is none, each goes with its session and those below it: a session may have any number of children in its life.
 //   BL4. Time is put on the bill while it goes by: where several turns run on one budget, it is up that much sooner, and
 //        one timer for each tree finds that moment.
+//   BL5. A model that is used under a budget in dollars and has no price is logged, once for each.
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
+import type { Logger } from '../kernel/logger.ts';
 import { Account } from '../session/account.ts';
 import type { SessionBill } from '../session/host.ts';
 import type { Prices } from '../session/prices.ts';
@@ -21,10 +23,21 @@ import type { SessionRow, Store } from '../store/store.ts';
 import type { Budget } from '../wire/session.ts';
 import { Flights } from './flights.ts';
 
+/** Names of models are an agent's to make up: after so many, no more are logged. */
+const UNPRICED_MAX = 100;
+
+export interface BillParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly prices: Prices;
+}
+
 export class Bill implements SessionBill {
   readonly prices: Prices;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #accounts = new Map<string, Account>();
   /** Of the sessions in memory. */
   readonly #held = new Map<Account, Spending>();
@@ -34,10 +47,13 @@ export class Bill implements SessionBill {
   readonly #loose = new Set<Account>();
   readonly #running = new Set<Spending>();
   readonly #alarms = new Map<Account, Timer>();
+  /** What is known to have no price (BL5). */
+  readonly #unpriced = new Set<string | undefined>();
 
-  constructor(store: Store, clock: Clock, prices: Prices) {
+  constructor({ store, clock, logger, prices }: BillParts) {
     this.#store = store;
     this.#clock = clock;
+    this.#logger = logger;
     this.prices = prices;
   }
 
@@ -110,6 +126,14 @@ export class Bill implements SessionBill {
     if (spending.running === undefined) this.#running.delete(spending);
     else this.#running.add(spending);
     if (isTimed(spending.account)) this.#pace(spending.account.root);
+  }
+
+  /** BL5. */
+  unpriced({ account }: Spending, model: string | undefined): void {
+    if (this.#unpriced.has(model) || this.#unpriced.size >= UNPRICED_MAX) return;
+    this.#unpriced.add(model);
+    const named = model === undefined ? {} : { model };
+    this.#logger.warn('usage.unpriced', { session: account.id, key: account.key, ...named });
   }
 
   #load(account: Account): Promise<void> {

@@ -92,7 +92,7 @@ export class RuntimeHost implements SessionHost {
     this.files = new ArtifactGuard(parts.store.files, parts.clock);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
-    this.bill = new Bill(parts.store, parts.clock, parts.prices);
+    this.bill = new Bill(parts);
     this.signIns = new SignIns(parts);
     this.timeline = new Timeline({ ...parts, store: parts.store.timelines });
     this.milestones = new Milestones({ ...parts, timeline: this.timeline });

@@ -2,7 +2,8 @@
 //
 //   PR1. A price is found by the whole name of the model, then without a provider before it and without a date behind it:
 //        `anthropic/claude-opus-4-5-20251101` costs what `claude-opus-4-5` does.
-//   PR2. What is in no table costs nothing. What an agent says a call has cost is believed.
+//   PR2. What an agent says a call has cost is believed. What it does not say and is in no table has no known cost: it adds
+//        nothing to the bill, its event says `unpriced`, and no budget in dollars ends a turn for it.
 import { SojournError } from '../kernel/errors.ts';
 import type { Usage } from '../wire/session.ts';
 import { usd } from '../wire/usd.ts';
@@ -22,11 +23,13 @@ export type Prices = Readonly<Record<string, Price>>;
 
 /**
  * Source: platform.claude.com/docs/en/about-claude/pricing, standard calls with five-minute cache writes, as read on
- * 2026-11-20. Prices change: whoever needs them to be right gives a table of their own.
+ * 2026-11-20. Prices change: whoever needs them to be right gives a table of their own. Reading a cache costs a tenth of
+ * the input, but of Fable 5.1 a fortieth and of Opus 5.5 a twentieth.
  */
 export const DEFAULT_PRICES: Prices = Object.freeze({
   'claude-fable-5-1': { input: 10, output: 50, cacheRead: 0.25, cacheWrite: 12.5 },
   'claude-fable-5': { input: 10, output: 50, cacheRead: 1, cacheWrite: 12.5 },
+  'claude-opus-5-5': { input: 4, output: 20, cacheRead: 0.2, cacheWrite: 5 },
   'claude-opus-5': { input: 5, output: 25, cacheRead: 0.5, cacheWrite: 6.25 },
   'claude-opus-4-8': { input: 5, output: 25, cacheRead: 0.5, cacheWrite: 6.25 },
   'claude-opus-4-7': { input: 5, output: 25, cacheRead: 0.5, cacheWrite: 6.25 },
@@ -52,10 +55,10 @@ export function validPrices(prices: Prices): Prices {
   return prices;
 }
 
-/** Of one call, on the grid of `wire/usd.ts`. */
-export function costOf(prices: Prices, usage: Usage, model: string | undefined): number {
+/** Of one call, on the grid of `wire/usd.ts`. Undefined where no price is known (PR2). */
+export function costOf(prices: Prices, usage: Usage, model: string | undefined): number | undefined {
   const price = model === undefined ? undefined : priceOf(prices, model);
-  if (price === undefined) return 0; // PR2
+  if (price === undefined) return undefined;
   const { input, output, cacheRead = input, cacheWrite = input } = price;
   const cost =
     usage.inputTokens * input +

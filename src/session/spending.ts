@@ -35,12 +35,17 @@ export interface Used {
   model?: string;
 }
 
+/** As it is on the bill; `unpriced` where its cost is not known. */
+export type Billed = Usage & { costUsd: number; unpriced?: true };
+
 /** What is said to whoever watches over the whole tree. None of them may throw. */
 export interface BillWatch {
   /** Running times are about to be looked at. */
   settleTimes(account: Account): void;
   /** It begins to run, or no longer does, or may run longer or shorter. */
   paces(spending: Spending): void;
+  /** A budget in dollars applies to what this model has used, and its cost is not known. */
+  unpriced(spending: Spending, model: string | undefined): void;
 }
 
 export interface SpendingParts {
@@ -141,14 +146,18 @@ export class Spending {
   }
 
   /** Adds to the turn and the session; stops the turn when that is over a budget (B1). Answers what is on the bill. */
-  spend(turn: Turn, used: Used): Usage & { costUsd: number } {
+  spend(turn: Turn, used: Used): Billed {
     const usage = { ...noUsage(), ...used.usage };
     for (const [name, count] of Object.entries({ ...usage, costUsd: used.costUsd ?? 0 })) {
       if (count >= 0 && count < Infinity) continue;
       throw new SojournError('agent.failed', `The agent yielded a usage whose ${name} is ${count}`);
     }
-    const costUsd =
+    const known =
       used.costUsd === undefined ? costOf(this.#parts.prices, usage, used.model) : usd(used.costUsd);
+    const isUnpriced = known === undefined && USAGES.some((name) => usage[name] > 0);
+    if (isUnpriced && (turn.spec.budget.usd ?? this.account.left('usd')) !== undefined)
+      this.#parts.watch.unpriced(this, used.model);
+    const costUsd = known ?? 0;
     this.#use(turn, { usage, costUsd, toolCalls: 0, ms: 0 });
     this.#check(turn);
     const own = turn.spec.budget;
@@ -156,7 +165,7 @@ export class Spending {
       this.#stop(turn, `the turn used up its ${amountText('usd', own.usd ?? 0)}`);
     if (over(tokensOf(turn.usage), own.tokens))
       this.#stop(turn, `the turn used up its ${amountText('tokens', own.tokens ?? 0)}`);
-    return { ...usage, costUsd };
+    return { ...usage, costUsd, ...(isUnpriced ? { unpriced: true } : {}) };
   }
 
   /** Adds what was spent before a crash; nothing is stopped. */

@@ -116,7 +116,8 @@ export interface EventBodies {
     images?: readonly FilePart[];
     handOff?: HandOff;
   };
-  usage: Usage & { costUsd: number; model?: string };
+  /** `unpriced`: no price of that model is known, and no budget in dollars counts it. */
+  usage: Usage & { costUsd: number; model?: string; unpriced?: true };
   'context.offloaded': { artifact: string; bytes: number; mediaType: string; from: string };
   'context.compacted': JsonObject;
   'log.pruned': { from: number; to: number; message: string };

@@ -89,7 +89,8 @@ export class Exchange implements Listener {
         if (turn.signal.aborted) {
           const response = await this.#stop();
           // X4: in one event, since behind a stop the runtime takes no second one.
-          yield* usageEvent(response, this.#updates.added(this.#unbilled?.cost));
+          const costUsd = this.#updates.added(this.#unbilled?.cost);
+          yield* usageEvent(response, this.#updates.isCosted ? costUsd : undefined);
           throw turn.signal.reason;
         }
         if (arrival.kind === 'failed') throw arrival.error;
@@ -210,7 +211,7 @@ export class Exchange implements Listener {
 
   *#ended(response: PromptResponse): Iterable<AgentEvent> {
     const { name } = this.#parts;
-    yield* usageEvent(response);
+    yield* usageEvent(response, this.#updates.isCosted ? 0 : undefined); // What it cost has been said.
     const reason = String(response.stopReason);
     if (reason === 'cancelled') throw new SojournError('agent.failed', `${name} stopped the turn by itself`);
     if (reason !== 'end_turn') yield { kind: 'custom', name: 'finish', data: { reason } };
@@ -220,15 +221,15 @@ export class Exchange implements Listener {
   async #stop(): Promise<PromptResponse | undefined> {
     const { peer, turn, cancelMs, name, logger } = this.#parts;
     this.#mail.discard();
-    // Before the permissions: an agent that hears of these first takes them for refusals, and goes on.
-    if (!this.#isOver) await peer.cancel().catch(() => undefined); // A connection that is over ends the prompt, too.
+    const late = Promise.withResolvers<'late'>();
+    const timer = turn.clock.after(cancelMs, () => late.resolve('late'), 'keeps-alive');
+    // Before the permissions: an agent that hears of these first takes them for refusals, and goes on. One that reads nothing
+    // cannot be told; a connection that is over ends the prompt, too.
+    if (!this.#isOver) await Promise.race([peer.cancel().catch(() => undefined), late.promise]);
     for (const { reply } of this.#open) reply(CANCELLED);
-    if (this.#isOver) return this.#over;
-    const late = Promise.withResolvers<void>();
-    const timer = turn.clock.after(cancelMs, late.resolve, 'keeps-alive');
-    const isLate = await Promise.race([late.promise.then(() => true), this.#over.then(() => false)]);
+    const end = await Promise.race([this.#over, late.promise]);
     timer.cancel();
-    if (!isLate) return this.#over;
+    if (end !== 'late') return end;
     logger.warn('acp.cancel_ignored', { agent: name, turn: turn.id, cancelMs });
     await peer.kill();
     return undefined;

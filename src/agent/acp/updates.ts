@@ -105,6 +105,11 @@ export class Updates {
     if (costUsd > 0) yield { kind: 'usage', usage: {}, costUsd };
   }
 
+  /** The agent says what it costs: what it used beside that has no other price. */
+  get isCosted(): boolean {
+    return this.#parts.cost.usd > 0;
+  }
+
   /** D2. What this sum adds to what is known, in US dollars. */
   added(cost: UsageUpdate['cost']): number {
     if (cost?.currency !== 'USD' || !Number.isFinite(cost.amount)) return 0;

@@ -2,8 +2,11 @@
 import type { PromptResponse } from '@agentclientprotocol/sdk';
 import type { AgentEvent } from '../agent.ts';
 
-/** One event for both, or none. Thoughts are output where the sum says that they are not in it already. */
-export function* usageEvent(response: PromptResponse | undefined, costUsd = 0): Iterable<AgentEvent> {
+/** One event for both, or none; `costUsd` is undefined for an agent that never says it. Thoughts are output where the sum says that they are not in it already. */
+export function* usageEvent(
+  response: PromptResponse | undefined,
+  costUsd: number | undefined,
+): Iterable<AgentEvent> {
   const { usage: said } = (response ?? {}) as { usage?: Readonly<Record<string, unknown>> | null };
   const usage = typeof said === 'object' && said !== null ? said : {};
   const count = (name: string): number => {
@@ -18,6 +21,6 @@ export function* usageEvent(response: PromptResponse | undefined, costUsd = 0): 
     count('totalTokens') === inputTokens + cacheReadTokens + cacheWriteTokens + output + thought;
   const outputTokens = isBeside ? output + thought : output;
   const used = { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
-  if (inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens + costUsd === 0) return;
-  yield { kind: 'usage', usage: used, ...(costUsd === 0 ? {} : { costUsd }) };
+  if (inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens + (costUsd ?? 0) === 0) return;
+  yield { kind: 'usage', usage: used, ...(costUsd === undefined ? {} : { costUsd }) };
 }
