@@ -23,14 +23,15 @@
 //   /spawn                 starts a process that leaves the group and ignores SIGTERM, and says its number
 //   /stderr TEXT           writes it there
 //   /crash CODE            ends at once with that code; without one, as by kill -9
-//   /deaf                  goes on for ever, and ignores that it is told to stop
+//   /deaf [MS]             goes on for ever, and ignores that it is told to stop; with MS, for so long
 //   /fail TEXT             answers the prompt with an error
 //   /stop REASON           answers with that reason
 //   /odd                   sends what the protocol does not know
 //
 // Arguments: memory=FOLDER keeps each session there, so that another process can open it; can=load,resume says how (default:
 // both); version=N answers with that version; takes=image,audio,embeddedContext says what prompts may hold (default: all);
-// slow=MS delays its start; sign-in=yes wants one.
+// slow=MS delays its start; sign-in=yes wants one;
+// stubborn=yes stays when its input closes and when it is sent SIGTERM.
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -278,8 +279,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     if (code !== '') process.exit(Number(code));
     process.kill(process.pid, 'SIGKILL');
   },
-  async deaf(turn) {
+  async deaf(turn, ms) {
     await say(turn, 'I do not listen.');
+    if (ms !== '') {
+      await new Promise((resolve) => turn.signal.addEventListener('abort', resolve));
+      await pause(Number(ms));
+      return;
+    }
     await new Promise(() => setInterval(() => undefined, 1_000));
   },
   fail(_turn, text) {
@@ -340,6 +346,10 @@ function opened(params: acp.LoadSessionRequest | acp.ResumeSessionRequest): Kept
 }
 
 await pause(Number(args.get('slow') ?? 0));
+if (args.get('stubborn') === 'yes') {
+  process.on('SIGTERM', () => undefined);
+  setInterval(() => undefined, 1_000);
+}
 
 acp
   .agent({ name: 'echo' })

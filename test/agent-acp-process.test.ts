@@ -87,7 +87,7 @@ describe('how it is started', () => {
     expect((await fails(openAgent(agent))).code).toBe('process.limit');
   });
 
-  test.each([{ resultCharsMax: 0 }, { cancelMs: Number.NaN }])('%o is refused', (options) => {
+  test.each([{ resultCharsMax: 0 }, { cancelMs: Number.NaN }, { stopMs: 0 }])('%o is refused', (options) => {
     expect(() => echo({ folder, ...options })).toThrow('a number above 0 is meant');
   });
 });
@@ -105,6 +105,19 @@ describe('how it is stopped', () => {
     await expect(running).rejects.toThrow('enough');
     expect(pids.map(isRunning)).toEqual([false, false]);
     expect(await answer(instance, '/count')).toBe('This session has had 4 prompts.');
+  });
+
+  test('one that does not even read what it is told is killed', async () => {
+    const instance = await open({ cancelMs: 100 });
+    const pid = Number(await answer(instance, '/pid'));
+    const play = testTurn({ input: 'x'.repeat(2_000_000), clock: systemClock });
+
+    process.kill(pid, 'SIGSTOP');
+    const running = allOf(instance.run(play.turn));
+    setImmediate(() => play.abort(new Error('enough')));
+
+    await expect(running).rejects.toThrow('enough');
+    expect(isRunning(pid)).toBe(false);
   });
 
   test('one that is told to stop answers what it had used', async () => {

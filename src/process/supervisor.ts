@@ -29,9 +29,9 @@ export interface SupervisorOptions {
   processesMax?: number;
 
   /**
-   * From being asked to stop until being killed.
+   * From being asked to stop until being killed. A session that ends has 2 seconds for all of its processes.
    *
-   * @default 3_000
+   * @default 700
    */
   stopMs?: Millis;
 
@@ -50,6 +50,8 @@ export interface StartOptions extends EnvironmentOptions {
   logger: Logger;
 }
 
+const STOP_MS: Millis = 700;
+
 type Leader = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export class Supervisor {
@@ -63,7 +65,7 @@ export class Supervisor {
   #isClosed = false;
 
   /** Throws `config.invalid` on bounds that are none. */
-  constructor({ processesMax = 32, stopMs = 3_000, ids = systemIds }: SupervisorOptions = {}) {
+  constructor({ processesMax = 32, stopMs = STOP_MS, ids = systemIds }: SupervisorOptions = {}) {
     for (const [name, bound] of Object.entries({ processesMax, stopMs })) {
       if (!(Number.isFinite(bound) && bound > 0)) {
         throw new SojournError('config.invalid', `${name} is ${bound}; a number above 0 is meant`);

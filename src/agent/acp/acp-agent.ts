@@ -55,11 +55,21 @@ export interface AcpOptions {
   resultCharsMax?: number;
 
   /**
-   * From being told to stop until its process group is killed. Keep it below the runtime's `cancelMsMax`, which is less for children.
+   * From being told to stop its turn until its process group is killed. Keep it below the runtime's `cancelMsMax`, which is less
+   * for children. A child that is cancelled or closed takes `cancelMs` and `stopMs` at the most: by default less than the 2
+   * seconds that whoever stops a tree of sessions waits.
    *
-   * @default 1_200
+   * @default 1_000
    */
   cancelMs?: Millis;
+
+  /**
+   * From being asked to go, when its session is put away or closed, until its process group is killed: its input is closed,
+   * and SIGTERM follows after a third of this.
+   *
+   * @default 700
+   */
+  stopMs?: Millis;
 
   /**
    * Processes of this agent at a time, and so its live sessions.
@@ -70,17 +80,19 @@ export interface AcpOptions {
 }
 
 const RESULT_CHARS_MAX = 1_000_000;
-const CANCEL_MS: Millis = 1_200;
+const CANCEL_MS: Millis = 1_000;
+const STOP_MS: Millis = 700;
 
 /** Throws `config.invalid` on bounds that are none. What the program needs to start is checked when a session opens. */
 export function acpAgent(options: AcpOptions): Agent {
-  const { resultCharsMax = RESULT_CHARS_MAX, cancelMs = CANCEL_MS, resumes = true, processesMax } = options;
-  for (const [name, bound] of Object.entries({ resultCharsMax, cancelMs })) {
+  const { resultCharsMax = RESULT_CHARS_MAX, cancelMs = CANCEL_MS, stopMs = STOP_MS } = options;
+  const { resumes = true, processesMax } = options;
+  for (const [name, bound] of Object.entries({ resultCharsMax, cancelMs, stopMs })) {
     if (!(bound > 0))
       throw new SojournError('config.invalid', `${name} is ${bound}; a number above 0 is meant`);
   }
   const name = options.name ?? basename(options.command);
-  const supervisor = new Supervisor(processesMax === undefined ? {} : { processesMax });
+  const supervisor = new Supervisor({ stopMs, ...(processesMax === undefined ? {} : { processesMax }) });
   return {
     capabilities: {
       rerun: resumes ? 'waiting' : 'never',
