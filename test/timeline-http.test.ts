@@ -171,14 +171,29 @@ describe('reading', () => {
     const { secret: reader } = await served.newToken({ scopes: ['read'] });
 
     const theirs = await other.call('GET', POSTS);
-    const refused = [await read('', sender), await read('', hal)];
-    const streams = await served.call('GET', POSTS, { token: hal, headers: SSE });
+    const refused = [await read('', sender)];
+    const streams = await served.call('GET', POSTS, { token: sender, headers: SSE });
 
     expect(theirs.json).toEqual({ posts: [], next: null, head: 0, pruned: 0 });
     expect([...refused, streams].map(({ status, json }) => [status, json['code']])).toEqual(
-      Array(3).fill([403, 'auth.scope']),
+      Array(2).fill([403, 'auth.scope']),
     );
     expect(contents(await read('', reader))).toEqual(['ours']);
+  });
+
+  test('needs no more than a sign-in, which reads the timeline of its project and of no other', async () => {
+    const other = await serve();
+    await post('ours');
+    const theirs = await signIn('Sal', other);
+
+    const elsewhere = await served.call('GET', POSTS, {
+      token: hal,
+      headers: { 'Sojourn-Project': other.project },
+    });
+
+    expect(contents(await read('', hal))).toEqual(['ours']);
+    expect(contents(await other.call('GET', POSTS, { token: theirs }))).toEqual([]);
+    expect([elsewhere.status, elsewhere.json['code']]).toEqual([403, 'auth.scope']);
   });
 
   test('goes through all posts in both directions, newest first unless told otherwise', async () => {

@@ -3,6 +3,7 @@
 //
 //   D-1 to D-5    test/identity-sign-ins.test.ts
 //   D-3, D-4      test/identity-http.test.ts
+//   D-3           test/identity-streams.test.ts
 //   D-6 to D-8    test/identity-names.test.ts
 //   D-9           test/identity-names.test.ts and test/identity-store.test.ts
 //   D-10          test/identity-store.test.ts and test/identity-http.test.ts

@@ -1,7 +1,7 @@
 // Sign-in calls: identities and sign-ins for whoever calls. Checks scopes; identity/sign-ins.ts does the rest.
 //
-//   G1. A sign-in speaks, and does nothing else: its caller has scope `post` only, in the project it was made in, and for
-//       the owner it was made for.
+//   G1. A sign-in speaks and listens, and does nothing else: its caller has scope `post` only, in the project it was made
+//       in, and for the owner it was made for. The timeline of that project it may read, too (timeline-calls.ts).
 import { SojournError } from '../kernel/errors.ts';
 import { isSecret } from '../kernel/secret.ts';
 import { lapseError, SIGN_IN_PREFIX, type SignInEnded } from '../identity/identity.ts';

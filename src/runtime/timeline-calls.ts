@@ -1,7 +1,7 @@
 // Timeline calls: posting and reading, for whoever calls.
 //
 //   C1. To post one needs a live sign-in: its identity is the author, and nothing that a caller declares is.
-//   C2. To read one needs `read`, and reads the timeline of the project one acts in, and of no other.
+//   C2. To read one needs `read` or a live sign-in, and reads the timeline of the project one acts in, and of no other.
 //   C3. A session or a turn that a post names is there, and the caller may know of it.
 import { hash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
@@ -72,7 +72,7 @@ export class TimelineCalls {
 
   /** The newest first, unless it is asked for what comes `after`. Throws `input.invalid`, `cursor.*`, `timeline.pruned`. */
   async page(query: PostQuery = {}, caller: Caller = hostCaller()): Promise<PostPage> {
-    requireScope(caller, 'read'); // C2
+    checkReader(caller);
     const { after, before, until, limit = LIMIT } = query;
     if (after !== undefined && before !== undefined)
       throw new SojournError('input.invalid', '/after and /before exclude each other');
@@ -92,7 +92,7 @@ export class TimelineCalls {
 
   /** The posts to come; from a cursor or a time on where there is one. Throws `cursor.ahead`, `timeline.pruned`. */
   async follow(call: PostTailCall = {}, caller: Caller = hostCaller()): Promise<PostTail> {
-    requireScope(caller, 'read'); // C2
+    checkReader(caller);
     const { after } = call;
     const start = call.since === undefined ? null : 0;
     const tail = await this.#host.timeline.tail({
@@ -125,6 +125,11 @@ export class TimelineCalls {
     const known = turn === undefined || (isId(turn) && (await this.#host.store.turn(row.num, turn)) !== null);
     if (!known) throw new SojournError('turn.not_found', 'The session has no turn of the id at /turn');
   }
+}
+
+/** C2. */
+function checkReader(caller: Caller): void {
+  if (caller.signIn === undefined) requireScope(caller, 'read');
 }
 
 /** C1. */

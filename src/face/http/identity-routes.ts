@@ -53,7 +53,7 @@ export const identityRoutes: readonly Route[] = [
     id: 'signIn',
     summary: 'Sign in as an identity, new or known',
     description:
-      'The token in the answer speaks as the identity and carries scope `post` only. It is over when it is signed out, not used for `idleMsMax`, at `expiresAt`, or with the token of this call.',
+      'The token in the answer speaks as the identity and carries scope `post` only: it posts, and reads the timeline of its project. It is over when it is signed out, not used for `idleMsMax`, at `expiresAt`, or with the token of this call.',
     body: signInCall,
     answers: { 201: { description: 'The sign-in with its token.', schema: newSignInView } },
     answer: async (x) => {

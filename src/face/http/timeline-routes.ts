@@ -105,7 +105,7 @@ export const timelineRoutes: readonly Route[] = [
     id: 'listPosts',
     summary: "Read the project's timeline, by the page or as it grows",
     description:
-      'The newest first, or with `after` the oldest first; `next` is the cursor of the next page of the same direction. With `Accept: text/event-stream` it follows: the posts to come, or those after `Last-Event-ID` or `after`, or since `since`, and then those to come. `id` is the id of the post, `event` is `post`; the first event, `timeline`, only carries the cursor. A cursor whose next posts have been pruned is `timeline.pruned`.',
+      'A sign-in may read it without the scope, in its own project. The newest first, or with `after` the oldest first; `next` is the cursor of the next page of the same direction. With `Accept: text/event-stream` it follows: the posts to come, or those after `Last-Event-ID` or `after`, or since `since`, and then those to come. `id` is the id of the post, `event` is `post`; the first event, `timeline`, only carries the cursor. A cursor whose next posts have been pruned is `timeline.pruned`.',
     parameters,
     answers: {
       200: {
