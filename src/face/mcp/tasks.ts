@@ -3,6 +3,7 @@
 //   TK1. A task is a turn and nothing else: nothing is kept here, so a task is there as long as its session, also
 //        after a restart.
 //   TK2. The id of a task is no authority: it names a session and a turn, and the runtime asks who is asking.
+//   TK3. Through a task only what its own turn asks is answered. An approval is given by "allow": true and by nothing else.
 import {
   MissingRequiredClientCapabilityError,
   ProtocolError,
@@ -65,8 +66,7 @@ export class Tasks {
     const view = await known(this.#runtime.turn(key, turn, this.#caller));
     const task = { ...taskOf(key, view) };
     if (task.status === 'input_required') {
-      const open = await this.#runtime.requests(this.#caller);
-      const asked = open.filter((request) => request.key === key && request.turn === view.id);
+      const asked = await this.#asked(key, view);
       return { ...task, inputRequests: Object.fromEntries(asked.map((one) => [one.id, elicitationOf(one)])) };
     }
     if (task.status !== 'completed') return task;
@@ -74,14 +74,14 @@ export class Tasks {
     return { ...task, result };
   }
 
-  /** Answers what the turn asks; those that are closed by now are passed over, as are unknown ones. */
+  /** TK3. Those that are closed by now are passed over, as are unknown ones. */
   async update(taskId: string, responses: Record<string, unknown>): Promise<void> {
     const { key, turn } = read(taskId);
-    await known(this.#runtime.turn(key, turn, this.#caller));
-    for (const [request, response] of Object.entries(responses)) {
-      const answer = answerTo(response);
+    const view = await known(this.#runtime.turn(key, turn, this.#caller));
+    for (const { id, kind } of await this.#asked(key, view)) {
+      if (!Object.hasOwn(responses, id)) continue;
       try {
-        await this.#runtime.answer(key, request, answer, this.#caller);
+        await this.#runtime.answer(key, id, answerTo(kind, responses[id]), this.#caller);
       } catch (error) {
         const over = SojournError.is(error, 'request.closed') || SojournError.is(error, 'request.not_found');
         if (!over) throw error;
@@ -92,6 +92,12 @@ export class Tasks {
   async cancel(taskId: string): Promise<void> {
     const { key, turn } = read(taskId);
     await known(this.#runtime.cancelTurn(key, turn, 'cancelled over MCP', this.#caller));
+  }
+
+  /** What the turn asks now. */
+  async #asked(key: string, { id }: TurnView): Promise<readonly RequestView[]> {
+    const open = await this.#runtime.requests(this.#caller);
+    return open.filter((request) => request.key === key && request.turn === id);
   }
 }
 
@@ -148,10 +154,14 @@ function elicitationOf({ kind, text, options, tool }: RequestView): object {
   return { method: 'elicitation/create', params: { mode: 'form', message: text, requestedSchema } };
 }
 
-function answerTo(response: unknown): { decision: 'allow' | 'deny'; answer?: string } {
+/** TK3. */
+function answerTo(
+  kind: RequestView['kind'],
+  response: unknown,
+): { decision: 'allow' | 'deny'; answer?: string } {
   const { action, content } = (response ?? {}) as { action?: unknown; content?: Record<string, unknown> };
   if (action !== 'accept') return { decision: 'deny' };
   const { allow, answer } = content ?? {};
-  if (typeof answer === 'string') return { decision: 'allow', answer };
-  return { decision: allow === true ? 'allow' : 'deny' };
+  if (kind === 'approval') return { decision: allow === true ? 'allow' : 'deny' };
+  return typeof answer === 'string' ? { decision: 'allow', answer } : { decision: 'deny' };
 }
