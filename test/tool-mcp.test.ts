@@ -1,86 +1,21 @@
 // MCP servers as tools: real programs on pipes, and a real server over HTTP, used by turns of a real runtime.
-import { mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { rmSync, watch, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { McpServer, createMcpHandler } from '@modelcontextprotocol/server';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import * as z from 'zod';
-import { systemClock } from '../src/kernel/clock.ts';
-import { testRuntime, type TestRuntime } from '../src/testing/test-runtime.ts';
-import type { Tool, Toolbox, ToolResult, ToolSet } from '../src/tool/tool.ts';
-import { mcpTools, type McpToolsOptions } from '../src/tool/mcp/mcp.ts';
+import type { TestRuntime } from '../src/testing/test-runtime.ts';
 import { isRunning } from './process-scene.ts';
-import { type Act, outcome, seen, send, Stage } from './session-stage.ts';
+import { outcome, seen } from './session-stage.ts';
+import { box, call, folder, program, said, scene, tool } from './tool-scene.ts';
 
-const PROGRAM = fileURLToPath(new URL('mcp-tool-server.ts', import.meta.url));
-
-let folder: string;
-const boxes: Toolbox[] = [];
 const servers: Server[] = [];
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'tools-'));
-});
-
-afterEach(async () => {
-  await Promise.all(boxes.splice(0).map((box) => box.close()));
+afterEach(() => {
   for (const server of servers.splice(0)) server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
-
-const program = (...env: string[]) => ({
-  command: process.execPath,
-  args: [PROGRAM, folder],
-  cwd: folder,
-  env: Object.fromEntries(env.map((name) => [name, 'set'])),
-});
-
-function box(options: Partial<McpToolsOptions> = {}): Toolbox {
-  const made = mcpTools({ servers: { fixture: program() }, clock: systemClock, ...options });
-  boxes.push(made);
-  return made;
-}
-
-interface Scene extends AsyncDisposable {
-  world: TestRuntime;
-  stage: Stage;
-  /** Begins a turn and gets its tools. */
-  turn(key?: string): Promise<{ act: Act; id: string; set: ToolSet }>;
-}
-
-async function scene(tools: Toolbox, limits = {}): Promise<Scene> {
-  const stage = new Stage();
-  const world = await testRuntime({ agents: { stage }, limits });
-  return {
-    world,
-    stage,
-    async turn(key = 'chat') {
-      const { turn: id } = await send(world, key, 'go');
-      const act = await stage.next();
-      return { act, id, set: await tools.tools(act.turn) };
-    },
-    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
-  };
-}
-
-function tool({ tools }: ToolSet, name: string): Tool {
-  const found = tools.find((each) => each.name === name);
-  if (found === undefined) throw new Error(`no tool ${name} among ${tools.map((each) => each.name).join()}`);
-  return found;
-}
-
-const call = (
-  set: ToolSet,
-  name: string,
-  input = {},
-  signal = new AbortController().signal,
-): Promise<ToolResult> => tool(set, name).call(input, { call: 'c1', signal });
-
-const said = ({ parts }: ToolResult): string =>
-  parts.map((part) => (part.type === 'text' ? part.text : part.type)).join(' ');
 
 test('an agent calls the tools of a program, whose pictures arrive as files', async () => {
   await using stand = await scene(box());

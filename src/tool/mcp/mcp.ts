@@ -76,24 +76,21 @@ export function mcpTools(options: McpToolsOptions): Toolbox {
 }
 
 class McpToolbox implements Toolbox {
-  readonly #options: McpToolsOptions;
-  readonly #perSessionMax: number;
-  readonly #serversMax: number;
+  readonly #options: Required<McpToolsOptions>;
   readonly #supervisor: Supervisor;
   readonly #links = new Set<Link>();
   #isClosed = false;
 
   constructor(options: McpToolsOptions) {
     const { perSessionMax = 5, serversMax = 32, connectMs = 30_000, callMs = 120_000 } = options;
+    const { servers, clock = systemClock, logger = silentLogger } = options;
     for (const [name, value] of Object.entries({ perSessionMax, serversMax, connectMs, callMs })) {
       if (!(value > 0))
         throw new SojournError('config.invalid', `${name} is ${value}; a number above 0 is meant`);
     }
-    this.#options = options;
-    this.#perSessionMax = perSessionMax;
-    this.#serversMax = serversMax;
+    this.#options = { servers, perSessionMax, serversMax, connectMs, callMs, clock, logger };
     this.#supervisor = new Supervisor({ processesMax: serversMax });
-    if (typeof options.servers !== 'function') this.#checked(options.servers);
+    if (typeof servers !== 'function') this.#checked(servers);
   }
 
   async tools(turn: ToolTurn): Promise<ToolSet> {
@@ -139,27 +136,12 @@ class McpToolbox implements Toolbox {
 
   async #link(name: string, server: McpServer): Promise<Link> {
     if (this.#isClosed) throw new SojournError('tool.unavailable', 'The toolbox is closed');
-    if (this.#links.size >= this.#serversMax) {
-      throw new SojournError('tool.limit', `${this.#serversMax} MCP servers are in use`, {
-        retryAfterMs: 1_000,
-      });
+    const { serversMax, connectMs, callMs, clock, logger } = this.#options;
+    if (this.#links.size >= serversMax) {
+      throw new SojournError('tool.limit', `${serversMax} MCP servers are in use`, { retryAfterMs: 1_000 });
     }
-    const {
-      connectMs = 30_000,
-      callMs = 120_000,
-      clock = systemClock,
-      logger = silentLogger,
-    } = this.#options;
-    const link = new Link({
-      name,
-      server,
-      sdk: loadSdk,
-      supervisor: this.#supervisor,
-      connectMs,
-      callMs,
-      clock,
-      logger,
-    });
+    const supervisor = this.#supervisor;
+    const link = new Link({ name, server, sdk: loadSdk, supervisor, connectMs, callMs, clock, logger });
     this.#links.add(link); // M1: nothing is awaited since the check
     return link;
   }
@@ -174,10 +156,11 @@ class McpToolbox implements Toolbox {
 
   #checked(servers: Readonly<Record<string, McpServer>>): [string, McpServer][] {
     const entries = Object.entries(servers);
-    if (entries.length > this.#perSessionMax) {
+    const { perSessionMax } = this.#options;
+    if (entries.length > perSessionMax) {
       throw new SojournError(
         'config.invalid',
-        `${entries.length} MCP servers are declared for a session; ${this.#perSessionMax} are allowed`,
+        `${entries.length} MCP servers are declared for a session; ${perSessionMax} are allowed`,
       );
     }
     for (const [name, server] of entries) {
