@@ -4,12 +4,18 @@ import { ToolLoopAgent } from 'ai';
 import type { Agent } from '../src/agent/agent.ts';
 import { aiSdkAgent, childTools } from '../src/agent/ai-sdk/ai-sdk.ts';
 import { CHILD_TOOL_ERRORS } from '../src/agent/ai-sdk/child-tools.ts';
+import { SojournError } from '../src/kernel/errors.ts';
 import { scriptedAgent } from '../src/agent/scripted/scripted.ts';
 import { testRuntime, type TestRuntime, type TestRuntimeOptions } from '../src/testing/test-runtime.ts';
 import { obedient, type Step } from './model-stand-in.ts';
 import { bodies, outcome, say, seen, send } from './session-stage.ts';
 
-const AGENTS = { scripted: 'obeys commands', chief: 'has others work', nobody: 'is not there' };
+const AGENTS = {
+  scripted: 'obeys commands',
+  chief: 'has others work',
+  deputy: 'has others work',
+  nobody: 'is not there',
+};
 
 /** An agent whose model makes these calls in each of its turns. */
 function chief(...steps: readonly Step[]): Agent {
@@ -93,12 +99,20 @@ describe("an agent's model", () => {
 
 describe('what the runtime refuses comes back to the model with its code', () => {
   const spawn: Step = ['spawn_agent', { agent: 'scripted', input: 'hi' }];
+  const asking: Step = ['spawn_agent', { agent: 'scripted', input: '/ask Well?', mode: 'background' }];
+  const again: Step = (heard) => [
+    'continue_agent',
+    { child: child(heard), input: 'more', mode: 'background' },
+  ];
   const other: Step = ['spawn_agent', { agent: 'nobody', input: 'hi' }];
 
   test.each<[code: string, steps: readonly Step[], options?: TestRuntimeOptions]>([
     ['agent.unknown', [other]],
     ['child.depth', [spawn], { limits: { childDepthMax: 0 } }],
     ['child.limit', [spawn], { limits: { childrenMax: 0 } }],
+    ['capacity', [asking, spawn], { limits: { childrenPerOwnerMax: 1 } }],
+    ['session.limit', [spawn], { limits: { createBurst: 1 } }],
+    ['mailbox.full', [asking, again, again], { limits: { queueMax: 1 } }],
     ['child.not_found', [['continue_agent', { child: 'someone', input: 'hi' }]]],
     ['child.not_found', [['wait_for_agent', { child: 'someone' }]]],
     ['child.not_found', [['cancel_agent', { child: 'someone' }]]],
@@ -124,6 +138,58 @@ describe('what the runtime refuses comes back to the model with its code', () =>
     expect(returned.at(-1)).toMatchObject({ isError: true, output: expect.stringMatching(`^${code}: `) });
     expect(CHILD_TOOL_ERRORS[name]).toContain(code); // The description says so.
     expect(how).toBe('completed');
+  });
+
+  test('child.cycle, where two ask each other in a circle', async () => {
+    const ask = (agent: string) => chief(['spawn_agent', { agent, input: 'go on' }]);
+    await using world = await testRuntime({ agents: { chief: ask('deputy'), deputy: ask('chief') } });
+
+    await say(world, 'chat', 'go');
+
+    const tree = await world.runtime.tree('chat');
+    const deepest = tree.children[0]?.children[0]?.session.key ?? 'none';
+    expect(await bodies(world, deepest, 'tool.returned')).toMatchObject([
+      { isError: true, output: expect.stringMatching(/^child\.cycle: /) },
+    ]);
+    expect(CHILD_TOOL_ERRORS.spawn_agent).toContain('child.cycle');
+  });
+
+  test.each(['store.full', 'store.failed', 'session.damaged'] as const)(
+    '%s, where nothing can be written of a child',
+    async (code) => {
+      await using world = await house([spawn, again], {
+        onWrite: ({ events }) => {
+          const isAgain = events.some(({ kind, body }) => kind === 'turn.accepted' && body.includes('more'));
+          if (isAgain) throw new SojournError(code, 'as told');
+        },
+      });
+
+      await say(world, 'chat', { input: 'go', agent: 'chief' });
+
+      expect((await bodies(world, 'chat', 'tool.returned')).at(-1)).toMatchObject({
+        isError: true,
+        output: expect.stringMatching(`^${code}: `),
+      });
+      expect(CHILD_TOOL_ERRORS.continue_agent).toContain(code);
+    },
+  );
+
+  test('but a server that shuts down refuses none: what is asked then begins after the next start', async () => {
+    await using world = await house([
+      ['spawn_agent', { agent: 'scripted', input: 'hi', mode: 'background' }],
+    ]);
+    const called = world.whenWriting(({ events }) => events.some(({ kind }) => kind === 'tool.called'));
+    const { turn } = await send(world, 'chat', { input: 'go', agent: 'chief' });
+    await called;
+    const over = world.runtime.shutdown(60_000);
+    await outcome(world, 'chat', turn);
+
+    const [spawned] = await answersOf(world, 'chat');
+    await over;
+    await world.restart();
+
+    expect(spawned).toMatchObject({ state: 'running' });
+    expect(await seen(world, 'chat', 'child.ended')).toMatchObject({ body: { outcome: 'completed' } });
   });
 
   test('budget.exceeded, where a child is to have more than is left', async () => {

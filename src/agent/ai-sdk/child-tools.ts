@@ -31,23 +31,29 @@ export type ChildTools = Readonly<
 const TEXT_CHARS_MAX = 20_000;
 const WAIT_SECONDS_MAX = 3_600;
 
+/** Where the log of a child cannot be read, or nothing can be written. */
+const KEPT: readonly ErrorCode[] = ['session.damaged', 'store.full', 'store.failed'];
+
 const STARTING: readonly ErrorCode[] = [
   'input.invalid',
   'child.limit',
   'budget.exceeded',
   'capacity',
   'mailbox.full',
-  'runtime.draining',
+  ...KEPT,
 ];
 
-/** T1: what each verb may answer, as the contract of `Children` says. */
+/**
+ * T1: what each verb may answer, as the contract of `Children` says, and what the store may answer below it. Not
+ * `runtime.draining`: what is asked during a shutdown begins after the next start.
+ */
 export const CHILD_TOOL_ERRORS = {
   spawn_agent: ['agent.unknown', 'child.depth', 'child.cycle', 'session.limit', ...STARTING],
   continue_agent: ['child.not_found', 'session.closed', ...STARTING],
-  wait_for_agent: ['child.not_found', 'turn.not_found'],
-  cancel_agent: ['child.not_found'],
-  close_agent: ['child.not_found'],
-  list_agents: [],
+  wait_for_agent: ['child.not_found', 'turn.not_found', 'session.damaged', 'store.failed'],
+  cancel_agent: ['child.not_found', ...KEPT],
+  close_agent: ['child.not_found', ...KEPT],
+  list_agents: ['store.failed'],
 } as const satisfies Record<keyof ChildTools, readonly ErrorCode[]>;
 
 /** What a code means to who has these tools and nothing else. */
@@ -57,6 +63,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   'child.limit': 'Wait for one, or cancel one you do not need.',
   'session.closed': 'Start another one with spawn_agent.',
   'budget.exceeded': 'Ask for less with budgetUsd, or finish with what you have.',
+  'session.damaged': 'That agent is lost: start another one.',
   'turn.not_found': 'Leave `turn` out for the newest.',
 };
 
