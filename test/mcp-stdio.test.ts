@@ -73,6 +73,52 @@ describe.each<Era>(['modern', 'legacy'])('a client of the %s era', (era) => {
     expect(answered.value).toMatchObject({ state: 'done', text: 'You said: hello' });
     expect(seen.body).toMatchObject({ key: 'pipe', channel: 'mcp' });
   });
+
+  test('sees how a turn gets on, always growing, and stops it by taking the call back', async () => {
+    const server = await ContractServer.start();
+    onTestFinished(() => server.close());
+    const steps: number[] = [];
+    const given = new AbortController();
+
+    const taken = (await client(era, server.folder)).callTool(
+      { name: 'send_message', arguments: { session: 'pipe', message: '/words 1000 150' } },
+      {
+        signal: given.signal,
+        onprogress: ({ progress }) => {
+          steps.push(progress);
+          if (steps.length === 3) given.abort();
+        },
+      },
+    );
+
+    await expect(taken).rejects.toThrow(/abort/i);
+    const ended = await server.until('pipe', ({ kind }) => kind === 'turn.ended');
+    expect(ended.body).toMatchObject({ outcome: 'cancelled' });
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+    expect(new Set(steps).size).toBe(3);
+  });
+
+  test('that takes back only the waiting leaves the turn to whoever began it', async () => {
+    const server = await ContractServer.start();
+    onTestFinished(() => server.close());
+    const waits = await client(era, server.folder);
+    const { value } = await call(waits, 'send_message', {
+      session: 'pipe',
+      message: '/words 40 5',
+      wait_seconds: 0,
+    });
+    const given = new AbortController();
+
+    const waiting = waits.callTool(
+      { name: 'wait_for_turn', arguments: { session: 'pipe', turn: value.turn } },
+      { signal: given.signal, onprogress: () => given.abort() },
+    );
+
+    await expect(waiting).rejects.toThrow(/abort/i);
+    expect((await server.until('pipe', ({ kind }) => kind === 'turn.ended')).body).toMatchObject({
+      outcome: 'completed',
+    });
+  });
 });
 
 test('where no server runs, one is started, and goes when the client goes', async () => {
@@ -114,6 +160,26 @@ test('a server that is started again is found again, and the client notices noth
 
   expect(answered.value).toMatchObject({ text: '2' });
 });
+
+test.each<Era>(['modern', 'legacy'])(
+  'a call that was under way when the server went is answered with that, in the %s era, and the next one finds the server',
+  async (era) => {
+    const server = await ContractServer.start();
+    onTestFinished(() => server.close());
+    const caller = await client(era, server.folder);
+    const begun = Promise.withResolvers<void>();
+
+    const long = { session: 'a', message: '/words 1000 1000' };
+    const under = caller.callTool(
+      { name: 'send_message', arguments: long },
+      { onprogress: () => begun.resolve() },
+    );
+    await begun.promise;
+    await Promise.all([server.restart(), expect(under).rejects.toThrow('server.unreachable')]);
+
+    expect((await call(caller, 'list_agents')).failed).toBe(false);
+  },
+);
 
 test('what is no message is refused in the words of the protocol, and the next line is read', async () => {
   const { out } = await spoken(newFolder(), [

@@ -7,6 +7,8 @@
 //        HTTP; in the older era it is handed on.
 //   MB4. A server that has gone, or is about to, is looked for once more: what it refused so it has not begun. A connection of the older era is opened again with the client's
 //        own `initialize`, so that a restart is not the client's business.
+//   MB5. A request is answered, unless its client took it back or has gone: where the server's own answer ends without
+//        its result, or falls silent, that is said.
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { frames } from '../client/frames.ts';
@@ -30,7 +32,7 @@ export interface BridgeParts {
 
 export class Bridge {
   readonly #parts: BridgeParts;
-  readonly #under = new Map<string, { call: AbortController; alone: boolean; done: Promise<void> }>();
+  readonly #under = new Map<string, Under>();
   /** Of the older era: what opened the connection, and what it is called. */
   #opening: Message | undefined;
   #link: { id: string; version: string } | undefined;
@@ -55,7 +57,7 @@ export class Bridge {
     if (hurry.aborted) over.resolve();
     await Promise.race([Promise.all([...this.#under.values()].map(({ done }) => done)), over.promise]);
     timer.cancel();
-    for (const { call } of this.#under.values()) call.abort();
+    for (const under of this.#under.values()) under.takeBack();
     await this.#leave();
   }
 
@@ -69,26 +71,28 @@ export class Bridge {
     if (method === 'notifications/cancelled' && this.#takeBack(params?.['requestId'])) return;
     if (id === undefined || method === undefined) {
       // Order matters for what has no answer: `initialized` comes before the first call.
-      this.#notes = this.#notes.then(() => this.#carry(message, new AbortController()));
+      this.#notes = this.#notes.then(() => this.#carry(message, new Under(false)));
       await this.#notes;
       return;
     }
-    const call = new AbortController();
-    const done = this.#carry(message, call).finally(() => this.#under.delete(JSON.stringify(id)));
-    this.#under.set(JSON.stringify(id), { call, alone: isModern(message), done });
-    if (method === 'initialize') await done;
+    const under = new Under(isModern(message));
+    under.done = this.#carry(message, under).finally(() => this.#under.delete(JSON.stringify(id)));
+    this.#under.set(JSON.stringify(id), under);
+    if (method === 'initialize') await under.done;
   }
 
   /** MB3. True when that was all there was to do. */
   #takeBack(request: unknown): boolean {
     const under = this.#under.get(JSON.stringify(request) ?? '');
-    if (under?.alone !== true) return false;
-    under.call.abort();
-    return true;
+    if (under === undefined) return false;
+    if (under.alone) under.takeBack();
+    else under.isTakenBack = true;
+    return under.alone;
   }
 
   /** Hands a message over and writes what comes back. Never rejects. */
-  async #carry(message: Message, call: AbortController): Promise<void> {
+  async #carry(message: Message, under: Under): Promise<void> {
+    const { call } = under;
     try {
       if (message.method === 'initialize') this.#opening = message;
       const link = this.#link;
@@ -98,14 +102,16 @@ export class Bridge {
         answer = await this.#post(message, call.signal);
       }
       if (message.method === 'initialize') this.#link = linkOf(answer, message);
-      await this.#read(answer, message, call);
-    } catch (error) {
-      if (call.signal.aborted || message.id === undefined) return;
+      const isAnswered = await this.#read(answer, message, call);
+      if (!isAnswered) throw new SojournError('server.unreachable', 'The server went before it had answered');
+    } catch (thrown) {
+      if (under.isTakenBack || message.id === undefined) return;
+      const error: unknown = call.signal.aborted ? call.signal.reason : thrown;
       const { code, detail } =
         error instanceof SojournError
           ? error
           : new SojournError('server.unreachable', error instanceof Error ? error.message : 'No answer');
-      this.#say(failure(message.id, -32_603, `${code}: ${detail}`));
+      this.#say(failure(message.id, -32_603, `${code}: ${detail}`)); // MB5
     }
   }
 
@@ -147,17 +153,24 @@ export class Bridge {
     await this.#post({ jsonrpc: '2.0', method: 'notifications/initialized' }, signal);
   }
 
-  async #read(answer: Response, { id }: Message, call: AbortController): Promise<void> {
+  /** Hands on what the server says; whether the answer to the message was among it. */
+  async #read(answer: Response, { id }: Message, call: AbortController): Promise<boolean> {
     const type = answer.headers.get('content-type') ?? '';
     if (type.startsWith('text/event-stream') && answer.body !== null) {
       const { clock } = this.#parts;
       const stalled = (error: SojournError): void => call.abort(error);
       const options = { clock, stallMs: STALL_MS, stalled, heard: () => undefined };
-      for await (const { data } of frames(answer.body, options)) if (data !== '') this.#say(JSON.parse(data));
-      return;
+      let isAnswered = false;
+      for await (const { data } of frames(answer.body, options)) {
+        if (data === '') continue;
+        const said = JSON.parse(data) as Message;
+        isAnswered ||= said.id === id && said.method === undefined;
+        this.#say(said);
+      }
+      return isAnswered;
     }
     const text = await answer.text();
-    if (text === '') return;
+    if (text === '') return false;
     const body = parsed(text);
     if (body?.jsonrpc === '2.0') {
       // A refusal may not know which request it is about; here it does.
@@ -166,6 +179,7 @@ export class Bridge {
       const { code, detail } = (body ?? {}) as { code?: string; detail?: string };
       this.#say(failure(id, -32_603, `${code ?? `HTTP ${answer.status}`}: ${detail ?? 'No answer'}`));
     }
+    return true;
   }
 
   /** The connection of the older era is given back. */
@@ -183,6 +197,25 @@ export class Bridge {
   /** MB1 */
   #say(message: object): void {
     this.#parts.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+/** A message on its way, until it is answered. */
+class Under {
+  readonly call = new AbortController();
+  /** Its answer is its connection: closing it takes the request back (MB3). */
+  readonly alone: boolean;
+  done: Promise<void> = Promise.resolve();
+  /** Its client waits for it no more. */
+  isTakenBack = false;
+
+  constructor(alone: boolean) {
+    this.alone = alone;
+  }
+
+  takeBack(): void {
+    this.isTakenBack = true;
+    this.call.abort();
   }
 }
 
