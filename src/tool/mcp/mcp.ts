@@ -44,7 +44,7 @@ export type McpServer = (McpProgram | McpAddress) & {
 };
 
 export interface McpToolsOptions {
-  /** By name: letters, digits, `_` and `-`, at most 24. The name stands before those of its tools. */
+  /** By name: letters, digits and `-`, at most 24. The name stands before those of its tools, a `_` between. */
   servers:
     | Readonly<Record<string, McpServer>>
     | ((session: ToolTurn['session']) => Readonly<Record<string, McpServer>>);
@@ -68,7 +68,7 @@ export interface McpToolsOptions {
   logger?: Logger;
 }
 
-const SERVER_NAME = /^[A-Za-z0-9_-]{1,24}$/;
+const SERVER_NAME = /^[A-Za-z0-9-]{1,24}$/;
 
 /** Throws `config.invalid`. Needs the package `@modelcontextprotocol/client`, and says so when it is asked for tools. */
 export function mcpTools(options: McpToolsOptions): Toolbox {
@@ -180,7 +180,10 @@ class McpToolbox implements Toolbox {
 
 const NAME_MAX = 64;
 
-/** T3. What had to be changed or cut ends in eight digits of its own, so that no two meet. */
+/**
+ * T3. No server's name holds `_`, so what stands before the first one tells the server: none can take a name of another's.
+ * What had to be changed or cut ends in eight digits of its own.
+ */
 function named(server: string, tool: string): string {
   const plain = `${server}_${tool}`;
   const fit = plain.replaceAll(/[^A-Za-z0-9_-]/g, '-');
