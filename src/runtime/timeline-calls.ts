@@ -2,14 +2,15 @@
 //
 //   C1. To post one needs a live sign-in: its identity is the author, and nothing that a caller declares is.
 //   C2. To read one needs `read` or a live sign-in, and reads the timeline of the project one acts in, and of no other.
-//   C3. A session or a turn that a post names is there, and the caller may know of it.
+//   C3. A session or a turn that a post names is there, and whoever made the sign-in may know of it: a sign-in by itself
+//       sees no session, so that it is nobody's way to find out about one.
 import { hash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
 import { postView } from '../log/post.ts';
 import type { Timeline } from '../log/timeline.ts';
 import { checkCursor } from '../log/timeline-tail.ts';
-import type { PostsFilter, Store } from '../store/store.ts';
-import type { Caller } from '../wire/access.ts';
+import type { IdentityStore, PostsFilter, Store } from '../store/store.ts';
+import type { Caller, Scope } from '../wire/access.ts';
 import type {
   PostAuthor,
   PostCall,
@@ -33,7 +34,9 @@ export interface PostTail {
 }
 
 interface TimelineHost {
-  readonly store: Pick<Store, 'byId' | 'turn'>;
+  readonly store: Pick<Store, 'byId' | 'turn' | 'tokens'> & {
+    readonly identities: Pick<IdentityStore, 'byId'>;
+  };
   readonly timeline: Timeline;
   readonly counts: { tails: number };
   admit(): void;
@@ -119,11 +122,23 @@ export class TimelineCalls {
       return;
     }
     const row = isId(session) ? await this.#host.store.byId(session) : null;
-    if (row === null || !mayTouch(caller, row)) {
+    if (row === null || !mayTouch(await this.#makerOf(caller), row)) {
       throw new SojournError('session.not_found', 'There is no session of the id at /session');
     }
     const known = turn === undefined || (isId(turn) && (await this.#host.store.turn(row.num, turn)) !== null);
     if (!known) throw new SojournError('turn.not_found', 'The session has no turn of the id at /turn');
+  }
+
+  /** C3. Whose sign-in it is; a token of another project counts for the sessions it made here and no more. */
+  async #makerOf(caller: Caller): Promise<Caller> {
+    const { project, signIn } = caller;
+    if (signIn === undefined) return caller;
+    const { identities } = this.#host.store;
+    const { token, owner } = (await identities.byId(signIn.id))?.signIn ?? { token: signIn.id, owner: null };
+    if (token === null) return hostCaller(project);
+    const maker = (await this.#host.store.tokens(project)).find(({ id }) => id === token);
+    const scopes: Scope[] = maker?.scopes.includes('operate') === true ? ['send', 'operate'] : ['send'];
+    return { token, project, owner, scopes: new Set(scopes) };
   }
 }
 
