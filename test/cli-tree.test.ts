@@ -1,7 +1,7 @@
 // The tree on the command line: who is at work below a session, what it costs, and how it goes on.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../src/cli/program.ts';
-import { treeLines } from '../src/cli/tree-text.ts';
+import { nodeLine, treeLines } from '../src/cli/tree-text.ts';
 import { noUsage, type SessionView, type TreeNode } from '../src/wire/session.ts';
 import { begin, cli, lines, testServer, type TestServer } from './cli-server.ts';
 import { terminalWorld } from './cli-terminal.ts';
@@ -62,6 +62,18 @@ test('a tree says who is at work and with what, how the others ended, what it co
     '└─ new             coder    queued +1',
   ]);
   expect(drawn(tree, true)[2]).toMatch(/^├─ k +coder/);
+});
+
+test('where a tree is too large to be shown whole, it says how many are left out', () => {
+  const tree = node({ key: 'trip' }, { omitted: 25, children: [node({ title: 'Newest' }, { omitted: 3 })] });
+
+  expect(drawn(tree).slice(1)).toEqual([
+    'trip                  coder  idle',
+    '├─ Newest             coder  idle',
+    '│  └─ … 3 more below',
+    '└─ … 25 more below',
+  ]);
+  expect(nodeLine(tree, 0, false)).toBe('trip  coder  idle  … 25 more below');
 });
 
 test('what an agent wrote into its progress cannot move the cursor of whoever watches', () => {

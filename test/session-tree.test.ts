@@ -1,6 +1,8 @@
 // The tree of a session: how each of its children fares, and what all of them may still spend.
 import { expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
+import type { Store } from '../src/store/store.ts';
+import { dig, family } from './children-family.ts';
 import { gate, outcome, seen, send, Stage } from './session-stage.ts';
 
 test('a tree says how each child ended, and of one that runs nothing yet', async () => {
@@ -113,4 +115,55 @@ test('a tree shows nothing of what a child did in the turn before', async () => 
   await outcome(world, 'boss', turn);
 
   expect(tree.children.map(({ progress, outcome }) => [progress, outcome])).toEqual([[null, null]]);
+});
+
+/** Sessions that were at work once, and spent a cent and a token each. */
+async function grow(store: Store, parent: string, count: number, at: number): Promise<void> {
+  const named = { project: 'default', agent: 'worker', owner: null, maker: null, channel: null, parent };
+  const text = { title: null, summary: null, labels: [], metadata: '{}', budget: '{}' };
+  const row = { costUsd: 0.01, inputTokens: 1 };
+  const grown = Array.from({ length: count }, (_each, number) => {
+    const session = { ...named, ...text, id: `grown-${number}`, key: `grown-${number}`, at: at + number };
+    return store.append(() => ({ session, epoch: 0, events: [], row }));
+  });
+  await Promise.all(grown);
+}
+
+test('of too many sessions a tree shows those at work and the newest, says how many it leaves out, and bills them all', async () => {
+  const home = await family({ boss: { rerun: 'safe' }, worker: { rerun: 'safe' } });
+  await using world = home.world;
+  const { child: oldest } = await dig(home, home.act.turn);
+  await grow(world.store, home.act.turn.session.id, 1_010, world.clock.now() + 1);
+  await world.crash(); // What was made behind its back it finds in the store.
+  const [act] = await Promise.all([home.boss.next(), home.worker.next()]);
+  await world.clock.advance(2_000);
+  const { child: newest, digging } = await dig(home, act.turn, { key: 'newest' });
+  const { child: deep } = await dig(home, digging.turn);
+
+  const tree = await world.runtime.tree('boss');
+
+  const shown = new Set(tree.children.map(({ session }) => session.id));
+  const below = tree.children.flatMap(({ children }) => children.map(({ session }) => session.id));
+  expect([tree.costUsd, tree.usage.inputTokens]).toEqual([10.1, 1_010]);
+  expect([shown.size, below, tree.omitted]).toEqual([999, [deep.session], 13]);
+  expect([...shown]).toEqual(expect.arrayContaining([oldest.session, newest.session, 'grown-1009']));
+  expect(['grown-0', 'grown-12', 'grown-13'].map((id) => shown.has(id))).toEqual([false, false, true]);
+});
+
+test('a list of children has what all below each of them spent, and those at work before the newest', async () => {
+  const home = await family();
+  await using world = home.world;
+  const { child } = await dig(home, home.act.turn);
+  await grow(world.store, child.session, 1_010, world.clock.now() + 1);
+  const before = await home.act.turn.children.list();
+  for (let number = 0; number < 100; number += 1) {
+    const { child: other, digging } = await dig(home, home.act.turn);
+    digging.end();
+    await other.result();
+  }
+
+  const after = await home.act.turn.children.list();
+
+  expect(before.map(({ costUsd, usage }) => [costUsd, usage.inputTokens])).toEqual([[10.1, 1_010]]);
+  expect([after.length, after.at(-1)?.session]).toEqual([100, child.session]);
 });

@@ -3,6 +3,7 @@
 //   T1. Of a session at work the line says what it is doing; of one that is not, how its newest turn ended.
 //   T2. Usage and cost are those of the session and everything below it, so the first line is the bill.
 //   T3. What is left is shown where a session has a budget of its own.
+//   T4. What the server has left out is counted where it would stand.
 import type { Budget, TreeNode, TreeProgress } from '../wire/session.ts';
 import { brief, table, type Style } from './screen.ts';
 
@@ -28,12 +29,14 @@ export function treeLines(tree: TreeNode, keys: boolean): Line[] {
 export function nodeLine(node: TreeNode, depth: number, keys: boolean): string {
   const cells = cellsOf(node, '  '.repeat(depth) + nameOf(node, keys));
   if (cells[LEFT]) cells[LEFT] += ' left';
+  if (node.omitted !== undefined) cells.push(moreText(node.omitted)); // T4
   return cells.filter((cell) => cell !== '').join('  ');
 }
 
 /** Equal as long as there is nothing new to say about this session. */
-export function sightOf({ session, outcome, progress, costUsd, usage }: TreeNode): string {
-  return JSON.stringify([session.state, session.turn, session.queued, outcome, progress, costUsd, usage]);
+export function sightOf({ session, outcome, progress, costUsd, usage, omitted }: TreeNode): string {
+  const { state, turn, queued } = session;
+  return JSON.stringify([state, turn, queued, outcome, progress, costUsd, usage, omitted]);
 }
 
 /** `completed`, `running`, `running +2`: what it is at, or how that ended, and how many more turns wait. */
@@ -54,11 +57,14 @@ interface Row {
 function rowsOf(node: TreeNode, lead: string, below: string, keys: boolean): Row[] {
   const own = { cells: cellsOf(node, lead + nameOf(node, keys)), state: stateText(node) };
   const others = node.children.flatMap((child, index) => {
-    const last = index === node.children.length - 1;
+    const last = index === node.children.length - 1 && node.omitted === undefined;
     return rowsOf(child, `${below}${last ? '└─ ' : '├─ '}`, `${below}${last ? '   ' : '│  '}`, keys);
   });
+  if (node.omitted !== undefined) others.push({ cells: [`${below}└─ ${moreText(node.omitted)}`], state: '' }); // T4
   return [own, ...others];
 }
+
+const moreText = (count: number): string => `… ${count} more below`;
 
 function nameOf({ session }: TreeNode, keys: boolean): string {
   if (keys) return brief(session.key, Infinity);

@@ -2,35 +2,42 @@
 import { timeText } from '../log/event.ts';
 import type { ChildFacts } from '../agent/agent.ts';
 import type { RowStore, SessionRow, SessionStore } from '../store/store.ts';
-import { type Budget, noUsage, type Usage } from '../wire/session.ts';
+import { type Budget, noUsage } from '../wire/session.ts';
 import type { Outcome } from '../wire/turn.ts';
 import type { Session } from '../session/session.ts';
 import { addUsd } from '../wire/usd.ts';
+import { addUsage, rowsBelow, spentBy } from './below.ts';
 
 const CHILDREN_MAX = 100;
-/** Beyond so many sessions below a child its sums leave the rest out. */
-const BELOW_MAX = 1_000;
 
 interface FactsHost {
   readonly store: SessionStore & RowStore;
   readonly router: { peek(id: string): Session | undefined };
 }
 
-/** Newest first. */
+/** Newest first; past `CHILDREN_MAX` those at work are there before others. */
 export async function childFacts(host: FactsHost, parent: string): Promise<readonly ChildFacts[]> {
-  const rows = [...(await host.store.children(parent))];
-  rows.sort((a, b) => b.createdAt - a.createdAt || b.num - a.num);
-  return Promise.all(rows.slice(0, CHILDREN_MAX).map((row) => factsOf(host, row)));
+  const rows = [...(await host.store.children(parent))].sort(newestFirst);
+  const [others, atWork] = [rows.filter((row) => !isAtWork(row)), rows.filter(isAtWork)];
+  const shown = [...atWork, ...others].slice(0, CHILDREN_MAX).sort(newestFirst);
+  return Promise.all(shown.map((row) => factsOf(host, row)));
 }
 
+const newestFirst = (a: SessionRow, b: SessionRow): number => b.createdAt - a.createdAt || b.num - a.num;
+const isAtWork = ({ state }: SessionRow): boolean => state !== 'idle' && state !== 'closed';
+
 async function factsOf(host: FactsHost, stored: SessionRow): Promise<ChildFacts> {
-  const row = rowOf(host, stored);
+  const row = host.router.peek(stored.id)?.core.row ?? stored;
   const [newest] = await host.store.turns(row.num, { limit: 1 });
   const running =
     row.turn !== null && newest?.id !== row.turn ? await host.store.turn(row.num, row.turn) : null;
   const turn = running ?? newest;
-  const spent = { usage: noUsage(), costUsd: 0 };
-  await add(host, row, spent, { left: BELOW_MAX });
+  const sum = { usage: noUsage(), costUsd: 0 };
+  for (const each of [stored, ...(await rowsBelow(host.store, stored.id))]) {
+    const { usage, costUsd } = spentBy(host, each);
+    addUsage(sum.usage, usage);
+    sum.costUsd = addUsd(sum.costUsd, costUsd);
+  }
   return {
     session: row.id,
     key: row.key,
@@ -39,32 +46,8 @@ async function factsOf(host: FactsHost, stored: SessionRow): Promise<ChildFacts>
     state: row.state,
     turn: turn?.id ?? null,
     outcome: turn?.state === 'done' ? (turn.outcome as Outcome) : null,
-    ...spent,
+    ...sum,
     budget: JSON.parse(row.budget) as Budget,
     lastActiveAt: timeText(row.lastActiveAt),
   };
-}
-
-/** With what is known in memory, where there is something. */
-function rowOf(host: FactsHost, stored: SessionRow): SessionRow {
-  const core = host.router.peek(stored.id)?.core;
-  if (core?.log.num === undefined) return stored;
-  const { usage, costUsd } = core.spending.spent; // As it happens.
-  return { ...core.row, ...usage, costUsd };
-}
-
-async function add(
-  host: FactsHost,
-  row: SessionRow,
-  sum: { usage: Usage; costUsd: number },
-  bound: { left: number },
-): Promise<void> {
-  for (const name of ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const)
-    sum.usage[name] += row[name];
-  sum.costUsd = addUsd(sum.costUsd, row.costUsd);
-  for (const below of await host.store.children(row.id)) {
-    if (bound.left <= 0) return;
-    bound.left -= 1;
-    await add(host, rowOf(host, below), sum, bound);
-  }
 }

@@ -46,8 +46,8 @@ export interface SessionView {
   summary: string | null;
   labels: readonly string[];
   metadata: JsonObject;
-  /** What it posts on the timeline by itself. */
-  posts: readonly Milestone[];
+  /** What it posts on the timeline by itself. Only where it does. */
+  posts?: readonly Milestone[];
   state: SessionState;
   /** Its agent's instance is in memory. */
   live: boolean;
@@ -92,6 +92,8 @@ export interface TreeNode {
   /** Null for what is not at work, for what has said nothing yet, and for the session at the top. */
   progress: TreeProgress | null;
   children: readonly TreeNode[];
+  /** How many sessions below it are not among `children` nor below them, though they are on its bill; absent for none. */
+  omitted?: number;
   /** Of this session and everything below it. */
   usage: Usage;
   costUsd: number;

@@ -55,7 +55,10 @@ export const sessionView: z.ZodType<SessionView> = z
     summary: z.string().nullable(),
     labels: z.array(z.string()),
     metadata: ownObject(Infinity),
-    posts: z.array(z.enum(MILESTONES)).meta({ description: 'What it posts on the timeline by itself.' }),
+    posts: z
+      .array(z.enum(MILESTONES))
+      .optional()
+      .meta({ description: 'What it posts on the timeline by itself. Only where it does.' }),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
     generation: z
@@ -162,6 +165,10 @@ export const treeNode: z.ZodType<TreeNode> = z
     get children() {
       return z.array(treeNode);
     },
+    omitted: z.int().positive().optional().meta({
+      description:
+        'How many sessions below it are left out, because there are too many; those at work and the newest are shown, and all are on the bill.',
+    }),
     usage,
     costUsd: amount,
     left: budget.meta({ description: 'What it and everything below it may still spend.' }),
