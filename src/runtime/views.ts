@@ -28,7 +28,7 @@ export function sessionView(row: SessionRow, liveness: Liveness): SessionView {
     summary: row.summary,
     labels: [...row.labels],
     metadata: JSON.parse(row.metadata) as JsonObject,
-    posts: row.posts as readonly Milestone[],
+    ...(row.posts.length === 0 ? {} : { posts: row.posts as readonly Milestone[] }),
     state: row.state,
     ...liveness,
     headSeq: row.headSeq,
