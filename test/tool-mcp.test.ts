@@ -265,3 +265,14 @@ test('after the toolbox is closed nothing starts, and nothing is left', async ()
   expect((await call(set, 'fixture_echo', { text: 'hi' })).isError).toBe(true);
   await expect(tools.tools(act.turn)).rejects.toThrow(/closed/);
 });
+
+test('two toolboxes that a session uses have a server each, also where they name it alike', async () => {
+  await using stand = await scene(box());
+  const { act, set } = await stand.turn();
+  const servers = { fixture: program('OTHER') };
+
+  const other = await box({ servers }).tools(act.turn);
+
+  expect(said(await call(set, 'fixture_environment'))).not.toContain('OTHER');
+  expect(said(await call(other, 'fixture_environment'))).toContain('OTHER');
+});

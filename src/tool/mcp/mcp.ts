@@ -6,10 +6,12 @@
 //   M1. At most `perSessionMax` servers for a session and `serversMax` in all.
 //   M2. A server that cannot be had never fails the turn: it is named in `missing`, and tried again by the next turn.
 //   M3. A tool that is not what the session first saw runs only after a person has allowed it (trust.ts).
+//   M4. Two toolboxes never share a server, and each counts its own. What a session first saw of a name holds for both.
 import { hash } from 'node:crypto';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
+import { type Ids, systemIds } from '../../kernel/ids.ts';
 import { type Logger, silentLogger } from '../../kernel/logger.ts';
 import { Supervisor } from '../../process/supervisor.ts';
 import type { Tool, Toolbox, ToolSet, ToolTurn } from '../tool.ts';
@@ -65,6 +67,7 @@ export interface McpToolsOptions {
    */
   callMs?: Millis;
   clock?: Clock;
+  ids?: Ids;
   logger?: Logger;
 }
 
@@ -77,18 +80,20 @@ export function mcpTools(options: McpToolsOptions): Toolbox {
 
 class McpToolbox implements Toolbox {
   readonly #options: Required<McpToolsOptions>;
+  readonly #id: string;
   readonly #supervisor: Supervisor;
   readonly #links = new Set<Link>();
   #isClosed = false;
 
   constructor(options: McpToolsOptions) {
     const { perSessionMax = 5, serversMax = 32, connectMs = 30_000, callMs = 120_000 } = options;
-    const { servers, clock = systemClock, logger = silentLogger } = options;
+    const { servers, clock = systemClock, ids = systemIds, logger = silentLogger } = options;
     for (const [name, value] of Object.entries({ perSessionMax, serversMax, connectMs, callMs })) {
       if (!(value > 0))
         throw new SojournError('config.invalid', `${name} is ${value}; a number above 0 is meant`);
     }
-    this.#options = { servers, perSessionMax, serversMax, connectMs, callMs, clock, logger };
+    this.#options = { servers, perSessionMax, serversMax, connectMs, callMs, clock, ids, logger };
+    this.#id = ids.id();
     this.#supervisor = new Supervisor({ processesMax: serversMax });
     if (typeof servers !== 'function') this.#checked(servers);
   }
@@ -118,7 +123,7 @@ class McpToolbox implements Toolbox {
   ): Promise<{ tools: readonly Tool[] } | ToolSet['missing'][number]> {
     try {
       const link = await turn.resource(
-        `mcp:${name}`,
+        `mcp:${this.#id}:${name}`, // M4
         async () => this.#link(name, server),
         (each) => this.#unlink(each),
       );
