@@ -7,8 +7,9 @@
 //   R1. A hash covers the name, the description and the schemas: everything a model reads.
 //   R2. An approval is for exactly that hash. With `remember` it is kept with the session, else it is for this turn.
 import { hash } from 'node:crypto';
-import { canonicalJson, type Json, type JsonObject } from '../../kernel/json.ts';
+import { canonicalJson, type JsonObject } from '../../kernel/json.ts';
 import type { Tool, ToolCallOptions, ToolResult, ToolTurn } from '../tool.ts';
+import { bare } from './bare.ts';
 import type { Link, Listed } from './link.ts';
 
 /** The tools of one server as an agent of this session may call them. */
@@ -36,7 +37,7 @@ export async function guarded(
       return {
         name,
         description: `This tool has changed since the session first saw its server. A person is asked before it runs.`,
-        inputSchema: bare(tool.inputSchema) as JsonObject,
+        inputSchema: bare(tool.inputSchema),
         async call(input, options) {
           const refusal = await refused(turn, server, tool, now, name, options);
           return refusal ?? own.call(input, options);
@@ -74,15 +75,3 @@ const pinOf = (server: string, tool: string, now: string): string => `mcp:${serv
 function hashOf({ name, description, inputSchema, outputSchema }: Listed): string {
   return hash('sha256', canonicalJson([name, description, inputSchema, outputSchema ?? null]));
 }
-
-/** A schema without the words in it: its names and types stay, or it could not be called at all. */
-function bare(schema: Json): Json {
-  if (Array.isArray(schema)) return schema.map(bare);
-  if (schema === null || typeof schema !== 'object') return schema;
-  const kept = Object.entries(schema).filter(
-    ([name, value]) => !(WORDS.has(name) && (typeof value !== 'object' || Array.isArray(value))),
-  );
-  return Object.fromEntries(kept.map(([name, value]) => [name, bare(value as Json)]));
-}
-
-const WORDS = new Set(['description', 'title', '$comment', 'default', 'examples']);
