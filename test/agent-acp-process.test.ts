@@ -80,13 +80,6 @@ describe('how it is started', () => {
     await expect(opening).rejects.toThrow('nobody waits');
   });
 
-  test('past its limit no more of it start', async () => {
-    const agent = echo({ folder, processesMax: 1 });
-    await openAgent(agent);
-
-    expect((await fails(openAgent(agent))).code).toBe('process.limit');
-  });
-
   test.each([{ resultCharsMax: 0 }, { cancelMs: Number.NaN }, { stopMs: 0 }])('%o is refused', (options) => {
     expect(() => echo({ folder, ...options })).toThrow('a number above 0 is meant');
   });

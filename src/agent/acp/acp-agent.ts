@@ -1,7 +1,7 @@
 // acpAgent: any agent that speaks version 1 of the Agent Client Protocol over its standard input and output.
 //
 // Owns the options and what they mean. Each live session has a process of its own, which keeps the conversation; we keep the
-// name of it.
+// name of it. Where there are more sessions than processes, those that are idle do without (places.ts).
 import { basename } from 'node:path';
 import type { McpServer } from '@agentclientprotocol/sdk';
 import type { Millis } from '../../kernel/clock.ts';
@@ -10,6 +10,7 @@ import { type StartOptions, Supervisor } from '../../process/supervisor.ts';
 import type { Agent, OpenContext, SessionFacts } from '../agent.ts';
 import { AcpInstance } from './instance.ts';
 import { Peer } from './peer.ts';
+import { Places } from './places.ts';
 import { loadSdk } from './sdk.ts';
 
 export interface AcpOptions {
@@ -72,7 +73,9 @@ export interface AcpOptions {
   stopMs?: Millis;
 
   /**
-   * Processes of this agent at a time, and so its live sessions.
+   * Processes of this agent at a time, and so its sessions at work. When none is free, the session that has been idle the
+   * longest gives its own up, and its next turn takes one again by load or resume; an agent that can do neither keeps them.
+   * Past it, with all at work, a turn fails with `process.limit`: try again.
    *
    * @default 32
    */
@@ -92,7 +95,9 @@ export function acpAgent(options: AcpOptions): Agent {
       throw new SojournError('config.invalid', `${name} is ${bound}; a number above 0 is meant`);
   }
   const name = options.name ?? basename(options.command);
-  const supervisor = new Supervisor({ stopMs, ...(processesMax === undefined ? {} : { processesMax }) });
+  const places = new Places(
+    new Supervisor({ stopMs, ...(processesMax === undefined ? {} : { processesMax }) }),
+  );
   return {
     capabilities: {
       rerun: resumes ? 'waiting' : 'never',
@@ -103,9 +108,9 @@ export function acpAgent(options: AcpOptions): Agent {
     },
     exclusive: true,
     async open(context, previous) {
-      const start = (signal: AbortSignal): Promise<Peer> =>
-        started(options, name, supervisor, context, signal);
-      const instance = new AcpInstance({ name, context, resultCharsMax, cancelMs, start }, previous);
+      const start = (signal: AbortSignal): Promise<Peer> => started(options, name, places, context, signal);
+      const parts = { name, context, resultCharsMax, cancelMs, resumes, places, start };
+      const instance = new AcpInstance(parts, previous);
       await instance.open(context.signal);
       return instance;
     },
@@ -115,7 +120,7 @@ export function acpAgent(options: AcpOptions): Agent {
 async function started(
   options: AcpOptions,
   name: string,
-  supervisor: Supervisor,
+  places: Places,
   { session, clock, logger }: OpenContext,
   signal: AbortSignal,
 ): Promise<Peer> {
@@ -134,7 +139,7 @@ async function started(
     ...(install === undefined ? {} : { install }),
   };
   try {
-    const subprocess = await supervisor.start(given);
+    const subprocess = await places.start(given, signal);
     return new Peer({ sdk, name, subprocess, cwd, mcpServers, logger });
   } catch (error) {
     if (!SojournError.is(error, 'process.missing')) throw error;

@@ -5,12 +5,14 @@
 //   I2. The snapshot names the ACP session, what it has cost, and what is being asked.
 //   I3. A later attempt of a turn is there because a person answered: the agent is asked to go on, and not to begin
 //       again. Without its memory it would begin again, so then the turn fails and says why.
+//   I4. Between two turns it can do without its process, where another one can take up the ACP session.
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type { AgentEvent, AgentTurn, Instance, OpenContext } from '../agent.ts';
 import { toBlocks } from './content.ts';
 import { Exchange } from './exchange.ts';
 import type { Memory, Peer } from './peer.ts';
+import type { Places, Resident } from './places.ts';
 import { Asked, type AskedSnapshot } from './permission.ts';
 import type { Cost } from './updates.ts';
 
@@ -19,6 +21,8 @@ export interface InstanceParts {
   context: OpenContext;
   resultCharsMax: number;
   cancelMs: number;
+  resumes: boolean;
+  places: Places;
   /** Starts a process of the agent; nothing is open in it. Ends it when the signal aborts. */
   start(signal: AbortSignal): Promise<Peer>;
 }
@@ -36,7 +40,7 @@ const GO_ON =
 const FORGOTTEN =
   'The agent was started anew and could not take up its earlier session: it does not remember what was said before.';
 
-export class AcpInstance implements Instance {
+export class AcpInstance implements Instance, Resident {
   readonly #parts: InstanceParts;
   readonly #cost: Cost;
   #peer: Peer | undefined;
@@ -44,6 +48,10 @@ export class AcpInstance implements Instance {
   #memory: Memory = 'new';
   #asked: Asked | undefined;
   #before: AskedSnapshot | undefined;
+  /** Nothing was said in the ACP session: there is nothing in it to be taken up. */
+  #isBlank = false;
+  #resting: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(parts: InstanceParts, previous: Json | undefined) {
     const left = snapshotOf(previous);
@@ -53,16 +61,32 @@ export class AcpInstance implements Instance {
     this.#cost = { usd: left?.costUsd ?? 0 };
   }
 
+  async open(signal: AbortSignal): Promise<void> {
+    await this.#open(signal);
+    this.#idle();
+  }
+
+  /** I4. */
+  rest(): Promise<void> {
+    const peer = this.#peer;
+    this.#peer = undefined;
+    if (this.#isBlank) this.#session = undefined;
+    this.#resting = peer === undefined ? Promise.resolve() : peer.stop();
+    return this.#resting;
+  }
+
   /** I1. */
-  async open(signal: AbortSignal): Promise<Peer> {
+  async #open(signal: AbortSignal): Promise<Peer> {
     const peer = await this.#parts.start(signal);
+    let memory: Memory;
     try {
-      const memory = await peer.open(this.#session, signal);
-      this.#memory = this.#memory === 'lost' ? 'lost' : memory;
+      memory = await peer.open(this.#session, signal);
     } catch (error) {
       await peer.kill().catch(() => undefined); // The first error is the one to tell.
       throw error;
     }
+    this.#memory = this.#memory === 'lost' ? 'lost' : memory;
+    this.#isBlank = memory !== 'kept';
     this.#session = peer.session;
     if (this.#memory === 'lost') this.#cost.usd = 0;
     this.#peer = peer;
@@ -72,9 +96,12 @@ export class AcpInstance implements Instance {
 
   async *run(turn: AgentTurn): AsyncIterable<AgentEvent> {
     turn.signal.throwIfAborted();
-    const open = this.#peer;
-    const peer = open?.isAlive === true ? open : await this.open(turn.signal);
+    this.#parts.places.work(this);
+    await this.#resting.catch(() => undefined); // I1. Told to whoever wanted its place.
+    if (this.#peer?.isAlive !== true) await this.rest();
+    const peer = this.#peer ?? (await this.#open(turn.signal));
     peer.keepAlive(true);
+    this.#isBlank = false;
     try {
       yield* this.#remembered(turn);
       this.#asked = new Asked(turn.id, this.#before);
@@ -96,6 +123,7 @@ export class AcpInstance implements Instance {
       yield* exchange.events();
     } finally {
       if (peer.isAlive) peer.keepAlive(false);
+      this.#idle();
     }
   }
 
@@ -111,7 +139,18 @@ export class AcpInstance implements Instance {
   }
 
   async close(): Promise<void> {
-    await this.#peer?.stop();
+    const { places } = this.#parts;
+    this.#isClosed = true;
+    places.work(this);
+    const going = Promise.all([this.#resting, this.#peer?.stop()]);
+    places.leave(going);
+    await going;
+  }
+
+  /** I4. */
+  #idle(): void {
+    const { places, resumes } = this.#parts;
+    if (resumes && !this.#isClosed && this.#peer?.keepsSession === true) places.idle(this);
   }
 
   /** I1, I3. */

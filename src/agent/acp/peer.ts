@@ -89,6 +89,12 @@ export class Peer {
     return !this.#connection.signal.aborted && this.#parts.subprocess.isRunning;
   }
 
+  /** Another process of it can open the session that it has. */
+  get keepsSession(): boolean {
+    const { loadSession, sessionCapabilities } = this.#capabilities;
+    return loadSession === true || (sessionCapabilities?.resume ?? null) !== null;
+  }
+
   /** Opens its ACP session: `previous` where it can, a new one otherwise. Ends it when the signal aborts. */
   async open(previous: string | undefined, signal: AbortSignal): Promise<Memory> {
     const end = (): void => void this.kill();
