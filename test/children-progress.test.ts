@@ -3,7 +3,7 @@
 // Shown here, by what a user saw (C-n: traps of sub-agent sessions; C.n: lines of their checklist, see traps-c.test.ts):
 //   C-1   'a child that works for long is not put away under its work, and its progress keeps its parent awake'
 //   C-15  'a parent sees its children come, work and go'
-//   C.2   'progress says what, how far, which turn and for how long', 'whoever started the child hears its progress'
+//   C.2   'progress says what, how far, which turn and for how long', 'whoever started the child hears all that the log is told, from the start'
 import { expect, test } from 'vitest';
 import type { Progress } from '../src/wire/turn.ts';
 import { dig, family, progressed } from './children-family.ts';
@@ -133,24 +133,62 @@ test('what a child does is progress, too: its tools, what it says, what it asks'
   ]);
 });
 
-test('whoever started the child hears its progress', async () => {
-  const home = await family();
+test('whoever started the child hears all that the log is told, from the start', async () => {
+  const home = await family({ worker: { rerun: 'safe' } });
   await using world = home.world;
-  const heard: Progress[] = [];
+  const heard: unknown[] = [];
   const { child, digging } = await dig(home, home.act.turn, {
     onProgress: (progress) => heard.push(progress),
   });
+  const pace = async (kind: string) => {
+    await progressed(world, kind);
+    await world.clock.advance(1_000);
+  };
+
+  await pace('started');
+  await digging.say({ kind: 'tool.called', call: '1', name: 'shovel', input: {} });
+  await pace('tool');
+  await digging.say({ kind: 'tool.returned', call: '1', output: 'earth' });
+  await digging.say({ kind: 'message', role: 'assistant', parts: [{ type: 'text', text: 'A stone' }] });
+  await pace('message');
+  digging.turn.progress({ kind: 'digging', percent: 10, filePath: '/tmp/hole' });
+  await pace('digging');
+  digging.turn.ask('stone', { kind: 'question', text: 'Break it?' }).catch(() => undefined);
+  await pace('request');
+
+  expect(heard).toEqual(await bodies(world, 'boss', 'child.progress'));
+  expect(heard).toMatchObject([
+    { kind: 'started', session: child.session, turnNumber: 1, elapsedMs: 0 },
+    { kind: 'tool', summary: 'shovel', turnNumber: 1, elapsedMs: 1_000 },
+    { kind: 'message', summary: 'A stone', turnNumber: 1, elapsedMs: 2_000 },
+    { kind: 'digging', percent: 10, filePath: '/tmp/hole', turnNumber: 1, elapsedMs: 3_000 },
+    { kind: 'request', summary: 'Break it?', turnNumber: 1, elapsedMs: 4_000 },
+  ]);
+});
+
+test('a child that is started twice as one tells both who asked, and neither hears of it after its end', async () => {
+  const home = await family();
+  await using world = home.world;
+  const heard: string[][] = [[], []];
+  const asked = heard.map((kinds) =>
+    home.act.turn.spawn('worker', 'dig', { key: 'hole', onProgress: ({ kind }) => kinds.push(kind) }),
+  );
+  const [child] = await Promise.all(asked);
+  const digging = await home.worker.next();
 
   await progressed(world, 'started');
   await world.clock.advance(1_000);
-  digging.turn.progress({ kind: 'digging', percent: 10 });
+  digging.turn.progress({ kind: 'digging' });
   await progressed(world, 'digging');
-  digging.turn.progress({ kind: 'digging', percent: 20 });
+  digging.turn.progress({ kind: 'too late' });
   digging.end();
-  await child.result();
+  await child?.result();
   await world.clock.advance(10_000);
 
-  expect(heard.filter(({ kind }) => kind === 'digging')).toEqual([{ kind: 'digging', percent: 10 }]);
+  expect(heard.map((kinds) => kinds.filter((kind) => kind !== 'started'))).toEqual([
+    ['digging'],
+    ['digging'],
+  ]);
 });
 
 test('a listener that throws, and progress that makes no sense, hurt nobody', async () => {

@@ -192,8 +192,8 @@ export interface ContinueOptions {
    * @default 'event'
    */
   whenDone?: 'event' | 'turn';
-  /** Called for this turn's progress, at a bounded rate. */
-  onProgress?: (progress: Progress) => void;
+  /** Called for this turn's progress, at a bounded rate, from its start on: perhaps before the call that asked has answered. */
+  onProgress?: (progress: Progress & { session: string; turnNumber: number; elapsedMs: number }) => void;
   /** Stops waiting for the result, and the child's turn. */
   signal?: AbortSignal;
 }

@@ -5,6 +5,7 @@
 //   CP2. Nothing here throws or rejects into a child: progress that cannot be told is not told.
 //   CP3. What a parent is shown is bounded in size, whatever an agent says.
 //   CP4. When a turn is over nothing is kept of it, and nothing more is shown.
+//   CP5. Who listens and who reads the log get the same, beginning with the first.
 import type { Millis, Timer } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { bodyOf } from '../log/event.ts';
@@ -37,6 +38,9 @@ interface Watch {
   isTelling: boolean;
 }
 
+type ProgressBody = EventBodies['child.progress'];
+type Listener = (body: ProgressBody) => void;
+
 /** What of a child's log says how it gets on. */
 const TOLD: Readonly<Record<string, (event: StoredEvent) => Progress | undefined>> = {
   'turn.started': () => ({ kind: 'started' }),
@@ -61,16 +65,16 @@ export class ChildProgress {
   readonly #host: SessionHost & { readonly router: SessionRouter };
   /** By child. */
   readonly #watches = new Map<string, Watch>();
-  readonly #listeners = new Map<string, Set<(progress: Progress) => void>>();
+  /** By what the turn was asked with, which is there before the turn is (CP5) and goes with it (CP4). */
+  readonly #listeners = new WeakMap<ParentTurn, Set<Listener>>();
 
   constructor(host: SessionHost & { readonly router: SessionRouter }) {
     this.#host = host;
   }
 
-  listen(child: string, turn: string, onProgress: (progress: Progress) => void): void {
-    const place = `${child}:${turn}`;
-    const listeners = this.#listeners.get(place) ?? new Set();
-    this.#listeners.set(place, listeners.add(onProgress));
+  listen(asked: ParentTurn, listener: Listener): void {
+    const listeners = this.#listeners.get(asked) ?? new Set();
+    this.#listeners.set(asked, listeners.add(listener));
   }
 
   /** The turn itself says it. */
@@ -97,7 +101,6 @@ export class ChildProgress {
 
   /** CP4. */
   over(child: string, turn: string): void {
-    this.#listeners.delete(`${child}:${turn}`);
     const watch = this.#watches.get(child);
     if (watch?.turn !== turn) return;
     watch.timer?.cancel();
@@ -145,9 +148,15 @@ export class ChildProgress {
     const progress = bounded(next);
     if (progress === undefined) return;
     watch.shownAt = this.#host.clock.monotonic();
-    this.#call(watch, progress);
+    const body: ProgressBody = {
+      ...progress,
+      session: watch.child.row.id,
+      turnNumber: watch.child.spending.spent.turns + 1,
+      elapsedMs: Math.round(watch.shownAt - watch.startedAt),
+    };
+    this.#call(watch, body);
     watch.isTelling = true;
-    this.#tell(watch, progress)
+    this.#tell(watch, body)
       .catch((error: unknown) => this.#failed(watch, error))
       .finally(() => {
         watch.isTelling = false;
@@ -155,15 +164,9 @@ export class ChildProgress {
       });
   }
 
-  async #tell(watch: Watch, progress: Progress): Promise<void> {
-    const { child, asked, startedAt, shownAt } = watch;
+  async #tell(watch: Watch, body: ProgressBody): Promise<void> {
+    const { child, asked } = watch;
     if (child.row.parent === null) return;
-    const body: EventBodies['child.progress'] = {
-      ...progress,
-      session: child.row.id,
-      turnNumber: child.spending.spent.turns + 1,
-      elapsedMs: Math.round(shownAt - startedAt),
-    };
     await this.#host.router.usingById(child.row.parent, async ({ core: parent }) => {
       if (!this.#isOn(watch) || parent.closing || parent.row.state === 'closed') return;
       const turn = asked.session === parent.row.id ? asked.turn : null;
@@ -172,10 +175,10 @@ export class ChildProgress {
     });
   }
 
-  #call(watch: Watch, progress: Progress): void {
-    for (const listener of this.#listeners.get(`${watch.child.row.id}:${watch.turn}`) ?? []) {
+  #call(watch: Watch, body: ProgressBody): void {
+    for (const listener of this.#listeners.get(watch.asked) ?? []) {
       try {
-        listener(progress);
+        listener(structuredClone(body)); // It is the listener's own: the log's stays as it is.
       } catch (error) {
         this.#failed(watch, error); // CP2
       }

@@ -189,6 +189,7 @@ export class SubAgentSessions implements Family {
     const stay = this.#host.registry.stay(parent.row.id);
     try {
       const asked = parentTurn(asking, options);
+      if (options.onProgress !== undefined) this.#progress.listen(asked, options.onProgress);
       const receipt = await this.#send(asking, child, once, input, options, asked);
       await this.#delivery.announce(parent, child.core.row, receipt.turn, asked, options.budget);
       const started = child.turn(receipt.turn);
@@ -332,7 +333,8 @@ export class SubAgentSessions implements Family {
 
   #watch(child: Session, started: Turn, options: ContinueOptions): void {
     const { onProgress, signal } = options;
-    if (onProgress !== undefined) this.#progress.listen(child.id, started.id, onProgress);
+    const { parent: asked } = started.spec;
+    if (onProgress !== undefined && asked !== null) this.#progress.listen(asked, onProgress); // It may have been there.
     if (signal === undefined) return;
     const stop = (): void => {
       child.cancel(started, 'whoever asked for it left', true).catch((error: unknown) => {

@@ -8,7 +8,7 @@
 import type { ErrorCode } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Progress } from '../../wire/turn.ts';
-import type { AgentTurn, Child, ChildFacts, ChildResult } from '../agent.ts';
+import type { AgentTurn, Child, ChildFacts, ChildResult, ContinueOptions } from '../agent.ts';
 import { errorLines, modelTool, ShownResult, type Field, type ModelTool } from '../model-tool.ts';
 
 export interface ChildToolsOptions {
@@ -119,11 +119,15 @@ function spawnTool(turn: AgentTurn, { agents, onProgress }: ChildToolsOptions): 
       const child: Child = await turn.children.spawn(agent, input, {
         ...(title === undefined ? {} : { title }),
         ...started(mode, budgetUsd, abortSignal),
-        ...(onProgress && { onProgress: (progress: Progress) => onProgress(child.session, progress) }),
+        ...heard(onProgress),
       });
       return settled(child, mode);
     },
   });
+}
+
+function heard(tell: ChildToolsOptions['onProgress']): Pick<ContinueOptions, 'onProgress'> {
+  return tell === undefined ? {} : { onProgress: (progress) => tell(progress.session, progress) };
 }
 
 function continueTool(turn: AgentTurn, { onProgress }: ChildToolsOptions): ModelTool {
@@ -144,7 +148,7 @@ function continueTool(turn: AgentTurn, { onProgress }: ChildToolsOptions): Model
     async execute({ child: session, input, mode, budgetUsd }, { abortSignal }) {
       const child = await turn.children.continue(session, input, {
         ...started(mode, budgetUsd, abortSignal),
-        ...(onProgress && { onProgress: (progress: Progress) => onProgress(session, progress) }),
+        ...heard(onProgress),
       });
       return settled(child, mode);
     },
