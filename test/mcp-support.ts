@@ -86,7 +86,11 @@ export async function serve(
   const logger: Logger = { info: note, warn: note, error: note };
   const face = http({ port: 0, logger, mounts: [mcp({ logger, ...options })] });
   const open = await face.start(wrap(runtime));
-  onTestFinished(() => open.close(0));
+  onTestFinished(async () => {
+    await open.close(0);
+    // A tool names every code that it answers.
+    expect(log.filter(({ event }) => event === 'mcp.unnamed_code')).toEqual([]);
+  });
   const url = open.urls[0] ?? '';
   const newToken: Served['newToken'] = (scopes = SCOPES, owner) =>
     runtime.addToken({ name: 'test', scopes, ...(owner === undefined ? {} : { owner }) }, host);

@@ -154,13 +154,15 @@ export const dirtyCall: z.ZodType<DirtyCall> = z
   })
   .meta({ id: 'DirtyCall' });
 
+export const POST_METADATA_CHARS_MAX = 4 * KiB;
+
 /** The runtime counts and checks the content: that rule is the same for every way in. */
 export const postCall: z.ZodType<PostCall> = z
   .strictObject({
     content: z
       .string()
       .meta({ minLength: 1, maxLength: 280, description: '1 to 280 characters after trimming.' }),
-    metadata: ownObject(4 * KiB).optional(),
+    metadata: ownObject(POST_METADATA_CHARS_MAX).optional(),
     session: text(200).min(1).optional().meta({ description: 'The id of a session of this project.' }),
     turn: text(200).min(1).optional().meta({ description: 'A turn of that session.' }),
   })

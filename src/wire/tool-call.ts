@@ -5,7 +5,8 @@
 //       connection.
 import * as z from 'zod';
 import type { JsonObject } from '../kernel/json.ts';
-import type { Schema } from './schema.ts';
+import { MILESTONES } from './post.ts';
+import { POST_METADATA_CHARS_MAX, type Schema } from './schema.ts';
 import { SESSION_STATES } from './session.ts';
 import { POLICIES } from './turn.ts';
 
@@ -37,6 +38,13 @@ export const startSessionCall = z.strictObject({
   agent: line(200, 'A name from list_agents. Without it the default agent answers.').optional(),
   title: line(1_000, 'A few words for people who look at a list of sessions.').optional(),
   labels: z.array(z.string().min(1).max(200)).max(100).optional().describe('To find it by later.'),
+  posts: z
+    .array(z.enum(MILESTONES))
+    .max(MILESTONES.length)
+    .optional()
+    .describe(
+      'What the session posts on the timeline by itself: turn, when a turn has ended; child, when a helper of it has; budget, when one is used up. Nothing unless given.',
+    ),
 });
 
 export const sendMessageCall = z.strictObject({
@@ -85,11 +93,11 @@ export const answerRequestCall = z.strictObject({
 });
 
 export const listSessionsCall = z.strictObject({
-  state: z.enum(SESSION_STATES).optional(),
+  state: z.enum(SESSION_STATES).optional().describe('Only those in this state.'),
   agent: line(200, 'Only those of this agent.').optional(),
   label: line(200, 'Only those with this label.').optional(),
   query: line(200, 'Words of the key, the title or the first message.').optional(),
-  limit: z.int().min(1).max(200).default(50),
+  limit: z.int().min(1).max(200).default(50).describe('Sessions at most; 1 to 200.'),
   cursor: z.string().optional().describe('The nextCursor of the last answer.'),
 });
 
@@ -116,6 +124,14 @@ export const signInCall = z.strictObject({
 export const postTimelineCall = z.strictObject({
   sign_in: signIn,
   content: noteText.describe('1 to 280 characters of plain text: what you did, found or are about to do.'),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .refine((value) => JSON.stringify(value).length <= POST_METADATA_CHARS_MAX, { error: 'is over 4 KiB' })
+    .transform((value) => value as JsonObject)
+    .optional()
+    .describe(
+      'Facts for programs that read along, as an object of at most 4 KiB. People see the content only.',
+    ),
   session: session.optional().describe('The key of the session it is about.'),
   turn: turn.optional().describe('The turn of that session it is about.'),
   idempotency_key: line(
@@ -129,7 +145,9 @@ export const readTimelineCall = z.strictObject({
   before: z.int().min(0).optional().describe('Only posts with a smaller id, newest first: further back.'),
   identity: line(200, 'Only posts of the identity with this id.').optional(),
   session: session.optional().describe('Only posts about the session with this key.'),
-  limit: z.int().min(1).max(200).default(50),
+  since: line(64, 'Only posts of this time or later, as 2026-01-31T09:00:00Z.').optional(),
+  until: line(64, 'Only posts before this time, as 2026-01-31T17:00:00Z.').optional(),
+  limit: z.int().min(1).max(200).default(50).describe('Posts at most; 1 to 200.'),
 });
 
 export const signOutCall = z.strictObject({ sign_in: signIn });

@@ -34,6 +34,7 @@ export function openEndpoint(
       const { stack, cause } = error instanceof Error ? error : {};
       logger.error('mcp.defect', { requestId, error, stack, cause });
     },
+    unnamed: (tool, code) => logger.error('mcp.unnamed_code', { tool, code }),
   };
   return new Endpoint((line) => serverFor(line, parts), {
     runtime,

@@ -7,7 +7,7 @@ import {
   type CallToolResult,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { ERRORS, SojournError } from '../../kernel/errors.ts';
+import { ERRORS, SojournError, type ErrorCode } from '../../kernel/errors.ts';
 import type { Ids } from '../../kernel/ids.ts';
 import type { RuntimeCalls } from '../../runtime/runtime.ts';
 import { taskCall, taskUpdateCall, taskResult } from '../../wire/tool-call.ts';
@@ -31,6 +31,8 @@ export interface ServerParts {
   readonly version: string;
   /** Reports a defect; the client only hears its request id. */
   readonly report: (error: unknown, requestId: string) => void;
+  /** Hears of a code that a tool answered and does not name: its description is wrong (TO1 of tool.ts). */
+  readonly unnamed: (tool: string, code: ErrorCode) => void;
 }
 
 export function serverFor(line: Line, parts: ServerParts): Server {
@@ -86,7 +88,7 @@ async function attempt(
   tool: Tool,
   args: unknown,
   work: Work,
-  { ids, report }: ServerParts,
+  { ids, report, unnamed }: ServerParts,
 ): Promise<CallToolResult | Pending> {
   try {
     return await tool.run(args, work);
@@ -94,6 +96,7 @@ async function attempt(
     const requestId = ids.id();
     const known = error instanceof SojournError ? error : new SojournError('internal', 'Something broke');
     if (known.code === 'internal') report(error, requestId);
+    if (!tool.codes.includes(known.code)) unnamed(tool.name, known.code);
     return failureOf(known, requestId);
   }
 }

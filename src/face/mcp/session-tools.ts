@@ -56,11 +56,12 @@ const startSession = (ids: Ids): Tool =>
     args: startSessionCall,
     hints: { readOnly: false, idempotent: true },
     async run(args, { runtime, caller }) {
-      const { session: key = `mcp-${ids.id()}`, agent, title, labels } = args;
+      const { session: key = `mcp-${ids.id()}`, agent, title, labels, posts } = args;
       const call = {
         ...(agent === undefined ? {} : { agent }),
         ...(title === undefined ? {} : { title }),
         ...(labels === undefined ? {} : { labels }),
+        ...(posts === undefined ? {} : { posts }),
         channel: 'mcp',
       };
       const { created, session } = await runtime.open(key, call, caller);
