@@ -158,6 +158,8 @@ describe('an agent whose model may start others', () => {
       usage: noUsage(),
       costUsd: 0.5,
       budget: { usd: 1 },
+      owner: null,
+      createdAt: '2026-01-01T00:00:00.000Z',
       lastActiveAt: '2026-01-01T00:00:00.000Z',
     };
     const { turn, asked } = staged({ list: async () => [facts] });

@@ -288,7 +288,7 @@ test('a child that slept is woken by whoever goes on with it', async () => {
 });
 
 test('a parent lists its children, the newest first, with what each of them does and spent', async () => {
-  const home = await family();
+  const home = await family({ owner: 'ada' });
   await using world = home.world;
   const { child: first, digging } = await dig(home, home.act.turn, { title: 'First', budget: { usd: 5 } });
   const { digging: deeper } = await dig(home, digging.turn);
@@ -297,6 +297,7 @@ test('a parent lists its children, the newest first, with what each of them does
   await digging.say({ kind: 'usage', usage: { inputTokens: 1 }, costUsd: 0.5 });
   digging.end();
   await first.result();
+  const { createdAt } = await world.runtime.session(keyOf(digging));
   await world.clock.advance(1_000);
   const { child: second } = await dig(home, home.act.turn, { title: 'Second' });
 
@@ -313,7 +314,8 @@ test('a parent lists its children, the newest first, with what each of them does
     },
     { session: first.session, title: 'First', state: 'idle', turn: first.turn, outcome: 'completed' },
   ]);
-  expect(list[1]).toMatchObject({ key: keyOf(digging), budget: { usd: 5 }, costUsd: 0.75 });
+  expect(list[1]).toMatchObject({ key: keyOf(digging), budget: { usd: 5 }, costUsd: 0.75, createdAt });
+  expect(list.map(({ owner }) => owner)).toEqual(['ada', 'ada']);
   expect(list[1]?.usage.inputTokens).toBe(8);
 });
 

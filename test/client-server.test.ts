@@ -38,6 +38,17 @@ test('sending and waiting gives the finished turn', async () => {
   expect((await session.transcript()).map((message) => message.role)).toEqual(['user', 'assistant']);
 });
 
+test('the children of one session are listed, and no others', async () => {
+  await client.session('family').sendAndWait('/spawn scripted /spawn scripted Hello');
+  await client.session('neighbours').sendAndWait('/spawn scripted Hello');
+  const { session, children } = await client.session('family').tree();
+
+  const found = [];
+  for await (const child of client.sessions({ parent: 'family' })) found.push(child);
+
+  expect(found.map(({ id, parent }) => [id, parent])).toEqual([[children[0]?.session.id, session.id]]);
+});
+
 test('a stream goes on over restarts of the server, without a loss or a repeat', async () => {
   const random = seededRandom(11);
   const session = client.session('restarted');

@@ -250,6 +250,9 @@ export interface ChildFacts {
   usage: Usage;
   costUsd: number;
   budget: Budget;
+  /** Its parent's, always. */
+  owner: string | null;
+  createdAt: string;
   lastActiveAt: string;
 }
 

@@ -48,6 +48,8 @@ async function factsOf(host: FactsHost, stored: SessionRow): Promise<ChildFacts>
     outcome: turn?.state === 'done' ? (turn.outcome as Outcome) : null,
     ...sum,
     budget: JSON.parse(row.budget) as Budget,
+    owner: row.owner,
+    createdAt: timeText(row.createdAt),
     lastActiveAt: timeText(row.lastActiveAt),
   };
 }
