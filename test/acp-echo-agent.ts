@@ -3,9 +3,10 @@
 //
 //   /words N MS            says w1 w2 ... wN, one word every MS milliseconds
 //   /think TEXT            thinks it aloud
-//   /tool NAME JSON        calls a tool that returns its input
+//   /tool NAME JSON        calls a tool that returns its input; a path among it is where it is at
 //   /stream MS NAME JSON   calls a tool whose arguments come piece by piece, and which says nothing until it is done
 //   /big CHARS             calls a tool that returns that much
+//   /other TITLE           calls a tool that it has no name and no kind for
 //   /broken TEXT           calls a tool that fails with it
 //   /edit PATH             calls a tool that reports what it changed
 //   /ask NAME JSON         calls a tool once a permission allows it, and says which option was chosen; allowed for always, that
@@ -85,12 +86,14 @@ const nextCall = (): string => `call-${process.pid}-${(calls += 1)}`;
 /** Announced without its arguments first, as models stream them. */
 async function call(turn: Turn, name: string, input: unknown, result: Partial<acp.ToolCallUpdate>) {
   const toolCallId = nextCall();
+  const { path } = input as { path?: string };
   await update(turn, { sessionUpdate: 'tool_call', toolCallId, name, title: name, status: 'pending' });
   await update(turn, {
     sessionUpdate: 'tool_call_update',
     toolCallId,
     rawInput: input,
     status: 'in_progress',
+    ...(path === undefined ? {} : { locations: [{ path }] }),
   });
   await update(turn, { sessionUpdate: 'tool_call_update', toolCallId, title: `${name} works` });
   await update(turn, { sessionUpdate: 'tool_call_update', toolCallId, status: 'completed', ...result });
@@ -169,6 +172,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     });
   },
   big: (turn, chars) => call(turn, 'big', { chars }, { rawOutput: 'x'.repeat(Number(chars)) }),
+  async other(turn, title) {
+    const toolCallId = nextCall();
+    await update(turn, { sessionUpdate: 'tool_call', toolCallId, title, kind: 'other', status: 'pending' });
+    const said = { toolCallId, title: `${title} is done`, status: 'completed' } as const;
+    await update(turn, { sessionUpdate: 'tool_call_update', ...said });
+  },
   broken: (turn, text) =>
     call(
       turn,
@@ -239,11 +248,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     await new Promise((resolve) => turn.signal.addEventListener('abort', resolve));
     await COMMANDS.cost?.(turn, usd, words);
   },
-  image: (turn, chars) =>
-    update(turn, {
-      sessionUpdate: 'agent_message_chunk',
-      content: { type: 'image', mimeType: 'image/png', data: 'A'.repeat(Number(chars)) },
-    }),
+  image(turn, chars) {
+    const content = { type: 'image', mimeType: 'image/png', data: 'A'.repeat(Number(chars)) } as const;
+    return update(turn, { sessionUpdate: 'agent_message_chunk', content });
+  },
   async files(turn) {
     const shown = turn.blocks.slice(1).map((block) => {
       if (block.type === 'text') return `text ${block.text}`;

@@ -180,6 +180,12 @@ describe('how it is stopped', () => {
     expect(await answer(instance, '/count')).toBe('This session has had 3 prompts.');
   });
 
+  test('one that says more at once than it may ends, and its turn says why', async () => {
+    const failed = await fails(answer(await open(), `/image ${33 * 1_024 * 1_024}`));
+
+    expect(failed.detail).toContain('one message had more than 33554432 bytes');
+  });
+
   test('one that ended between two turns is started anew', async () => {
     const instance = await open();
     const pid = Number(await answer(instance, '/pid'));

@@ -81,6 +81,26 @@ describe('what it says', () => {
     ]);
   });
 
+  test('a tool of no name and no kind goes by what it was first called', async () => {
+    const [called] = await events(await shared, '/other sojourn_read_posts');
+
+    expect(called).toMatchObject({ kind: 'tool.called', name: 'sojourn_read_posts' });
+  });
+
+  test('the file that a tool is at is progress for whoever waits for the turn', async () => {
+    const play = testTurn({ input: '/tool look {"path":"/a.txt"}\n/edit /b.txt', clock: systemClock });
+    const progress: unknown[] = [];
+    const turn = { ...play.turn, progress: (one: unknown) => void progress.push(one) };
+
+    await allOf((await shared).run(turn));
+
+    expect(progress).toEqual([
+      { kind: 'tool', summary: 'look', message: 'look', filePath: '/a.txt' },
+      { kind: 'tool', summary: 'edit', message: 'edit', filePath: '/b.txt' },
+      { kind: 'tool', summary: 'edit', message: 'edit works', filePath: '/b.txt' },
+    ]);
+  });
+
   test('a tool whose arguments come piece by piece is called with all of them, while it is at work', async () => {
     const play = testTurn({ input: '/stream 3600000 run {"a":1,"b":2}', clock: systemClock });
     const said: AgentEvent[] = [];

@@ -9,12 +9,14 @@
 //       permission: it is answered behind it.
 import { hash } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
+import type { Progress } from '../../wire/turn.ts';
 import type { AgentEvent } from '../agent.ts';
 import { textOf } from './content.ts';
 
 /** What is known of a call. */
 export interface KnownCall {
   call: string;
+  /** Of its tool; it does not change once the call is told. */
   name: string;
   title: string;
   input: unknown;
@@ -28,9 +30,13 @@ interface Entry extends KnownCall {
   locations: readonly unknown[];
 }
 
+/** The kind of what is of no kind. */
+const OTHER = 'other';
+
 /** Arguments, and changes shown as progress. Results are cut where the options say, and leave the log by themselves. */
 const INPUT_CHARS_MAX = 64 * 1_024;
 const TITLE_CHARS_MAX = 500;
+const NAME_CHARS_MAX = 200;
 
 export class Calls {
   readonly #resultCharsMax: number;
@@ -57,6 +63,15 @@ export class Calls {
       output: this.#result(entry),
       isError: status === 'failed',
     };
+  }
+
+  /** For whoever waits for the turn, where this says which file the call is at. Behind `update`. */
+  progress(update: ToolCall | ToolCallUpdate): Progress | undefined {
+    const entry = this.#known.get(String(update.toolCallId));
+    const filePath = fileOf(update);
+    if (entry === undefined || filePath === undefined) return undefined;
+    const { name, title } = entry;
+    return { kind: 'tool', summary: name, ...(title === '' ? {} : { message: title }), filePath };
   }
 
   /** Calls that are announced, and whose arguments may be all there are. */
@@ -91,7 +106,7 @@ export class Calls {
       call,
       name: '',
       title: '',
-      kind: 'other',
+      kind: OTHER,
       input: undefined,
       output: undefined,
       content: [],
@@ -99,9 +114,9 @@ export class Calls {
       state: 'announced',
     };
     this.#known.set(call, entry);
+    if (entry.state === 'announced') entry.name = nameOf(update, entry);
     entry.title = (update.title ?? entry.title).slice(0, TITLE_CHARS_MAX).toWellFormed();
     entry.kind = update.kind ?? entry.kind;
-    entry.name = nameOf(update) ?? (entry.name || entry.kind);
     if (update.rawInput !== undefined) entry.input = update.rawInput;
     if (update.rawOutput !== undefined) entry.output = update.rawOutput;
     if (Array.isArray(update.content)) entry.content = update.content;
@@ -144,11 +159,26 @@ function* progressed(entry: Entry, update: ToolCall | ToolCallUpdate, before: un
   };
 }
 
-/** The tool's own name where the agent says it; the kind of tool that it is otherwise. */
-function nameOf(update: ToolCall | ToolCallUpdate): string | undefined {
-  if (typeof update.name === 'string' && update.name !== '') return update.name;
+/**
+ * The tool's own name where the agent says it; the kind of tool that it is otherwise. Tools that are of no kind, as those of
+ * MCP servers, go by what they were first called.
+ */
+function nameOf(update: ToolCall | ToolCallUpdate, before: Entry): string {
   const { claudeCode } = (update._meta ?? {}) as { claudeCode?: { toolName?: unknown } };
-  return typeof claudeCode?.toolName === 'string' ? claudeCode.toolName : undefined;
+  for (const own of [update.name, claudeCode?.toolName]) {
+    if (typeof own === 'string' && own !== '') return own;
+  }
+  if (before.name !== '' && before.name !== OTHER) return before.name;
+  const kind = update.kind ?? before.kind;
+  const title = kind === OTHER ? (update.title ?? '').trim() : '';
+  return title === '' ? kind : title.slice(0, NAME_CHARS_MAX).toWellFormed();
+}
+
+/** Of the change that it shows, or of the first place that it says it is at. */
+function fileOf({ content, locations }: ToolCall | ToolCallUpdate): string | undefined {
+  const diff = Array.isArray(content) ? content.find(({ type }) => type === 'diff') : undefined;
+  const at = diff ?? (Array.isArray(locations) ? locations[0] : undefined);
+  return at !== undefined && 'path' in at && typeof at.path === 'string' ? at.path : undefined;
 }
 
 function hasInput({ input }: Entry): boolean {

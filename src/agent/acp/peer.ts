@@ -218,8 +218,9 @@ export class Peer {
     const how = signal === null ? `code ${code}` : signal;
     const lines = subprocess.lastLines().slice(-LINES_SHOWN).join('\n').slice(-SHOWN_CHARS_MAX);
     const said = lines === '' ? 'and said nothing on stderr' : `and said last:\n${lines}`;
-    const tooLarge = messageOf(this.#connection.signal.reason).includes('byte limit');
-    const why = tooLarge ? `: one message had more than ${MESSAGE_BYTES_MAX} bytes` : '';
+    const why = isTooLarge(this.#connection.signal.reason)
+      ? `: one message had more than ${MESSAGE_BYTES_MAX} bytes`
+      : '';
     return new SojournError('agent.failed', `${name} ended with ${how}${why} ${said}`, { cause });
   }
 
@@ -250,6 +251,9 @@ export class Peer {
     if (listener !== undefined) listener.heard(update as SessionUpdate, JSON.stringify(update).length);
   }
 }
+
+/** What the library ends a connection with. It exports no class to ask for. */
+const isTooLarge = (reason: unknown): boolean => reason instanceof Error && 'maxMessageBytes' in reason;
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -85,6 +85,8 @@ export class Updates {
       if (typeof event !== 'string' && event.kind === 'tool.returned') this.#open = undefined; // D1
       yield event;
     }
+    const progress = this.#parts.calls.progress(update);
+    if (progress !== undefined) this.#parts.turn.progress(progress);
   }
 
   *#planned({ entries }: Plan): Iterable<AgentEvent> {

@@ -152,13 +152,13 @@ function found(ownPath: string): string {
   );
 }
 
+/** The driver does not say what failed but in words. Its sandbox is what does most often: whoever has it on is told what to do. */
 function notStarted(cause: unknown, sandbox: boolean): SojournError {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const isSandbox = sandbox && /sandbox/i.test(text);
-  const why = isSandbox
-    ? 'its sandbox does not work here: run it as another user than root, or set sandbox to false where the machine itself is one'
-    : (text.split('\n', 1)[0] ?? '');
-  return new SojournError('agent.failed', `Chromium did not start: ${why}`, { cause });
+  const [why = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1);
+  const hint = sandbox
+    ? '; if its sandbox does not work here, run it as another user than root, or set sandbox to false where the machine itself is one'
+    : '';
+  return new SojournError('agent.failed', `Chromium did not start: ${why}${hint}`, { cause });
 }
 
 async function driver(): Promise<typeof import('playwright-core')> {
