@@ -18,7 +18,7 @@ const has = (name: string): boolean => existsSync(join(folder, name));
 const write = (line: string): boolean => process.stdout.write(`${line}\n`);
 const say = (message: object): boolean => write(JSON.stringify({ jsonrpc: '2.0', ...message }));
 const capabilities = { tools: { listChanged: true } };
-const serverInfo = { name: 'hostile', version: '1' };
+const named = { name: 'hostile', version: '1' };
 const input = { type: 'object' };
 const plain = ['good', 'asks', 'garbage', 'babble', 'endless', 'half', 'flood', 'forever'].map((name) => ({
   name,
@@ -52,6 +52,7 @@ let isTold = false;
 /** What its tools do, by name. */
 const does: Record<string, (id: unknown, token: unknown) => void> = {
   good: (id) => say({ id, result: text('good') }),
+  structured: (id) => say({ id, result: { ...text('see'), structuredContent: { a: 'aaaa' } } }),
   asks(id) {
     if (has('modern')) {
       say({ id, result: { resultType: 'input_required', inputRequests: ASKED } });
@@ -92,11 +93,11 @@ const does: Record<string, (id: unknown, token: unknown) => void> = {
 
 function answer({ id, method, params, result, error }: Heard): void {
   if (method === 'initialize')
-    say({ id, result: { protocolVersion: '2025-11-25', capabilities, serverInfo } });
+    say({ id, result: { protocolVersion: '2025-11-25', capabilities, serverInfo: named } });
   else if (method === 'server/discover' && has('modern'))
     say({
       id,
-      result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities, serverInfo },
+      result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities, serverInfo: named },
     });
   else if (method === 'tools/list') say({ id, result: { resultType: 'complete', tools: listed() } });
   else if (method === 'tools/call') does[params?.name ?? '']?.(id, params?._meta?.progressToken);

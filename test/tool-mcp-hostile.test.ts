@@ -66,3 +66,69 @@ test('a tool that changed says nothing through its schema either, and can still 
     $defs: { item: { type: 'string' } },
   });
 });
+
+test('of a list of ten thousand tools a session takes 256, pins them all, and says that there were more', async () => {
+  const name = (at: number): string => `${'n'.repeat(120)}${at}`;
+  lists(...Array.from({ length: 10_000 }, (_, at) => anyTool(name(at))));
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+
+  const { act, id, set } = await stand.turn();
+
+  expect(set.tools).toHaveLength(256);
+  expect(set.missing).toMatchObject([{ source: 'far', code: 'tool.unavailable' }]);
+  expect(set.missing[0]?.message).toMatch(/there are more than 256; 9736 more$/);
+  act.end();
+  await outcome(stand.world, 'chat', id);
+  const { set: again } = await stand.turn();
+  expect(again.tools[255]?.description).toBe(`${name(255)}.`);
+});
+
+test('a description is cut at eight kilobytes, and what comes after that is no change of the tool', async () => {
+  lists({ ...anyTool('good'), description: 'é'.repeat(50_000) }, anyTool('asks'));
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+
+  const first = await stand.turn();
+
+  expect(tool(first.set, 'far_good').description).toBe('é'.repeat(4_096));
+  first.act.end();
+  await outcome(stand.world, 'chat', first.id);
+  await stand.world.runtime.evict('chat');
+  lists({ ...anyTool('good'), description: 'é'.repeat(60_000) });
+  const second = await stand.turn();
+  expect(tool(second.set, 'far_good').description).toBe('é'.repeat(4_096));
+});
+
+test('a tool whose schema is too large, too deep or points elsewhere is left out, and the others are there', async () => {
+  let deep: object = {};
+  for (let at = 0; at < 200; at += 1) deep = { not: deep };
+  const withSchema = (name: string, properties: object) => ({
+    ...anyTool(name),
+    inputSchema: { type: 'object', properties },
+  });
+  lists(
+    withSchema('large', { a: { const: 'x'.repeat(40_000) } }),
+    withSchema('deep', { a: deep }),
+    withSchema('remote', { a: { $ref: 'http://169.254.169.254/latest' } }),
+    { ...anyTool('answers'), outputSchema: { type: 'object', properties: { a: { $ref: 'other.json' } } } },
+    withSchema('cyclic', { a: { $ref: '#' }, $ref: { type: 'string' } }),
+    anyTool('good'),
+    anyTool('good'),
+    anyTool('n'.repeat(200)),
+  );
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+
+  const { set } = await stand.turn();
+
+  expect(set.tools.map(({ name }) => name)).toEqual(['far_cyclic', 'far_good']);
+  for (const left of ['"large": ', '"deep": ', '"remote": ', '"answers": ', '"good": its name is taken'])
+    expect(set.missing[0]?.message).toContain(left);
+});
+
+test('the patterns of a server are never compiled here', async () => {
+  const outputSchema = { type: 'object', properties: { a: { type: 'string', pattern: '(' } } };
+  lists({ ...anyTool('structured'), outputSchema });
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+  const { set } = await stand.turn();
+
+  expect(await call(set, 'far_structured')).toMatchObject({ structured: { a: 'aaaa' }, isError: false });
+});

@@ -9,22 +9,15 @@
 import type { Client, Transport } from '@modelcontextprotocol/client';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
-import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import type { Supervisor } from '../../process/supervisor.ts';
 import type { ToolCallOptions, ToolResult } from '../tool.ts';
+import { acceptsAll, type Listing, listingOf } from './listing.ts';
 import type { McpServer } from './mcp.ts';
 import { PipeTransport } from './pipe-transport.ts';
 import { resultOf } from './result.ts';
 import type { Sdk } from './sdk.ts';
-
-/** A tool as its server describes it. */
-export interface Listed {
-  name: string;
-  description: string;
-  inputSchema: JsonObject;
-  outputSchema?: Json;
-}
 
 export interface LinkParts {
   name: string;
@@ -46,13 +39,13 @@ type State =
 interface Connection {
   client: Client;
   transport: Transport;
-  listed: Promise<readonly Listed[]> | undefined;
+  listed: Promise<Listing> | undefined;
 }
 
 const CONNECTS_MAX = 5;
 const MINUTE = 60_000;
-/** More is no tool list. */
-const TOOLS_MAX = 500;
+/** Of one list of tools; past it the list cannot be had. */
+const PAGES_MAX = 32;
 
 export class Link {
   readonly #parts: LinkParts;
@@ -65,7 +58,7 @@ export class Link {
   }
 
   /** Throws `tool.unavailable`, `tool.limit`, `process.missing`, `process.limit`, or what the signal aborts with. */
-  async tools(signal: AbortSignal): Promise<readonly Listed[]> {
+  async tools(signal: AbortSignal): Promise<Listing> {
     const connection = await this.#connected(signal);
     connection.listed ??= this.#list(connection); // L2
     try {
@@ -153,7 +146,12 @@ export class Link {
     const sdk = await this.#parts.sdk();
     const client = new sdk.Client(
       { name: 'sojourn', version: '1' },
-      { versionNegotiation: { mode: 'auto' }, enforceStrictCapabilities: true },
+      {
+        versionNegotiation: { mode: 'auto' },
+        enforceStrictCapabilities: true,
+        jsonSchemaValidator: acceptsAll,
+        listMaxPages: PAGES_MAX,
+      },
     );
     const transport = await this.#transport(sdk);
     const connection: Connection = { client, transport, listed: undefined };
@@ -185,14 +183,9 @@ export class Link {
     return new PipeTransport(sdk, await supervisor.start({ ...server, clock, logger }));
   }
 
-  async #list({ client }: Connection): Promise<readonly Listed[]> {
+  async #list({ client }: Connection): Promise<Listing> {
     const { tools } = await client.listTools(undefined, { timeout: this.#parts.connectMs });
-    return tools.slice(0, TOOLS_MAX).map(({ name, description = '', inputSchema, outputSchema }) => ({
-      name,
-      description,
-      inputSchema: inputSchema as JsonObject,
-      ...(outputSchema === undefined ? {} : { outputSchema: outputSchema as Json }),
-    }));
+    return listingOf(tools);
   }
 
   async #disconnect({ client, transport }: Connection): Promise<void> {

@@ -14,8 +14,9 @@ import { SojournError } from '../../kernel/errors.ts';
 import { type Ids, systemIds } from '../../kernel/ids.ts';
 import { type Logger, silentLogger } from '../../kernel/logger.ts';
 import { Supervisor } from '../../process/supervisor.ts';
-import type { Tool, Toolbox, ToolSet, ToolTurn } from '../tool.ts';
+import type { Toolbox, ToolSet, ToolTurn } from '../tool.ts';
 import { Link } from './link.ts';
+import type { Listing } from './listing.ts';
 import { loadSdk } from './sdk.ts';
 import { guarded } from './trust.ts';
 
@@ -105,8 +106,8 @@ class McpToolbox implements Toolbox {
     const found = await Promise.all(wanted.map(([name, server]) => this.#toolsOf(turn, name, server)));
     turn.signal.throwIfAborted();
     return {
-      tools: found.flatMap((each) => ('tools' in each ? each.tools : [])),
-      missing: found.flatMap((each) => ('tools' in each ? [] : [each])),
+      tools: found.flatMap(({ tools }) => tools),
+      missing: found.flatMap(({ missing }) => missing),
     };
   }
 
@@ -116,26 +117,25 @@ class McpToolbox implements Toolbox {
     await this.#supervisor.close();
   }
 
-  async #toolsOf(
-    turn: ToolTurn,
-    name: string,
-    server: McpServer,
-  ): Promise<{ tools: readonly Tool[] } | ToolSet['missing'][number]> {
+  async #toolsOf(turn: ToolTurn, name: string, server: McpServer): Promise<ToolSet> {
     try {
       const link = await turn.resource(
         `mcp:${this.#id}:${name}`, // M4
         async () => this.#link(name, server),
         (each) => this.#unlink(each),
       );
-      const listed = await link.tools(turn.signal);
+      const listing = await link.tools(turn.signal);
+      const { tools: only } = server;
       const chosen =
-        server.tools === undefined ? listed : listed.filter((tool) => server.tools?.includes(tool.name));
-      return { tools: await guarded(turn, name, chosen, link, named) };
+        only === undefined ? listing.tools : listing.tools.filter((tool) => only.includes(tool.name));
+      const tools = await guarded(turn, name, chosen, link, named);
+      const different = new Map(tools.map((tool) => [tool.name, tool])); // T3: eight digits can be met on purpose.
+      return { tools: [...different.values()], missing: missingOf(name, listing) };
     } catch (error) {
       turn.signal.throwIfAborted(); // T2
-      const known =
+      const { code, detail: message } =
         error instanceof SojournError ? error : new SojournError('tool.unavailable', String(error));
-      return { source: name, code: known.code, message: known.detail };
+      return { tools: [], missing: [{ source: name, code, message }] };
     }
   }
 
@@ -181,6 +181,12 @@ class McpToolbox implements Toolbox {
     }
     return entries;
   }
+}
+
+function missingOf(source: string, { leftOut }: Listing): ToolSet['missing'] {
+  if (leftOut.length === 0) return [];
+  const message = `MCP server ${source} has tools that are left out: ${leftOut.join('; ')}`;
+  return [{ source, code: 'tool.unavailable', message }];
 }
 
 const NAME_MAX = 64;

@@ -10,7 +10,8 @@ import { hash } from 'node:crypto';
 import { canonicalJson, type JsonObject } from '../../kernel/json.ts';
 import type { Tool, ToolCallOptions, ToolResult, ToolTurn } from '../tool.ts';
 import { bare } from './bare.ts';
-import type { Link, Listed } from './link.ts';
+import type { Link } from './link.ts';
+import type { Listed } from './listing.ts';
 
 /** The tools of one server as an agent of this session may call them. */
 export async function guarded(
@@ -21,8 +22,8 @@ export async function guarded(
   named: (server: string, tool: string) => string,
 ): Promise<readonly Tool[]> {
   const hashes = new Map(listed.map((tool) => [tool.name, hashOf(tool)]));
-  const seen = await turn.pinned(`mcp:${server}`, JSON.stringify(Object.fromEntries(hashes)));
-  const first = JSON.parse(seen ?? '{}') as Record<string, string>;
+  const seen = await turn.pinned(`mcp:${server}`, JSON.stringify([...hashes.values()])); // R1: a hash tells the name too.
+  const first = new Set(Object.values(JSON.parse(seen ?? '[]') as Record<string, string>));
   return Promise.all(
     listed.map(async (tool): Promise<Tool> => {
       const now = hashes.get(tool.name) ?? '';
@@ -31,8 +32,7 @@ export async function guarded(
         name,
         call: (input: JsonObject, options: ToolCallOptions) => link.call(tool.name, input, options),
       };
-      const isKnown =
-        first[tool.name] === now || (await turn.pinned(pinOf(server, tool.name, now))) === 'allowed';
+      const isKnown = first.has(now) || (await turn.pinned(pinOf(server, tool.name, now))) === 'allowed';
       if (isKnown) return { ...own, description: tool.description, inputSchema: tool.inputSchema };
       return {
         name,
