@@ -201,8 +201,10 @@ class Life {
     return new Proxy(part, {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name, target);
-        if (typeof name === 'string' && PARTS.has(name)) return this.#mortal(member as object);
-        if (typeof member !== 'function') return member;
+        if (typeof member !== 'function') {
+          const isPart = typeof name === 'string' && PARTS.has(name); // A part may have a call of that name.
+          return isPart ? this.#mortal(member as object) : member;
+        }
         return (...args: unknown[]): unknown => {
           if (this.#isOver && name !== 'close') return unanswered;
           const given = name === 'append' ? [this.#seen(args[0] as () => Append)] : args;
