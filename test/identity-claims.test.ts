@@ -173,6 +173,7 @@ test('a sign-in may post and do nothing else', async () => {
     runtime.signIns.identities({}, caller),
     runtime.signIns.end(made.id, caller),
     runtime.signIns.setOwner(made.identity.id, 'eve', caller),
+    runtime.signIns.removeIdentity(made.identity.id, caller),
   ]) {
     expect(await codeOf(call)).toBe('auth.scope');
   }
@@ -189,6 +190,7 @@ test('each call needs its scope, and no other gives it', async () => {
     signIn: { scope: 'send', call: (by) => signIns.signIn(HAL, by) },
     list: { scope: 'operate', call: (by) => signIns.list({}, by) },
     end: { scope: 'operate', call: (by) => signIns.end('x', by) },
+    removeIdentity: { scope: 'operate', call: (by) => signIns.removeIdentity('x', by) },
     setOwner: { scope: 'operate', call: (by) => signIns.setOwner(identity.id, null, by) },
     identities: { scope: 'read', call: (by) => signIns.identities({}, by) },
     identity: { scope: 'read', call: (by) => signIns.identity(identity.id, by) },

@@ -269,6 +269,7 @@ describe('lists', () => {
       ['GET', `/v1/identities/${identity.id}/avatar.svg`],
       ['PATCH', `/v1/identities/${identity.id}`, { owner: 'eve' }],
       ['DELETE', `/v1/sign-ins/${id}`],
+      ['DELETE', `/v1/identities/${identity.id}`],
     ];
 
     for (const [method, path, body] of paths) {

@@ -62,6 +62,26 @@ test('a stream of the timeline ends when its sign-in is signed out, ended by an 
   expect(await open.rest).toContain('still here');
 });
 
+test('an identity is removed with its sign-ins and their streams, and its posts stay as they were', async () => {
+  const server = await opened();
+  const client = server.client();
+  const { token, identity } = await client.signIns.signIn(HAL);
+  const { rest } = await following(server, token);
+  await client.post('I was here', { signIn: token });
+
+  await withinTwoSeconds(async () => {
+    await client.signIns.removeIdentity(identity.id);
+    await rest;
+  });
+
+  const { posts } = await client.postPage({ identity: identity.id });
+  expect(posts.map(({ author, content }) => [author.name, content])).toEqual([['Hal', 'I was here']]);
+  expect((await client.signIns.identityPage()).identities).toEqual([]);
+  expect((await server.call('GET', '/v1/sign-ins/current', token)).status).toBe(401);
+  expect((await server.call('DELETE', `/v1/identities/${identity.id}`, server.token)).status).toBe(404);
+  expect((await client.signIns.signIn(HAL)).identity.id).not.toBe(identity.id);
+});
+
 test('a stream of the timeline ends when its sign-in was idle for too long', async () => {
   const server = await opened();
   const token = await server.signIn('Hal');

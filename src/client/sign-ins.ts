@@ -108,6 +108,11 @@ export class RemoteSignIns {
   giveIdentity(id: string, owner: string | null, options: WithSignal = {}): Promise<IdentityView> {
     return this.#connection.json({ method: 'PATCH', path: pathOf(id), body: { owner }, ...options });
   }
+
+  /** With its sign-ins; what it posted stays. Throws `identity.not_found`. */
+  async removeIdentity(id: string, options: WithSignal = {}): Promise<void> {
+    await this.#connection.json({ method: 'DELETE', path: pathOf(id), ...options });
+  }
 }
 
 const pathOf = (id: string): string => `/v1/identities/${encodeURIComponent(id)}`;

@@ -27,6 +27,7 @@ export function guarded(store: IdentityStore): IdentityStore {
     identity: guard((project, id) => store.identity(project, id)),
     identityByKey: guard((project, key) => store.identityByKey(project, key)),
     identities: guard((filter) => store.identities(filter)),
+    removeIdentity: guard((project, id) => store.removeIdentity(project, id)),
     setOwner: guard((project, id, owner, at) => store.setOwner(project, id, owner, at)),
   };
 }

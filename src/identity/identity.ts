@@ -6,5 +6,5 @@
 export { avatarSvg } from './avatar.ts';
 export { lapseError } from './lapse.ts';
 export { createSignIns, SignIns, SIGN_IN_PREFIX } from './sign-ins.ts';
-export type { Signer, SignInEnded, SignInLimits, SignInsOptions } from './sign-ins.ts';
+export type { Signer, SignInEnded, SignInLimits, SignInsOptions } from './sign-in-options.ts';
 export type * from '../wire/identity.ts';

@@ -10,17 +10,10 @@
 import { type Clock, systemClock, type Millis, type Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { type Ids, systemIds } from '../kernel/ids.ts';
-import { type Limits, validLimits } from '../kernel/limits.ts';
+import { validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import { hashOf, isSecret, mintSecret } from '../kernel/secret.ts';
-import type {
-  IdentifiedSignIn,
-  IdentityRow,
-  IdentityStore,
-  LiveBounds,
-  SignInEnd,
-  Store,
-} from '../store/store.ts';
+import type { IdentifiedSignIn, IdentityRow, IdentityStore, LiveBounds, SignInEnd } from '../store/store.ts';
 import type {
   IdentityQuery,
   IdentityView,
@@ -34,44 +27,11 @@ import { guarded } from './guarded.ts';
 import { KnownSignIn, KnownSignIns, type Moment } from './known.ts';
 import { identityName } from './name.ts';
 import { lapseError } from './lapse.ts';
+import { pageLimit } from './page.ts';
+import type { SignInEnded, SignInLimits, SignInsOptions, Signer } from './sign-in-options.ts';
 import { Touches } from './touches.ts';
 import { identityView, signInView } from './views.ts';
 import { watchKnown, watchLater, type Watching } from './watch.ts';
-
-export type SignInLimits = Pick<
-  Limits,
-  | 'signInIdleMsMax'
-  | 'signInMsMax'
-  | 'signInTouchMs'
-  | 'signInSweepMs'
-  | 'signInsPerIdentityMax'
-  | 'identitiesMax'
->;
-
-export interface SignInsOptions {
-  store: Pick<Store, 'identities'>;
-  clock?: Clock;
-  ids?: Ids;
-  /** @default silent: nothing is ever printed */
-  logger?: Logger;
-  limits?: Partial<SignInLimits>;
-}
-
-/** For whom a sign-in is made. */
-export interface Signer {
-  /** @default 'default' */
-  project?: string;
-  /** @default null: nobody in particular */
-  owner?: string | null;
-  /** The id of the token it is made with: they end together. @default null */
-  token?: string | null;
-}
-
-export interface SignInEnded {
-  /** The sign-in's id. */
-  signIn: string;
-  why: SignInEnd;
-}
 
 /** What a sign-in's secret begins with. */
 export const SIGN_IN_PREFIX = 'soj_in_';
@@ -80,7 +40,6 @@ const SWEPT_AT_ONCE = 1_000;
 /** What ended is remembered so long, so that who comes back with it is told why. */
 const KEPT_MS: Millis = 24 * 60 * 60_000;
 const LAST_MS: Millis = Date.UTC(9999, 11, 31);
-const PAGE = 50;
 
 /** Sweeps from now on; `close` ends that and writes what is left. Throws `config.invalid`. */
 export function createSignIns(options: SignInsOptions): SignIns {
@@ -211,9 +170,9 @@ export class SignIns {
     project = 'default',
     query: SignInQuery = {},
   ): Promise<{ signIns: SignInView[]; nextCursor: string | null }> {
+    const limit = pageLimit(query.limit);
     await this.#touches.flush();
-    const { limit = PAGE, ...rest } = query;
-    const page = await this.#store.signIns({ ...rest, project, limit, live: this.#live() });
+    const page = await this.#store.signIns({ ...query, project, limit, live: this.#live() });
     return { signIns: page.signIns.map(signInView), nextCursor: page.nextCursor };
   }
 
@@ -239,18 +198,25 @@ export class SignIns {
     project = 'default',
     query: IdentityQuery = {},
   ): Promise<{ identities: IdentityView[]; nextCursor: string | null }> {
-    const { limit = PAGE, ...rest } = query;
-    const page = await this.#store.identities({ ...rest, project, limit });
+    const limit = pageLimit(query.limit);
+    const page = await this.#store.identities({ ...query, project, limit });
     return { identities: page.identities.map(identityView), nextCursor: page.nextCursor };
   }
 
   /** Who alone may speak as it from now on; sign-ins of others end. Throws `identity.not_found`. */
   async setOwner(project: string, id: string, owner: string | null): Promise<IdentityView> {
     const done = await this.#store.setOwner(project, id, owner, this.#moment().now);
-    if (done === null) throw new SojournError('identity.not_found', `No identity ${id.slice(0, 64)}`);
+    if (done === null) throw noIdentity(id);
     this.#given(done.identity);
     this.#tell(done.ended, 'claimed');
     return identityView(done.identity);
+  }
+
+  /** With its sign-ins; what it posted stays. Throws `identity.not_found`. */
+  async removeIdentity(project: string, id: string): Promise<void> {
+    const ended = await this.#store.removeIdentity(project, id);
+    if (ended === null) throw noIdentity(id);
+    this.#tell(ended, 'revoked');
   }
 
   /** Those in memory hear whose it is. */
@@ -392,3 +358,6 @@ export class SignIns {
     return { activeSince: now - this.#limits.signInIdleMsMax, now };
   }
 }
+
+const noIdentity = (id: string): SojournError =>
+  new SojournError('identity.not_found', `No identity ${id.slice(0, 64)}`);

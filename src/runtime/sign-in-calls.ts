@@ -50,6 +50,8 @@ export interface SignInCalls {
   find(name: { name: string; context?: string }, caller?: Caller): Promise<IdentityView | null>;
   /** Who alone may speak as it; null: everyone. Ends the sign-ins of others. Needs `operate`. */
   setOwner(id: string, owner: string | null, caller?: Caller): Promise<IdentityView>;
+  /** With its sign-ins; what it posted stays, with its author as it was. Needs `operate`. Throws `identity.not_found`. */
+  removeIdentity(id: string, caller?: Caller): Promise<void>;
   /** Called for every sign-in that ends, until the returned call is made. */
   onEnd(listener: (ended: SignInEnded) => void): () => void;
 }
@@ -124,6 +126,11 @@ export class RuntimeSignIns implements SignInCalls {
   async setOwner(id: string, owner: string | null, caller = hostCaller()): Promise<IdentityView> {
     requireScope(caller, 'operate');
     return this.#host.signIns.setOwner(caller.project, id, owner);
+  }
+
+  async removeIdentity(id: string, caller = hostCaller()): Promise<void> {
+    requireScope(caller, 'operate');
+    await this.#host.signIns.removeIdentity(caller.project, id);
   }
 
   onEnd(listener: (ended: SignInEnded) => void): () => void {

@@ -22,7 +22,7 @@ export interface IdentityRow {
   lastActiveAt: Millis;
 }
 
-/** `signed-out` by itself or a person, `idle` or `expired` by time, `claimed` by another owner, `revoked` with its token. */
+/** `signed-out` by itself or a person, `idle` or `expired` by time, `claimed` by another owner, `revoked` with its token or identity. */
 export type SignInEnd = 'signed-out' | 'idle' | 'expired' | 'claimed' | 'revoked';
 
 export interface SignInRow {
@@ -127,4 +127,9 @@ export interface IdentityStore {
     owner: string | null,
     at: Millis,
   ): Promise<{ identity: IdentityRow; ended: readonly string[] } | null>;
+  /**
+   * Removes it with all its sign-ins, and answers the ids of those that had not ended. Null: there is no such identity. Posts
+   * keep their authors as they were; whoever signs in under its key later is another.
+   */
+  removeIdentity(project: string, id: string): Promise<readonly string[] | null>;
 }

@@ -146,6 +146,21 @@ export const identityRoutes: readonly Route[] = [
     },
   },
   {
+    method: 'DELETE',
+    path: '/v1/identities/{id}',
+    access: 'operate',
+    tag: 'Identities',
+    id: 'removeIdentity',
+    summary: 'Remove an identity, and end its sign-ins',
+    description:
+      'What it posted stays, with its author as it was. Whoever signs in under its name later is another identity.',
+    answers: { 204: { description: 'It is gone, and so are its sign-ins and their streams.' } },
+    answer: async (x) => {
+      await x.runtime.signIns.removeIdentity(x.param('id'), x.caller);
+      x.empty(204);
+    },
+  },
+  {
     method: 'GET',
     path: '/v1/identities/{id}/avatar.svg',
     access: 'read',

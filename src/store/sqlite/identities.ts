@@ -138,6 +138,10 @@ export class SqliteIdentities implements IdentityStore {
     return this.#queue.call('setIdentityOwner', project, id, owner, at);
   }
 
+  async removeIdentity(project: string, id: string): Promise<readonly string[] | null> {
+    return this.#queue.call('removeIdentity', project, id);
+  }
+
   /** One more than asked for tells whether there are more. */
   #page(
     asked: number,

@@ -15,6 +15,7 @@ export const IDENTITY_CALLS = {
   endDueSignIns,
   forgetSignIns,
   setIdentityOwner,
+  removeIdentity,
 } as const;
 
 const BY_KEY = `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE project = ? AND key = ?`;
@@ -197,4 +198,14 @@ function setIdentityOwner(
   if (stored === undefined) return null;
   const identity = { ...stored };
   return { identity, ended: owner === null ? [] : endOthers(connection, identity, at) };
+}
+
+function removeIdentity({ connection }: Desk, project: string, id: string): readonly string[] | null {
+  const result = connection.sql('DELETE FROM identities WHERE project = ? AND id = ?').run(project, id);
+  if (result.changes === 0) return null;
+  const removed = connection.rows<{ id: string; endedAt: Millis | null }>(
+    'DELETE FROM signIns WHERE identity = ? RETURNING id, endedAt',
+    id,
+  );
+  return removed.filter(({ endedAt }) => endedAt === null).map((row) => row.id);
 }

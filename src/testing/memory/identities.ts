@@ -151,6 +151,16 @@ export class MemoryIdentities implements IdentityStore {
     });
   }
 
+  removeIdentity(project: string, id: string): Promise<readonly string[] | null> {
+    return this.#access.write(() => {
+      if (this.#disk.identities.get(id)?.project !== project) return null;
+      this.#disk.identities.delete(id);
+      const own = this.#rows((row) => row.identity === id);
+      for (const row of own) this.#disk.signIns.delete(row.id);
+      return own.filter((row) => row.end === null).map((row) => row.id);
+    });
+  }
+
   #rows(is: (row: SignInRow) => boolean): SignInRow[] {
     return [...this.#disk.signIns.values()].filter(is);
   }
