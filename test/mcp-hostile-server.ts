@@ -71,7 +71,11 @@ const does: Record<string, (id: unknown, token: unknown) => void> = {
     const chunk = 'x'.repeat(1_000_000);
     let left = 100;
     const more = (): void => {
-      if (left-- > 0) process.stdout.write(chunk, more);
+      if (left-- === 0) return;
+      process.stdout.write(chunk, () => {
+        appendFileSync(join(folder, 'written'), '.');
+        more();
+      });
     };
     more();
   },
@@ -112,4 +116,6 @@ function answer({ id, method, params, result, error }: Heard): void {
     say({ id, error: { code: -32_601, message: 'Method not found' } });
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => answer(JSON.parse(line) as Heard));
+createInterface({ input: process.stdin })
+  .on('line', (line) => answer(JSON.parse(line) as Heard))
+  .on('close', () => process.exit(0));

@@ -1,8 +1,10 @@
 // MCP servers that mean no good, as programs on pipes: what they can do to the session that uses them, which is little.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { type Logger, silentLogger } from '../src/kernel/logger.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
 import { outcome } from './session-stage.ts';
 import { box, call, folder, program, said, scene, tool } from './tool-scene.ts';
 
@@ -131,4 +133,46 @@ test('the patterns of a server are never compiled here', async () => {
   const { set } = await stand.turn();
 
   expect(await call(set, 'far_structured')).toMatchObject({ structured: { a: 'aaaa' }, isError: false });
+});
+
+test('a hundred megabytes without a line end the server, not our memory, and the next call has a new one', async () => {
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+  const { set } = await stand.turn();
+
+  const endless = await call(set, 'far_endless');
+
+  expect(endless.isError).toBe(true);
+  expect(readFileSync(join(folder, 'written'), 'utf8').length).toBeLessThan(10);
+  expect(said(await call(set, 'far_good'))).toBe('good');
+});
+
+test('lines that are no message do not keep a good one away, and are told once a second, with how many there were', async () => {
+  const clock = new ManualClock();
+  const told: unknown[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    info: (event, fields) => told.push({ event, unsaid: fields?.['unsaid'] }),
+  };
+  await using stand = await scene(box({ servers: { far: hostile() }, clock, logger }));
+  const { set } = await stand.turn();
+
+  expect(said(await call(set, 'far_garbage'))).toBe('after all that');
+  await clock.advance(1_000);
+  expect(said(await call(set, 'far_garbage'))).toBe('after all that');
+
+  expect(told).toEqual([
+    { event: 'mcp.server_error', unsaid: 0 },
+    { event: 'mcp.server_error', unsaid: 499 },
+  ]);
+});
+
+test('a server that says half a message and goes is a result that a model can act on', async () => {
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+  const { set } = await stand.turn();
+
+  const half = await call(set, 'far_half');
+
+  expect(half.isError).toBe(true);
+  expect(said(half)).toContain('MCP server far did not answer half');
+  expect(said(await call(set, 'far_good'))).toBe('good');
 });

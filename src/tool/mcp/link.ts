@@ -6,6 +6,7 @@
 //   L3. A call ends when its signal aborts, when nothing was heard of it for `callMs`, or with the server; the server is
 //       told, by the rules of its era.
 //   L4. Closing ends the program with everything below it.
+//   L5. What a server gets wrong is logged at most once a second, with how often since.
 import type { Client, Transport } from '@modelcontextprotocol/client';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
@@ -44,6 +45,7 @@ interface Connection {
 
 const CONNECTS_MAX = 5;
 const MINUTE = 60_000;
+const SECOND = 1_000;
 /** Of one list of tools; past it the list cannot be had. */
 const PAGES_MAX = 32;
 
@@ -52,6 +54,8 @@ export class Link {
   #state: State = { kind: 'idle' };
   /** When it last connected, at most `CONNECTS_MAX` of them. */
   #connects: Millis[] = [];
+  /** L5. */
+  #wrong: { toldAt: Millis; since: number } | undefined;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -142,7 +146,7 @@ export class Link {
   }
 
   async #connect(): Promise<Connection> {
-    const { name, connectMs, logger } = this.#parts;
+    const { connectMs } = this.#parts;
     const sdk = await this.#parts.sdk();
     const client = new sdk.Client(
       { name: 'sojourn', version: '1' },
@@ -159,7 +163,7 @@ export class Link {
       if (this.#state.kind === 'connected' && this.#state.connection === connection)
         this.#state = { kind: 'idle' };
     };
-    client.onerror = (error) => logger.info('mcp.server_error', { server: name, error });
+    client.onerror = (error) => this.#noted(error);
     client.setNotificationHandler('notifications/tools/list_changed', () => {
       connection.listed = undefined;
     });
@@ -186,6 +190,19 @@ export class Link {
   async #list({ client }: Connection): Promise<Listing> {
     const { tools } = await client.listTools(undefined, { timeout: this.#parts.connectMs });
     return listingOf(tools);
+  }
+
+  /** L5. */
+  #noted(error: Error): void {
+    const { name, clock, logger } = this.#parts;
+    const now = clock.monotonic();
+    if (this.#wrong !== undefined && now - this.#wrong.toldAt < SECOND) {
+      this.#wrong.since += 1;
+      return;
+    }
+    const { since: unsaid = 0 } = this.#wrong ?? {};
+    this.#wrong = { toldAt: now, since: 0 };
+    logger.info('mcp.server_error', { server: name, error, unsaid });
   }
 
   async #disconnect({ client, transport }: Connection): Promise<void> {

@@ -6,7 +6,7 @@ import type { JSONRPCMessage, ReadBuffer, Transport } from '@modelcontextprotoco
 import type { Subprocess } from '../../process/subprocess.ts';
 import type { Sdk } from './sdk.ts';
 
-const MESSAGE_BYTES_MAX = 16 * 1_024 * 1_024;
+const MESSAGE_BYTES_MAX = 4 * 1_024 * 1_024;
 
 export class PipeTransport implements Transport {
   onclose?: () => void;
@@ -16,6 +16,8 @@ export class PipeTransport implements Transport {
   readonly #program: Subprocess;
   readonly #read: ReadBuffer;
   #isClosed = false;
+  /** It is being ended, and what it still says is not kept. */
+  #isDeaf = false;
 
   constructor(sdk: Sdk, program: Subprocess) {
     this.#sdk = sdk;
@@ -49,11 +51,12 @@ export class PipeTransport implements Transport {
   }
 
   #heard(chunk: Buffer): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isDeaf) return;
     try {
       this.#read.append(chunk);
     } catch (error) {
-      this.onerror?.(error instanceof Error ? error : new Error(String(error))); // PT1
+      this.#isDeaf = true; // PT1
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
       void this.#program.kill().catch(() => undefined); // Its end is told by `exited`.
       return;
     }
