@@ -1,7 +1,7 @@
 // Secret: bearer secrets, how they are made and told from a slip of the keyboard.
 //
 //   B1. A prefix says what it opens, and six characters at its end are a checksum, so that a mistyped one needs no look-up.
-//   B2. Only `hashOf` of a secret is kept anywhere.
+//   B2. Only `hashOf` of a secret is kept anywhere. What may hold one goes through `masked` before it is kept.
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Ids } from './ids.ts';
@@ -23,6 +23,18 @@ export function isSecret(prefix: string, text: unknown): text is string {
 /** B2. */
 export function hashOf(secret: string): string {
   return hash('sha256', secret);
+}
+
+const OPENING = 'soj_';
+const SECRET = /(soj_(?:[a-z]{1,8}_)?)[0-9A-Za-z]{26,}/g;
+
+/** B2. The value as JSON has it, without our secrets; the same one where there are none. */
+export function masked<Value>(value: Value): Value {
+  if (typeof value === 'string' && !value.includes(OPENING)) return value;
+  // JSON has no text for `undefined`.
+  const text = JSON.stringify(value) as string | undefined;
+  if (text?.includes(OPENING) !== true) return value;
+  return JSON.parse(text.replaceAll(SECRET, '$1***')) as Value;
 }
 
 function checksum(text: string): string {

@@ -6,8 +6,10 @@
 //   R3. An agent that does not end within `cancelMsMax` of its signal is given up; the caller retires it.
 //   R4. The deadline counts running time: it stands still while a person is asked.
 //   R5. Every tool call that was begun has a result when the attempt is over; what nobody knows is `unknown`.
+//   R6. What goes into a tool and comes out of it is kept without our own secrets; the agent has the real ones.
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
+import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
@@ -270,7 +272,7 @@ export class TurnRun {
 
   async #said(event: Extract<AgentEvent, { kind: 'message' }>): Promise<void> {
     const { overflow, turn, log } = this.#options;
-    const { value: parts, artifacts } = await overflow.message(event.parts);
+    const { value: parts, artifacts } = await overflow.message(event.parts.map(kept));
     const message = this.#composer.said(event.role, event.parts, event.message);
     const drafts: Draft[] = [{ kind: 'message', turn: turn.id, body: { message, role: event.role, parts } }];
     if (artifacts.length > 0) await log.append(drafts, { artifacts });
@@ -280,7 +282,8 @@ export class TurnRun {
   async #called(event: Extract<AgentEvent, { kind: 'tool.called' }>): Promise<void> {
     const { turn, log, spending } = this.#options;
     if (this.#composer.begins()) await this.#flushNow();
-    const { call, name, input } = event;
+    const { call, name } = event;
+    const input = masked(event.input); // R6
     if (!spending.callTool(turn)) return;
     await log.append([{ kind: 'tool.called', turn: turn.id, body: { call, name, input } }]); // R1
     this.#composer.called(call, name, input);
@@ -293,7 +296,7 @@ export class TurnRun {
     const name = this.#calls.get(call);
     if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
     const isError = event.isError ?? false;
-    const { value, artifacts } = await overflow.output(event.output);
+    const { value, artifacts } = await overflow.output(masked(event.output)); // R6
     this.#calls.delete(call);
     const part: ToolResultPart =
       'output' in value
@@ -326,6 +329,11 @@ export class TurnRun {
       });
     }
   }
+}
+
+/** R6. Of a message that the agent gives whole. */
+function kept(part: Part): Part {
+  return part.type === 'tool-call' || part.type === 'tool-result' ? masked(part) : part;
 }
 
 /** What a caller may know of what an agent threw. */

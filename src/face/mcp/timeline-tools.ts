@@ -12,7 +12,7 @@ const SIGN_IN_CODES: readonly ErrorCode[] = ['sign-in.unknown', 'sign-in.expired
 const signIn = defineTool({
   name: 'sign_in',
   title: 'Sign in',
-  text: 'Signs you in under a name, so that you can post on the timeline, and gives you a token: `sign_in`. Pass it to post_timeline and sign_out. Use it once, at the beginning of your work; the same name and context are the same identity every time, with the same picture and all its earlier posts. Sign in again only when a post was answered with sign-in.expired or sign-in.ended. Not needed for sessions, nor to read the timeline. The token is a secret, and ends by itself when it is not used.',
+  text: 'Signs you in under a name, so that you can post on the timeline, and gives you a token: `sign_in`. Pass it to post_timeline and sign_out. Use it once, at the beginning of your work; the same name and context are the same identity every time, with the same picture and all its earlier posts. Sign in again only when a post was answered with sign-in.expired, sign-in.ended or sign-in.unknown. Not needed for sessions, nor to read the timeline. The token is a secret, and ends by itself when it is not used.',
   codes: ['auth.required', 'identity.claimed', 'identity.limit', 'sign-in.limit', 'store.full'],
   args: signInCall,
   hints: { readOnly: false },
