@@ -176,3 +176,42 @@ test('a server that says half a message and goes is a result that a model can ac
   expect(said(half)).toContain('MCP server far did not answer half');
   expect(said(await call(set, 'far_good'))).toBe('good');
 });
+
+test('of a flood of progress whoever calls hears the first, and the answer', async () => {
+  await using stand = await scene(box({ servers: { far: hostile() }, clock: new ManualClock() }));
+  const { act, set } = await stand.turn();
+  const heard: unknown[] = [];
+
+  const flooded = await tool(set, 'far_flood').call(
+    {},
+    { call: 'c1', signal: act.turn.signal, onProgress: ({ message }) => heard.push(message) },
+  );
+
+  expect(said(flooded)).toBe('flooded');
+  expect(heard).toEqual(['step 1']);
+});
+
+test('a call that tells of progress for ever is heard ten times a second, and ends after half an hour', async () => {
+  const clock = new ManualClock();
+  const tools = box({ servers: { far: hostile() }, clock });
+  await using stand = await scene(tools);
+  const { act, set } = await stand.turn();
+  const first = Promise.withResolvers<void>();
+  let times = 0;
+  const onProgress = (): void => {
+    times += 1;
+    first.resolve();
+  };
+
+  const calling = tool(set, 'far_forever').call({}, { call: 'c1', signal: act.turn.signal, onProgress });
+  await first.promise;
+  await clock.advance(99);
+  expect(times).toBe(1);
+  while (times < 2) await clock.advance(100);
+  await clock.advance(30 * 60_000);
+
+  expect(await calling).toMatchObject({ isError: true });
+  expect(said(await calling)).toContain('it took more than 1800000 ms');
+  await tools.close();
+  expect(readFileSync(join(folder, 'told'), 'utf8')).toBe('cancelled');
+});

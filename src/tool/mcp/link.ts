@@ -7,7 +7,8 @@
 //       told, by the rules of its era.
 //   L4. Closing ends the program with everything below it.
 //   L5. What a server gets wrong is logged at most once a second, with how often since.
-import type { Client, Transport } from '@modelcontextprotocol/client';
+//   L6. Whoever calls hears of progress at most ten times a second, and no call is kept alive beyond `callTotalMs`.
+import type { Client, Progress, Transport } from '@modelcontextprotocol/client';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
@@ -16,6 +17,7 @@ import type { Supervisor } from '../../process/supervisor.ts';
 import type { ToolCallOptions, ToolResult } from '../tool.ts';
 import { acceptsAll, type Listing, listingOf } from './listing.ts';
 import type { McpServer } from './mcp.ts';
+import { Pace } from './pace.ts';
 import { PipeTransport } from './pipe-transport.ts';
 import { resultOf } from './result.ts';
 import type { Sdk } from './sdk.ts';
@@ -27,6 +29,7 @@ export interface LinkParts {
   supervisor: Supervisor;
   connectMs: Millis;
   callMs: Millis;
+  callTotalMs: Millis;
   clock: Clock;
   logger: Logger;
 }
@@ -75,22 +78,21 @@ export class Link {
   }
 
   /** Never rejects but with what the signal aborts with. */
-  async call(name: string, input: JsonObject, { signal, onProgress }: ToolCallOptions): Promise<ToolResult> {
+  async call(name: string, input: JsonObject, options: ToolCallOptions): Promise<ToolResult> {
+    const { clock, callTotalMs } = this.#parts;
+    const { signal } = options;
+    const pace = new Pace<Progress>(clock, (progress) => this.#progressed(progress, options));
+    const over = new AbortController();
+    const timer = clock.after(callTotalMs, () => over.abort(`it took more than ${callTotalMs} ms`)); // L6
     try {
       const { client } = await this.#connected(signal);
       const answer = await client.callTool(
         { name, arguments: { ...input } },
         {
-          signal,
+          signal: AbortSignal.any([signal, over.signal]),
           timeout: this.#parts.callMs, // L3
           resetTimeoutOnProgress: true,
-          onprogress: ({ progress, total, message }) =>
-            onProgress?.({
-              ...(message === undefined ? {} : { message }),
-              ...(total === undefined || total <= 0
-                ? {}
-                : { percent: Math.min(100, (100 * progress) / total) }),
-            }),
+          onprogress: (progress) => pace.say(progress),
         },
       );
       return resultOf(answer);
@@ -98,6 +100,20 @@ export class Link {
       signal.throwIfAborted();
       const { detail } = this.#failure(`did not answer ${name}`, error);
       return { parts: [{ type: 'text', text: detail }], isError: true };
+    } finally {
+      timer.cancel();
+      pace.end();
+    }
+  }
+
+  #progressed({ progress, total, message }: Progress, { onProgress }: ToolCallOptions): void {
+    try {
+      onProgress?.({
+        ...(message === undefined ? {} : { message }),
+        ...(total === undefined || total <= 0 ? {} : { percent: Math.min(100, (100 * progress) / total) }),
+      });
+    } catch (error) {
+      this.#parts.logger.warn('mcp.progress_failed', { server: this.#parts.name, error });
     }
   }
 

@@ -67,6 +67,12 @@ export interface McpToolsOptions {
    * @default 120_000
    */
   callMs?: Millis;
+  /**
+   * A call, whatever progress it tells of.
+   *
+   * @default 1_800_000
+   */
+  callTotalMs?: Millis;
   clock?: Clock;
   ids?: Ids;
   logger?: Logger;
@@ -88,12 +94,14 @@ class McpToolbox implements Toolbox {
 
   constructor(options: McpToolsOptions) {
     const { perSessionMax = 5, serversMax = 32, connectMs = 30_000, callMs = 120_000 } = options;
+    const { callTotalMs = 1_800_000 } = options;
     const { servers, clock = systemClock, ids = systemIds, logger = silentLogger } = options;
-    for (const [name, value] of Object.entries({ perSessionMax, serversMax, connectMs, callMs })) {
+    const numbers = { perSessionMax, serversMax, connectMs, callMs, callTotalMs };
+    for (const [name, value] of Object.entries(numbers)) {
       if (!(value > 0))
         throw new SojournError('config.invalid', `${name} is ${value}; a number above 0 is meant`);
     }
-    this.#options = { servers, perSessionMax, serversMax, connectMs, callMs, clock, ids, logger };
+    this.#options = { ...numbers, servers, clock, ids, logger };
     this.#id = ids.id();
     this.#supervisor = new Supervisor({ processesMax: serversMax });
     if (typeof servers !== 'function') this.#checked(servers);
@@ -141,12 +149,13 @@ class McpToolbox implements Toolbox {
 
   async #link(name: string, server: McpServer): Promise<Link> {
     if (this.#isClosed) throw new SojournError('tool.unavailable', 'The toolbox is closed');
-    const { serversMax, connectMs, callMs, clock, logger } = this.#options;
+    const { serversMax, connectMs, callMs, callTotalMs, clock, logger } = this.#options;
     if (this.#links.size >= serversMax) {
       throw new SojournError('tool.limit', `${serversMax} MCP servers are in use`, { retryAfterMs: 1_000 });
     }
     const supervisor = this.#supervisor;
-    const link = new Link({ name, server, sdk: loadSdk, supervisor, connectMs, callMs, clock, logger });
+    const bounds = { connectMs, callMs, callTotalMs };
+    const link = new Link({ name, server, sdk: loadSdk, supervisor, ...bounds, clock, logger });
     this.#links.add(link); // M1: nothing is awaited since the check
     return link;
   }
