@@ -15,7 +15,7 @@ import { addUsd } from '../../src/wire/usd.ts';
 import { check } from '../race/check.ts';
 import { agentOf } from './agent.ts';
 import { type Befall, childrenOf, type Plan } from './plan.ts';
-import { above, type AskedTurn, Tally, TalliedDisk } from './tally.ts';
+import { above, type AskedTurn, type Kept, Tally, TalliedDisk } from './tally.ts';
 
 const REST_MS_MAX = 30_000;
 const STEPS_MAX = 60_000;
@@ -193,6 +193,7 @@ export class Grove {
     const key = sessions[which % Math.max(1, sessions.length)]?.key;
     if (key === undefined) return;
     if (act === 'cancel') this.#watch(this.#cancel(runtime, key));
+    if (act === 'close' && which % 20 !== 0) this.#watch(this.#close(runtime, key));
     if (act === 'evict') this.#watch(runtime.evict(key).catch(unlessBusy));
   }
 
@@ -218,11 +219,22 @@ export class Grove {
     }
   }
 
+  /** When it answers, it and all that was below it are closed. */
+  async #close(runtime: Runtime, key: string): Promise<void> {
+    const life = this.#life;
+    const below = [...this.tally.sessions.values()].filter((at) => isBelow(at, key)).map(({ id }) => id);
+    await runtime.close(key);
+    if (life.isDead) return;
+    for (const { row } of this.disk.sessions.values()) {
+      if (!below.includes(row.id)) continue;
+      check(row.state === 'closed', () => `${key} was closed and left ${row.key} ${row.state}`);
+    }
+  }
+
   #workOf(key: string): ReadonlySet<AskedTurn> {
     const work = new Set<AskedTurn>();
     for (const turn of this.tally.turns.values()) {
-      const isBelow = [...above(turn.session)].some((at) => at.key === key);
-      if (isBelow && turn.end === undefined) work.add(turn);
+      if (turn.end === undefined && isBelow(turn.session, key)) work.add(turn);
     }
     return work;
   }
@@ -291,6 +303,11 @@ export class Grove {
     const isPrompt = this.plan.isSlow || ms <= mostMs + this.plan.nodes.length;
     check(isPrompt, () => `${ms} ms were run of ${mostMs}`);
   }
+}
+
+/** Or that very one. */
+function isBelow(session: Kept, key: string): boolean {
+  return [...above(session)].some((at) => at.key === key);
 }
 
 function* nodes(tree: TreeNode): Generator<TreeNode> {

@@ -17,7 +17,7 @@ export interface Node {
   isTurn: boolean;
 }
 
-export const BEFALLS = ['cancel', 'advance', 'evict', 'crash'] as const;
+export const BEFALLS = ['cancel', 'close', 'advance', 'evict', 'crash'] as const;
 export interface Befall {
   act: (typeof BEFALLS)[number];
   which: number;
@@ -44,6 +44,10 @@ export interface Size {
   stepsMax: number;
   /** Of what all of them would spend, the least that the top has. */
   topLeast: number;
+  /** For each child with a budget of its own, so many have none. */
+  unbounded: number;
+  /** For each step that fails or cancels a child, so many that do not. */
+  sound: number;
 }
 
 /** The largest use, in cents. */
@@ -73,19 +77,23 @@ function budgets(sessions: number, least: number): fc.Arbitrary<Budget> {
     }));
 }
 
-export function plans({ nodes, befalls, befallsMax, stepsMax, topLeast }: Size): fc.Arbitrary<Plan> {
-  const op = fc.oneof(
+export function plans(size: Size): fc.Arbitrary<Plan> {
+  const { nodes, befalls, befallsMax, stepsMax, topLeast, unbounded, sound } = size;
+  const does = fc.oneof(
     { weight: 16, arbitrary: fc.constant<Op>('use') },
     { weight: 6, arbitrary: fc.constant<Op>('tool') },
-    { weight: 3, arbitrary: fc.constantFrom<Op>('join', 'again', 'stop') },
-    { weight: 1, arbitrary: fc.constant<Op>('fail') },
+    { weight: 2, arbitrary: fc.constantFrom<Op>('join', 'again') },
+  );
+  const op = fc.oneof(
+    { weight: sound, arbitrary: does },
+    { weight: 1, arbitrary: fc.constantFrom<Op>('stop', 'fail') },
   );
   const node = fc.record<Node>({
     parent: fc.nat(10_000),
     ops: fc.array(op, { minLength: 1, maxLength: 6 }),
     cents: fc.integer({ min: 0, max: CENTS_MAX }),
     budget: fc.oneof(
-      { weight: 2, arbitrary: fc.constant(undefined) },
+      { weight: unbounded, arbitrary: fc.constant(undefined) },
       { weight: 1, arbitrary: budgets(4, 0) },
     ),
     isAwaited: fc.boolean(),

@@ -5,7 +5,8 @@
 //        left of it was kept for others. Tool calls and turns are never more than allowed.
 //   TA2. What has been spent under a budget, and what is kept for children below it, is no more than the budget and one
 //        step for each session that may be at work there.
-//   TA3. A turn that ends early leaves none at work that it asked for.
+//   TA3. A turn that ends early leaves none at work that it asked for. One that a crash left at work may, until it has begun
+//        again.
 //   TA4. Each turn of a child is told once that it began and once that it ended, as it ended; one that is to become a
 //        turn of its parent becomes one at most.
 import type { Millis } from '../../src/kernel/clock.ts';
@@ -45,6 +46,8 @@ export interface AskedTurn {
   end: EventBodies['turn.ended'] | undefined;
   /** Uses after a budget was over. */
   late: number;
+  /** By a crash, and it has not begun again. */
+  isLeft: boolean;
 }
 
 export class Tally {
@@ -54,7 +57,6 @@ export class Tally {
   readonly #told = new Map<string, { started: number; ended: number; turns: number }>();
   /** Uses that an agent has made and the log does not have. */
   #pending = new Map<string, { session: string; cents: number }>();
-  isCrashed = false;
 
   /** An agent is about to say what it used (TA1). */
   use(session: string, turn: string, use: string, cents: number): void {
@@ -95,11 +97,13 @@ export class Tally {
 
   /** What the log does not have was never spent. */
   crash(): void {
-    this.isCrashed = true;
     for (const { session, cents } of this.#pending.values())
       for (const at of above(this.#kept(session))) at.done -= cents;
     this.#pending = new Map();
-    for (const turn of this.turns.values()) turn.late = 0;
+    for (const turn of this.turns.values()) {
+      turn.late = 0;
+      turn.isLeft = turn.end === undefined;
+    }
   }
 
   /** What has just been written of a session. */
@@ -123,6 +127,7 @@ export class Tally {
 
   #event(kept: Kept, kind: string, turn: string, body: unknown): void {
     if (kind === 'turn.accepted') this.#accepted(kept, turn, bodyAs(body, kind));
+    if (kind === 'turn.started') this.#begun(turn);
     if (kind === 'tool.called') kept.toolCalls += 1;
     if (kind === 'child.started') this.#toldOf(bodyAs(body, kind).turn).started += 1;
     if (kind === 'child.ended') this.#endTold(bodyAs(body, kind));
@@ -137,7 +142,7 @@ export class Tally {
 
   #accepted(kept: Kept, turn: string, body: EventBodies['turn.accepted']): void {
     const { parent: asked, budget, metadata } = body;
-    const of = { id: turn, session: kept, asked, budget, end: undefined, late: 0 };
+    const of = { id: turn, session: kept, asked, budget, end: undefined, late: 0, isLeft: false };
     this.turns.set(turn, of);
     kept.turns += 1;
     kept.open.add(turn);
@@ -146,6 +151,11 @@ export class Tally {
     const told = this.#toldOf(child.turn);
     told.turns += 1;
     check(told.turns === 1, () => `the end of ${child.turn} became ${told.turns} turns of ${kept.key}`); // TA4
+  }
+
+  #begun(id: string): void {
+    const turn = this.turns.get(id);
+    if (turn !== undefined) turn.isLeft = false;
   }
 
   #endTold(body: EventBodies['child.ended']): void {
@@ -161,7 +171,7 @@ export class Tally {
     const turn = this.turns.get(id);
     if (turn !== undefined) turn.end = body;
     kept.open.delete(id);
-    if (body.outcome === 'completed' || this.isCrashed) return;
+    if (body.outcome === 'completed' || turn?.isLeft === true) return;
     for (const other of this.turns.values()) {
       if (other.asked?.turn !== id) continue;
       check(other.end !== undefined, () => `${id} ended ${body.outcome} and left ${other.id} at work`); // TA3
