@@ -1,4 +1,5 @@
-// Agents: brings the coding agents that `npm run test:agents` runs, and says which Chromium it will use.
+// Agents: brings the coding agents that `npm run test:agents` runs and the protocol's own inspector, and says which
+// Chromium it will use.
 // They are never dependencies: they lie in a folder of their own below node_modules/.cache, and go with it.
 //
 //   I1. Nothing is done when everything is there: the record says exactly what was wanted.
@@ -13,8 +14,9 @@ import { fileURLToPath } from 'node:url';
 const WANTED = {
   'opencode-ai': '1.18.33',
   '@agentclientprotocol/claude-agent-acp': '0.100.0',
+  '@modelcontextprotocol/inspector': '2.12.0',
 };
-const PROGRAMS = ['opencode', 'claude-agent-acp'];
+const PROGRAMS = ['opencode', 'claude-agent-acp', 'mcp-inspector'];
 const SYSTEM_CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const SAID_LINES_MAX = 4;
 const BEAT_MS = 5_000;
@@ -44,7 +46,7 @@ function isInstalled() {
 }
 
 async function install() {
-  console.error('Installing ' + names() + ' (once, about 750 MB)');
+  console.error('Installing ' + names() + ' (once, about 860 MB)');
   rmSync(recordPath, { force: true }); // I2
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: WANTED }));
@@ -82,7 +84,7 @@ async function step(what, command, words) {
   const lines = said.trim().split('\n').slice(-SAID_LINES_MAX).join('\n');
   fail(
     lines || what + ' ended with ' + code,
-    'It needs the npm registry and about 800 MB of disk. Run it again when it has both.',
+    'It needs the npm registry and about 900 MB of disk. Run it again when it has both.',
   );
 }
 
