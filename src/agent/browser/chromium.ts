@@ -121,7 +121,7 @@ export class Chromium {
 
   async #start(): Promise<Running> {
     const { executablePath, sandbox, env, launchMsMax } = this.#options;
-    const { chromium } = await driver();
+    const { chromium } = await loaded(() => import('playwright-core'));
     const egress = await Egress.open(this.#options);
     try {
       const browser = await chromium.launch({
@@ -161,9 +161,10 @@ function notStarted(cause: unknown, sandbox: boolean): SojournError {
   return new SojournError('agent.failed', `Chromium did not start: ${why}${hint}`, { cause });
 }
 
-async function driver(): Promise<typeof import('playwright-core')> {
+/** What `load` imports, or `agent.package_missing` naming the command that installs it. */
+export async function loaded<Library>(load: () => Promise<Library>): Promise<Library> {
   try {
-    return await import('playwright-core');
+    return await load();
   } catch (cause) {
     const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
     if (!isMissing) throw cause;
