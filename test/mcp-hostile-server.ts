@@ -19,6 +19,8 @@ const write = (line: string): boolean => process.stdout.write(`${line}\n`);
 const say = (message: object): boolean => write(JSON.stringify({ jsonrpc: '2.0', ...message }));
 const capabilities = { tools: { listChanged: true } };
 const named = { name: 'hostile', version: '1' };
+/** What the newer era has every list say. */
+const fresh = { resultType: 'complete', ttlMs: 0, cacheScope: 'private' };
 const input = { type: 'object' };
 const plain = ['good', 'asks', 'garbage', 'babble', 'endless', 'half', 'flood', 'forever'].map((name) => ({
   name,
@@ -101,9 +103,9 @@ function answer({ id, method, params, result, error }: Heard): void {
   else if (method === 'server/discover' && has('modern'))
     say({
       id,
-      result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities, serverInfo: named },
+      result: { ...fresh, supportedVersions: ['2026-07-28'], capabilities, serverInfo: named },
     });
-  else if (method === 'tools/list') say({ id, result: { resultType: 'complete', tools: listed() } });
+  else if (method === 'tools/list') say({ id, result: { ...fresh, tools: listed() } });
   else if (method === 'tools/call') does[params?.name ?? '']?.(id, params?._meta?.progressToken);
   else if (method === 'notifications/cancelled') {
     isTold = true;

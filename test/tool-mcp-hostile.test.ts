@@ -215,3 +215,31 @@ test('a call that tells of progress for ever is heard ten times a second, and en
   await tools.close();
   expect(readFileSync(join(folder, 'told'), 'utf8')).toBe('cancelled');
 });
+
+test('a server that asks for a model, a person or folders is told that there is no such thing, and nobody is asked', async () => {
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+  const { set } = await stand.turn();
+
+  const asked = await call(set, 'far_asks');
+
+  expect(JSON.parse(said(asked))).toMatchObject({
+    sampling: { code: -32_601 },
+    elicitation: { code: -32_601 },
+    roots: { code: -32_601 },
+  });
+  expect(await stand.world.runtime.requests()).toEqual([]);
+});
+
+test('a server of the newer era that asks for them instead of answering has failed the call', async () => {
+  writeFileSync(join(folder, 'modern'), '');
+  await using stand = await scene(box({ servers: { far: hostile() } }));
+  const { set } = await stand.turn();
+
+  expect(set.missing).toEqual([]);
+  const asked = await call(set, 'far_asks');
+
+  expect(asked.isError).toBe(true);
+  expect(said(asked)).toContain(`Cannot fulfil input request 'sampling'`);
+  expect(await stand.world.runtime.requests()).toEqual([]);
+  expect(said(await call(set, 'far_good'))).toBe('good');
+});
