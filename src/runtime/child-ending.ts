@@ -61,7 +61,7 @@ export class ChildEnding {
       const ending = await this.#eachSession(id, open, async (child) => {
         if (await this.#isHandedOn(child)) return this.#handOn(child, parent.row);
         ended.push(child.id);
-        await child.close(reason, true);
+        await child.close(reason, { byParent: true });
       });
       await this.#within(id, ending);
     } catch (error) {
@@ -104,7 +104,7 @@ export class ChildEnding {
     return this.#eachSession(parent.row.id, working, async (child) => {
       const turns = child.turns().filter(({ spec }) => spec.parent?.turn === turn);
       if (turns.length === 0 || (parent.closing && (await this.#isHandedOn(child)))) return;
-      await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, true)));
+      await Promise.all(turns.toReversed().map((each) => child.cancel(each, reason, { byParent: true })));
       await this.#host.registry.evict(child.id, 'idle'); // CN3
     });
   }
@@ -195,7 +195,7 @@ export class ChildEnding {
 async function stopAll(session: Session, reason: string, stopped: Set<string>): Promise<void> {
   const told = session.turns().filter(({ stop }) => stop === undefined);
   for (const { id } of told) stopped.add(id);
-  const ended = new Set(await session.cancelAll(reason, true));
+  const ended = new Set(await session.cancelAll(reason, { byParent: true }));
   for (const { id } of told) if (!ended.has(id)) stopped.delete(id);
   for (const id of ended) stopped.add(id);
 }

@@ -195,7 +195,7 @@ export class SubAgentSessions implements Family {
       const started = child.turn(receipt.turn);
       const isStopped = turn.stop !== undefined || options.signal?.aborted === true;
       if (isStopped && started !== undefined)
-        await child.cancel(started, 'whoever asked for it left while it was started', true); // D5
+        await child.cancel(started, 'whoever asked for it left while it was started', { byParent: true }); // D5
       if (turn.stop !== undefined) throw abortReason(turn.stop);
       options.signal?.throwIfAborted();
       this.#hold(child.id, stay, started);
@@ -258,7 +258,7 @@ export class SubAgentSessions implements Family {
 
   async #close(asking: Asking, id: string, reason: string): Promise<void> {
     this.#check(asking);
-    await this.#with(asking, id, (child) => child.close(reason, true));
+    await this.#with(asking, id, (child) => child.close(reason, { byParent: true }));
   }
 
   /**
@@ -337,7 +337,7 @@ export class SubAgentSessions implements Family {
     if (onProgress !== undefined && asked !== null) this.#progress.listen(asked, onProgress); // It may have been there.
     if (signal === undefined) return;
     const stop = (): void => {
-      child.cancel(started, 'whoever asked for it left', true).catch((error: unknown) => {
+      child.cancel(started, 'whoever asked for it left', { byParent: true }).catch((error: unknown) => {
         this.#host.logger.warn('child.not_cancelled', { session: child.id, turn: started.id, error });
       });
     };

@@ -19,7 +19,10 @@ import type { SessionHost } from './host.ts';
 import { Intake, type Message } from './intake.ts';
 import type { Left, LiveSession } from './live.ts';
 import { recover } from './recovery.ts';
-import type { Turn } from './turn.ts';
+import type { Stop, Turn } from './turn.ts';
+
+/** Where a stop comes from: nobody above is told of one that came from there. */
+type Whence = Pick<Stop, 'byParent'>;
 
 export class Session {
   readonly core: SessionCore;
@@ -92,16 +95,16 @@ export class Session {
   }
 
   /** Resolves when the turn has unwound, with the outcome it really had. */
-  async cancel(turn: Turn, reason: string, byParent = false): Promise<CancelResult> {
-    const changed = this.conduct.stop(turn, { outcome: 'cancelled', reason, byParent });
+  async cancel(turn: Turn, reason: string, from: Whence = {}): Promise<CancelResult> {
+    const changed = this.conduct.stop(turn, { outcome: 'cancelled', reason, ...from });
     const { outcome } = await turn.over;
     return { outcome, changed: changed && outcome === 'cancelled' };
   }
 
   /** Undefined for one whose acceptance did not become durable. */
-  async #cancelIfThere(turn: Turn, reason: string, byParent: boolean): Promise<CancelResult | undefined> {
+  async #cancelIfThere(turn: Turn, reason: string, from: Whence): Promise<CancelResult | undefined> {
     try {
-      return await this.cancel(turn, reason, byParent);
+      return await this.cancel(turn, reason, from);
     } catch (error) {
       if (SojournError.is(error, 'turn.not_found')) return undefined;
       throw error;
@@ -112,10 +115,10 @@ export class Session {
    * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
    * them and not taken waits, too: it goes with it.
    */
-  async cancelAll(reason: string, byParent = false): Promise<string[]> {
+  async cancelAll(reason: string, from: Whence = {}): Promise<string[]> {
     const cancelled: string[] = [];
     for (let turns = this.turns().toReversed(); turns.length > 0;) {
-      const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason, byParent)));
+      const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason, from)));
       const changed = turns.filter((_, index) => results[index]?.changed).map((turn) => turn.id);
       cancelled.push(...changed.toReversed());
       const over = new Set(turns);
@@ -139,21 +142,21 @@ export class Session {
   }
 
   /** I10. */
-  close(reason: string, byParent = false): Promise<void> {
+  close(reason: string, from: Whence = {}): Promise<void> {
     if (this.#closing === undefined && this.core.row.state === 'closed') return Promise.resolve();
-    this.#closing ??= this.#close(reason, byParent).finally(() => {
+    this.#closing ??= this.#close(reason, from).finally(() => {
       this.#closing = undefined;
       this.core.host.changed(this.core);
     });
     return this.#closing;
   }
 
-  async #close(reason: string, byParent: boolean): Promise<void> {
+  async #close(reason: string, from: Whence): Promise<void> {
     const { core } = this;
     core.closing = true;
     try {
       await Promise.all([
-        this.cancelAll(`the session is being closed: ${reason}`, byParent),
+        this.cancelAll(`the session is being closed: ${reason}`, from),
         core.host.children.end(core, 'its parent was closed'),
       ]);
       await core.host.registry.close(core.row.id, 'closed');
