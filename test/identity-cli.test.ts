@@ -45,6 +45,25 @@ describe('a person', () => {
     expect((await sojourn('sign-ins')).out).toContain('Ada');
   });
 
+  test('gives an identity to an owner and to everybody, and removes one', async () => {
+    const [made] = await json<NewSignInView>('sign-in', 'Uma');
+    const id = made?.identity.id ?? '';
+
+    const given = await sojourn('identities', '--give', id, '--owner', 'alice');
+    const shown = await sojourn('identities');
+    const freed = await json<IdentityView>('identities', '--give', id);
+    const both = await sojourn('identities', '--give', id, '--remove', id);
+    const removed = await sojourn('identities', '--remove', id);
+    const again = await sojourn('identities', '--remove', id);
+
+    expect([given.code, given.out]).toEqual([0, "alice's alone\n"]);
+    expect(shown.out).toMatch(/Uma .* alice$/m);
+    expect(freed[0]?.owner).toBe(null);
+    expect(both.code).toBe(2);
+    expect([removed.code, removed.out, again.code]).toEqual([0, 'removed\n', 3]);
+    expect((await sojourn('identities')).out).not.toContain('Uma');
+  });
+
   test('signs out, and cannot do so twice', async () => {
     await sojourn('sign-in', 'Eve');
     const token = kept();

@@ -99,6 +99,19 @@ test('posts since a time, or about a session, are shown alone', async () => {
   expect((await cli(server.folder, ['timeline', '--session', 'nowhere'])).code).toBe(3);
 });
 
+test('posts before a time are shown alone, and following has no end', async () => {
+  const { posts } = await server.serving.runtime.timeline.page({ after: 0 });
+  const [first] = posts;
+
+  const none = await cli(server.folder, ['timeline', '--json', '--until', first?.at ?? '']);
+  const all = await cli(server.folder, ['timeline', '--json', '--until', '2100-01-01T00:00:00Z']);
+  const endless = await cli(server.folder, ['timeline', '--follow', '--until', '1h']);
+
+  expect([none.code, none.out]).toEqual([0, '']);
+  expect(lines(all.out)).toHaveLength(posts.length);
+  expect(endless.code).toBe(2);
+});
+
 test('following goes on with the posts that come, until it is interrupted', async () => {
   const following = begin(server.folder, ['timeline', '--follow', '-n', '1', '--json']);
   await following.out.says('about the inbox');
@@ -127,4 +140,14 @@ test('what others posted reaches a terminal as text, never as a command to it', 
   expect(out).toContain(
     'a\\u{202e}b\\u{2066}c\\u{e0041}d e <img src=x onerror=alert(1)> [x](javascript:alert(1))',
   );
+});
+
+test('a session that a message makes posts what it was told to, and one that is there stays as it is', async () => {
+  await cli(server.folder, ['send', 'telling', '/words 1 0', '--posts', 'turn,budget']);
+  await cli(server.folder, ['send', 'telling', '/words 1 0', '--posts', 'child']);
+  const wrong = await cli(server.folder, ['send', 'other', 'x', '--posts', 'turn,everything']);
+
+  const { posts } = await server.serving.runtime.session('telling');
+  expect(posts).toEqual(['turn', 'budget']);
+  expect(wrong.code).toBe(2);
 });

@@ -5,11 +5,12 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { text as textOfStream } from 'node:stream/consumers';
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { RemoteSession, SendCall } from '../client/client.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Event } from '../wire/event.ts';
 import type { FilePart, InputPart } from '../wire/message.ts';
+import { MILESTONES, type Milestone } from '../wire/post.ts';
 import { POLICIES, TURN_KINDS, type Outcome, type Policy, type TurnKind } from '../wire/turn.ts';
 import { COMMAND } from './command-name.ts';
 import { desk, wholeNumber } from './desk.ts';
@@ -27,6 +28,7 @@ interface SendOptions {
   deadline?: number;
   file: string[];
   once?: string;
+  posts?: Milestone[];
   ask: boolean;
   wait: boolean;
 }
@@ -47,12 +49,20 @@ export function addSend(program: Command, world: World): void {
       [],
     )
     .option('--once <key>', 'an Idempotency-Key: sent twice, the message counts once')
+    .option(
+      '--posts <what>',
+      'what the session posts on the timeline, when this makes it: turn, child, budget',
+      milestonesOf,
+    )
     .option('--no-ask', 'nobody can answer: deny what the agent asks')
     .option('--no-wait', 'end when the message is durable, with the receipt')
     .action(async (key: string, words: string[], options: SendOptions, command: Command) => {
       const { screen, server } = desk(world, command);
       const input = await inputOf(world, words, options.file);
       const call = sendCall(options);
+      const { agent, posts } = options;
+      if (posts !== undefined)
+        await server.session(key).open({ posts, ...(agent === undefined ? {} : { agent }) });
       if (!options.wait) {
         const receipt = await server.session(key).send(input, call);
         screen.result(receipt, () => receiptText(receipt));
@@ -146,6 +156,14 @@ function sendCall(options: SendOptions): SendCall {
     ...(once === undefined ? {} : { idempotencyKey: once }),
     ...(ask ? {} : { canAsk: false }),
   };
+}
+
+/** For commander. */
+function milestonesOf(text: string): Milestone[] {
+  const words = text.split(',').map((word) => word.trim());
+  const asked = MILESTONES.filter((milestone) => words.includes(milestone));
+  if (words.every((word) => MILESTONES.some((milestone) => milestone === word))) return asked;
+  throw new InvalidArgumentError(`It must be some of ${MILESTONES.join(', ')}, with commas between.`);
 }
 
 async function inputOf(

@@ -13,6 +13,12 @@ import { dataFolder, signInFile, signInToken } from './place.ts';
 import { brief, table } from './screen.ts';
 import type { World } from './world.ts';
 
+interface IdentitiesOptions {
+  give?: string;
+  owner?: string;
+  remove?: string;
+}
+
 interface SignInOptions {
   context?: string;
   claim?: true;
@@ -73,9 +79,17 @@ function addLists(program: Command, world: World): void {
 
   program
     .command('identities')
-    .description('list who has signed in, newest first')
-    .action(async (_options: object, command: Command) => {
-      const { screen, server } = desk(world, command);
+    .description('list who has signed in, newest first; or change one of them')
+    .option('--give <id>', 'let nobody speak as this one but --owner; without that, everybody')
+    .option('--owner <owner>', 'who it is given to')
+    .option('--remove <id>', 'remove this one, and end its sign-ins; what it posted stays')
+    .action(async (options: IdentitiesOptions, command: Command) => {
+      const at = desk(world, command);
+      const { screen, server } = at;
+      if (options.give !== undefined || options.owner !== undefined || options.remove !== undefined) {
+        await changeIdentity(at, options);
+        return;
+      }
       const rows: string[][] = [];
       for await (const identity of server.signIns.identities({ limit: 200 })) {
         if (screen.json) screen.value(identity);
@@ -85,6 +99,21 @@ function addLists(program: Command, world: World): void {
       if (rows.length === 0) screen.note('Nobody has signed in.');
       else screen.line(table([['ID', 'NAME', 'CONTEXT', 'ACTIVE', 'OWNER'], ...rows]));
     });
+}
+
+async function changeIdentity(
+  { screen, server }: Desk,
+  { give, owner, remove }: IdentitiesOptions,
+): Promise<void> {
+  if (give !== undefined && remove === undefined) {
+    const given = await server.signIns.giveIdentity(give, owner ?? null);
+    screen.result(given, () => (given.owner === null ? "everybody's" : `${brief(given.owner, 64)}'s alone`));
+  } else if (remove !== undefined && give === undefined && owner === undefined) {
+    await server.signIns.removeIdentity(remove);
+    screen.result({ removed: remove }, () => 'removed');
+  } else {
+    throw new SojournError('input.invalid', 'Either --give ID, with or without --owner, or --remove ID');
+  }
 }
 
 /** SI1. */

@@ -3,11 +3,10 @@
 // What is shown was written by others: it comes out as text (S3 of screen.ts), one post a line where nobody looks.
 import { text as textOfStream } from 'node:stream/consumers';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { TimelineCall } from '../client/client.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { IdentityView } from '../wire/identity.ts';
-import type { PostView } from '../wire/post.ts';
+import type { PostQuery, PostView } from '../wire/post.ts';
 import { desk, wholeNumber, type Desk } from './desk.ts';
 import { COMMAND } from './command-name.ts';
 import { EXIT, Quit } from './exit.ts';
@@ -26,6 +25,7 @@ interface TimelineCommand {
   identity?: string;
   session?: string;
   since?: string;
+  until?: string;
   limit: number;
 }
 
@@ -74,8 +74,9 @@ export function addTimeline(program: Command, world: World): void {
     .option(
       '--since <time>',
       'only since then: an RFC 3339 time, or how long ago, as in 30m, 12h or 7d',
-      sinceOf,
+      timeOf,
     )
+    .option('--until <time>', 'only before then, told in the same way', timeOf)
     .option('-n, --limit <count>', 'how many of the last at most', wholeNumber(0), LIMIT)
     .action(async (options: TimelineCommand, command: Command) => {
       await show(world, desk(world, command), options);
@@ -84,6 +85,8 @@ export function addTimeline(program: Command, world: World): void {
 
 /** The last ones are asked for first, oldest of them on top; what comes meanwhile has a larger id than all of them. */
 async function show(world: World, { screen, server }: Desk, options: TimelineCommand): Promise<void> {
+  if (options.follow === true && options.until !== undefined)
+    throw new SojournError('input.invalid', '--until has no meaning with --follow');
   const filter = await filterOf(server, options);
   const line = (post: PostView): void => (screen.json ? screen.value(post) : screen.line(postLine(post)));
   const last: PostView[] = [];
@@ -118,12 +121,13 @@ async function show(world: World, { screen, server }: Desk, options: TimelineCom
 
 async function filterOf(
   server: Desk['server'],
-  { identity, session, since }: TimelineCommand,
-): Promise<Pick<TimelineCall, 'identity' | 'session' | 'since'>> {
+  { identity, session, since, until }: TimelineCommand,
+): Promise<Pick<PostQuery, 'identity' | 'session' | 'since' | 'until'>> {
   return {
     ...(identity === undefined ? {} : { identity: await identityNamed(server, identity) }),
     ...(session === undefined ? {} : { session: (await server.session(session).view()).id }),
     ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
   };
 }
 
@@ -152,7 +156,7 @@ function postLine({ id, at, author, content, session }: PostView): string {
 }
 
 /** As RFC 3339. */
-function sinceOf(text: string): string {
+function timeOf(text: string): string {
   const [, count, unit] = AGO.exec(text) ?? [];
   if (count !== undefined && unit !== undefined)
     return new Date(systemClock.now() - Number(count) * (UNITS[unit] ?? 0)).toISOString();
