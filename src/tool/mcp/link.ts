@@ -8,6 +8,7 @@
 //   L4. Closing ends the program with everything below it.
 //   L5. What a server gets wrong is logged at most once a second, with how often since.
 //   L6. Whoever calls hears of progress at most ten times a second, and no call is kept alive beyond `callTotalMs`.
+//   L7. A server over HTTP is asked at its own address only: no redirect is followed, no OAuth metadata fetched.
 import type { Client, Progress, Transport } from '@modelcontextprotocol/client';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
@@ -197,7 +198,7 @@ export class Link {
     if ('url' in server) {
       const { url, headers = {} } = server;
       return new sdk.StreamableHTTPClientTransport(new URL(url), {
-        requestInit: { headers: { ...headers } },
+        requestInit: { headers: { ...headers }, redirect: 'error' }, // L7
       });
     }
     return new PipeTransport(sdk, await supervisor.start({ ...server, clock, logger }));
