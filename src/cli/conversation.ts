@@ -125,9 +125,12 @@ export class Conversation {
     const tool = request.tool
       ? `\n  ${request.tool.name} ${brief(jsonText(request.tool.input), TEXT_MAX)}`
       : '';
+    const ref = request.tool?.ref;
+    const more =
+      ref === undefined ? '' : `\n  That is the beginning. All ${ref.bytes} bytes: artifact ${ref.artifact}`;
     const options = (request.options ?? []).map((option, index) => `\n  ${index + 1}. ${brief(option, 100)}`);
     this.#screen.pause();
-    this.#screen.ask(`? ${visible(request.text)}${tool}${options.join('')}`);
+    this.#screen.ask(`? ${visible(request.text)}${tool}${more}${options.join('')}`);
   }
 
   #aside(event: Event): void {

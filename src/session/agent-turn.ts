@@ -8,7 +8,7 @@ import type { SessionCore } from './core.ts';
 import { boundedHandOff } from './hand-off.ts';
 import type { SessionHost } from './host.ts';
 import type { LiveSession } from './live.ts';
-import { type Questions, toolHash } from './questions.ts';
+import { type Questions, questionHash } from './questions.ts';
 import { keepSnapshot } from './snapshot.ts';
 import type { Ask, AskEnd, Turn } from './turn.ts';
 import type { TurnRun } from './turn-run.ts';
@@ -95,7 +95,7 @@ async function put(
 ): Promise<Answer> {
   const { turn, live } = parts;
   const known = turn.asks.get(key);
-  const isSame = known !== undefined && hashOf(known.question) === hashOf(question); // Q4 of questions.ts
+  const isSame = known !== undefined && known.hash === questionHash(question); // Q4 of questions.ts
   if (isSame && known.state.kind === 'closed') return outcomeOf(known.state.end, key);
   if (remembered !== undefined) return remembered; // Also where nobody can be asked: somebody was.
   if (!turn.spec.canAsk) return { decision: 'deny', answer: 'nobody can be asked in this turn' };
@@ -111,11 +111,6 @@ async function put(
   }
 }
 
-/** Of the call that an approval is about. */
-function hashOf({ tool }: Question): string {
-  return tool === undefined ? '' : toolHash(tool);
-}
-
 /** The turn goes on in a new attempt: this one ends when the question is durable, or where it is open already. */
 async function suspend(
   parts: AgentTurnParts,
@@ -123,10 +118,15 @@ async function suspend(
   question: Question,
   isOpen: boolean,
 ): Promise<never> {
-  const { turn, questions, run } = parts;
+  const { turn, questions, run, abort } = parts;
   const resumeDeadline = run.waiting();
   try {
-    if (!isOpen) await questions.open(turn, key, question, () => undefined);
+    if (!isOpen) {
+      const shown = await questions.shown(question);
+      abort.signal.throwIfAborted();
+      const isAsked = turn.asks.get(key)?.state.kind === 'open'; // By another ask of this turn, meanwhile.
+      if (!isAsked) await questions.open(turn, key, question, shown, () => undefined);
+    }
   } finally {
     resumeDeadline();
   }
@@ -153,7 +153,11 @@ async function wait(
     if (abort.signal.aborted) throw abort.signal.reason;
     if (open?.state.kind === 'closed') return outcomeOf(open.state.end, key); // Answered in the meantime.
     if (open?.state.kind === 'open') open.state.answered = ended.resolve;
-    else await questions.open(turn, key, question, ended.resolve);
+    else {
+      const shown = await questions.shown(question);
+      if (abort.signal.aborted) throw abort.signal.reason;
+      await questions.open(turn, key, question, shown, ended.resolve);
+    }
     const end = await ended.promise;
     return outcomeOf(end, key);
   } finally {

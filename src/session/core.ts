@@ -88,6 +88,7 @@ export class SessionCore {
       clock: host.clock,
       ids: host.ids,
       requestMs: host.limits.requestMs,
+      overflow: this.overflow,
       append: (turn, drafts, also) => this.#appendAsked(turn, drafts, also),
       kept: (key) => this.#kept(key),
       wake: (turn) => hooks.wake(turn),

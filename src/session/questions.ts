@@ -6,28 +6,40 @@
 //   Q4. An approval is bound to the hash of the exact input it shows.
 //   Q5. What a person said to remember is kept with the session, in the append that closes the question: it outlives
 //       instances and processes, answers that very call again, and goes when the session is erased.
+//   Q6. An input that is too large for the log is kept exactly, as an artifact that the question refers to.
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Answer, Question } from '../agent/agent.ts';
+import type { Overflow } from '../context/overflow.ts';
 import type { Also, Draft, Written } from '../log/session-log.ts';
 import { timeText } from '../log/event.ts';
-import type { RequestPatch } from '../store/store.ts';
+import type { ArtifactRow, RequestPatch } from '../store/store.ts';
 import type { AnswerCall } from '../wire/calls.ts';
+import type { ArtifactRef } from '../wire/message.ts';
 import type { Ask, AskEnd, Turn } from './turn.ts';
 
 export interface QuestionsOptions {
   clock: Clock;
   ids: Ids;
   requestMs: Millis;
+  overflow: Overflow;
   /** Appends with the turn's and the session's rows as they are after the change. */
   append(turn: Turn, drafts: readonly Draft[], also: Also): Promise<Written>;
   /** What an append kept under this once-key. */
   kept(key: string): Promise<string | null>;
   /** An answer arrived for a turn that holds no instance, or its question expired. */
   wake(turn: Turn): void;
+}
+
+/** What a question shows of its call's input. */
+export interface ShownInput {
+  input: unknown;
+  ref?: ArtifactRef;
+  /** To be appended with the question. */
+  artifacts: readonly ArtifactRow[];
 }
 
 export class Questions {
@@ -44,7 +56,7 @@ export class Questions {
 
   /** Q5. Of the call that an approval is about; no other question is remembered. */
   async remembered({ tool }: Question): Promise<Answer | undefined> {
-    const kept = tool === undefined ? null : await this.#options.kept(rememberKey(tool));
+    const kept = tool === undefined ? null : await this.#options.kept(rememberKey(toolHash(tool)));
     return kept === null ? undefined : (JSON.parse(kept) as Answer);
   }
 
@@ -54,12 +66,27 @@ export class Questions {
     return false;
   }
 
+  /** Q6. Before a question is opened. */
+  async shown({ tool }: Question): Promise<ShownInput> {
+    const { value, artifacts } = await this.#options.overflow.output(tool?.input);
+    if ('output' in value) return { input: tool?.input, artifacts };
+    return { input: value.preview, ref: value, artifacts };
+  }
+
   /** Opens a question and resolves when it is durable. Its end arrives at `answered`. */
-  async open(turn: Turn, key: string, question: Question, answered: (end: AskEnd) => void): Promise<Ask> {
+  async open(
+    turn: Turn,
+    key: string,
+    question: Question,
+    { artifacts, ...shown }: ShownInput,
+    answered: (end: AskEnd) => void,
+  ): Promise<Ask> {
     const { clock, ids, requestMs } = this.#options;
     const openedAt = clock.now();
     const expiresAt = openedAt + Math.min(question.expiresMs ?? requestMs, requestMs);
-    const ask: Ask = { request: ids.id(), question, openedAt, expiresAt, state: { kind: 'open', answered } };
+    const hash = questionHash(question);
+    const state = { kind: 'open', answered } as const;
+    const ask: Ask = { request: ids.id(), question, hash, openedAt, expiresAt, state };
     turn.asks.set(key, ask);
     this.watch(turn, key, ask);
     const body = {
@@ -69,9 +96,7 @@ export class Questions {
       text: question.text,
       expiresAt: timeText(expiresAt),
       ...(question.options === undefined ? {} : { options: question.options }),
-      ...(question.tool === undefined
-        ? {}
-        : { tool: { ...question.tool, inputHash: toolHash(question.tool) } }),
+      ...(question.tool === undefined ? {} : { tool: { ...question.tool, ...shown, inputHash: hash } }),
     };
     const row: RequestPatch = {
       id: ask.request,
@@ -85,6 +110,7 @@ export class Questions {
     try {
       await this.#options.append(turn, [{ kind: 'request.opened', turn: turn.id, body }], {
         requests: [row],
+        ...(artifacts.length === 0 ? {} : { artifacts }),
       });
     } catch (error) {
       this.#forget(ask.request, { kind: 'void' }); // It was never asked.
@@ -184,14 +210,19 @@ export class Questions {
 }
 
 /** Q5. */
-function remembering({ question: { tool } }: Ask, end: AskEnd): Pick<Also, 'once'> {
-  if (end.kind !== 'answered' || end.remember !== true || tool === undefined) return {};
+function remembering({ hash }: Ask, end: AskEnd): Pick<Also, 'once'> {
+  if (end.kind !== 'answered' || end.remember !== true || hash === '') return {};
   const { kind: _answered, ...answer } = end;
   const receipt = JSON.stringify(answer satisfies Answer);
-  return { once: { key: rememberKey(tool), hash: '', receipt, expiresAt: Number.MAX_SAFE_INTEGER } };
+  return { once: { key: rememberKey(hash), hash: '', receipt, expiresAt: Number.MAX_SAFE_INTEGER } };
 }
 
-const rememberKey = (tool: { name: string; input: unknown }): string => `remember:${toolHash(tool)}`;
+const rememberKey = (hash: string): string => `remember:${hash}`;
+
+/** Of the call that a question is about; empty for none. */
+export function questionHash({ tool }: Question): string {
+  return tool === undefined ? '' : toolHash(tool);
+}
 
 /** Q4. */
 export function toolHash(tool: { name: string; input: unknown }): string {

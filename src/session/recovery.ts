@@ -137,6 +137,7 @@ function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
           ...(options === undefined ? {} : { options }),
           ...(tool === undefined ? {} : { tool }),
         },
+        hash: tool?.inputHash ?? '',
         openedAt: event.at,
         expiresAt: Date.parse(expiresAt),
         state: { kind: 'open', answered: () => undefined },

@@ -46,6 +46,8 @@ export interface Stop {
 export interface Ask {
   request: string;
   question: Question;
+  /** Of the exact call that it is about; empty for a question that is about none. */
+  hash: string;
   openedAt: Millis;
   expiresAt: Millis;
   state: { kind: 'open'; answered: (answer: AskEnd) => void } | { kind: 'closed'; end: AskEnd };

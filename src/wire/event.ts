@@ -80,7 +80,8 @@ export interface EventBodies {
     kind: 'question' | 'approval';
     key: string;
     text: string;
-    tool?: { call: string; name: string; input: unknown; inputHash: string };
+    /** `input` is the preview where `ref` is set: the exact one is read there. `inputHash` is of the exact one. */
+    tool?: { call: string; name: string; input: unknown; inputHash: string; ref?: ArtifactRef };
     options?: readonly string[];
     expiresAt: string;
   };

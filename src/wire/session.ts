@@ -1,5 +1,6 @@
 // Session: what a caller sees of one, and the smaller nouns around it.
 import type { JsonObject } from '../kernel/json.ts';
+import type { ArtifactRef } from './message.ts';
 import type { Milestone } from './post.ts';
 import type { Outcome, Progress } from './turn.ts';
 
@@ -77,7 +78,8 @@ export interface RequestView {
   kind: 'question' | 'approval';
   text: string;
   options?: readonly string[];
-  tool?: { call: string; name: string; input: unknown; inputHash: string };
+  /** `input` is the preview where `ref` is set: the exact one is read there. `inputHash` is of the exact one. */
+  tool?: { call: string; name: string; input: unknown; inputHash: string; ref?: ArtifactRef };
   openedAt: string;
   expiresAt: string;
 }

@@ -187,7 +187,15 @@ export const requestView: z.ZodType<RequestView> = z
     kind: z.enum(['question', 'approval']),
     text: z.string(),
     options: z.array(z.string()).optional(),
-    tool: z.object({ call: z.string(), name: z.string(), input: anything, inputHash: z.string() }).optional(),
+    tool: z
+      .object({
+        call: z.string(),
+        name: z.string(),
+        input: anything.meta({ description: 'The beginning of it where `ref` is set.' }),
+        inputHash: z.string(),
+        ref: artifactRef.optional().meta({ description: 'Where the exact input is that was too large.' }),
+      })
+      .optional(),
     openedAt: time,
     expiresAt: time,
   })

@@ -4,7 +4,8 @@
 //       piece. It is told when it begins to run, ends, needs a permission, or when something else comes or nothing for a
 //       while. Arguments that change behind that are told as progress; a permission always asks with the newest.
 //   K2. A result is told once, behind its call, and is at most `resultCharsMax` long.
-//   K3. What is too large for one event of the log is told by its beginning and the hash of all of it.
+//   K3. What is too large for one event of the log is told by its beginning and the hash of all of it; a permission asks with
+//       all of it.
 //   K4. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
 //       permission: it is answered behind it.
 import { hash } from 'node:crypto';
@@ -92,7 +93,7 @@ export class Calls {
     yield* this.settle(String(update.toolCallId));
     const entry = this.#merged(update);
     if (entry.state === 'announced') yield* this.#told(entry);
-    return { ...entry, input: inputOf(entry) };
+    return { ...entry, input: exactInputOf(entry) };
   }
 
   *#told(entry: Entry): Iterable<AgentEvent> {
@@ -195,17 +196,19 @@ function bounded(value: unknown): unknown {
   return { cut: true, characters: text.length, sha256: hash('sha256', text), begin };
 }
 
+const inputOf = (entry: Entry): unknown => bounded(exactInputOf(entry));
+
 /** The arguments; of a call that has none, what the agent says it is about. */
-function inputOf(entry: Entry): unknown {
-  if (hasInput(entry)) return bounded(entry.input);
+function exactInputOf(entry: Entry): unknown {
+  if (hasInput(entry)) return entry.input;
   const { title, kind, locations, content } = entry;
   const about = content.map((part) => (part.type === 'content' ? textOf(part.content) : part));
-  return bounded({
+  return {
     title,
     kind,
     ...(locations.length === 0 ? {} : { locations }),
     ...(about.length === 0 ? {} : { about }),
-  });
+  };
 }
 
 const shownDiff = (part: ToolCallContent): unknown =>
