@@ -46,13 +46,14 @@ test('a result brings the images that were shown and what was handed off', async
 
   const result = await child.result();
   const [ended] = await bodies(world, 'boss', 'child.ended');
-  const ref = result.images[1]?.ref;
+  const ref = ended?.images?.[1]?.ref;
   const kept = await world.runtime.artifact('boss', ref?.artifact ?? '');
 
   expect(result.images).toMatchObject([
     { name: 'a.png', data: 'AAAA' },
-    { name: 'b.png', ref: { bytes: 100_000 } },
+    { name: 'b.png', data: large },
   ]);
+  expect(result.images[1]?.ref).toBe(undefined);
   expect(result.handOff).toEqual({
     summary: 'done',
     changedFiles: ['hole.txt'],
@@ -60,8 +61,33 @@ test('a result brings the images that were shown and what was handed off', async
     blockers: [],
     followUps: ['fill it'],
   });
-  expect(ended).toMatchObject({ images: result.images, handOff: result.handOff });
+  expect(ended).toMatchObject({
+    images: [{ name: 'a.png', data: 'AAAA' }, { name: 'b.png' }],
+    handOff: result.handOff,
+  });
   expect([kept.total, kept.mediaType]).toEqual([100_000, 'image/png']);
+});
+
+test('large images come home whole up to a bound, and as references beyond it', async () => {
+  const home = await family();
+  await using _ = home.world;
+  const { child, digging } = await dig(home, home.act.turn);
+  const sizes = [3_000_000, 3_000_000, 1_000_000, 100_000, 100_000];
+  for (const [index, size] of sizes.entries()) {
+    const large = image(Buffer.alloc(size, index).toString('base64'));
+    await digging.say({ kind: 'message', role: 'assistant', parts: [large] });
+  }
+  digging.end();
+
+  const { images } = await child.result();
+
+  expect(images.map(({ data, ref }) => [data?.length, ref?.bytes])).toEqual([
+    [4_000_000, undefined],
+    [undefined, 3_000_000],
+    [1_333_336, undefined],
+    [133_336, undefined],
+    [undefined, 100_000],
+  ]);
 });
 
 test('a hand-off is cut to what a log can carry', async () => {

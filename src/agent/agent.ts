@@ -232,7 +232,7 @@ export interface ChildResult {
   costUsd: number;
   /** The child ended its session with this turn: it cannot be continued. */
   sessionCompleted: boolean;
-  /** What the child's turn showed. */
+  /** What the child's turn showed: the first four, up to 4 MiB, with their `data`; a large one beyond that is a `ref`. */
   images: readonly FilePart[];
   handOff?: HandOff;
 }

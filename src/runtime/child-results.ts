@@ -4,13 +4,19 @@
 //   CR2. One that was told before is found again: in the parent's log, or for a turn that nobody's turn asked for in the
 //        child's own.
 //   CR3. Who leaves, leaves nothing behind.
+//   CR4. A result has whole what the log only refers to: its text, and the first images up to `SHOWN_MAX` and
+//        `SHOWN_BYTES_MAX`, so that a model can be shown them. Those beyond stay references.
 import { Buffer } from 'node:buffer';
 import { SojournError } from '../kernel/errors.ts';
 import type { ChildResult } from '../agent/agent.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
+import type { ArtifactRef, FilePart } from '../wire/message.ts';
 import type { SessionRouter } from './router.ts';
 import { type EndBody, endOf } from './child-end.ts';
+
+const SHOWN_MAX = 4;
+const SHOWN_BYTES_MAX = 4 * 1024 * 1024;
 
 export class ChildResults {
   readonly #host: SessionHost & { readonly router: SessionRouter };
@@ -91,7 +97,7 @@ export class ChildResults {
     throw new SojournError('turn.not_found', `Child ${child} has no turn ${turn.slice(0, 64)}`);
   }
 
-  /** With the whole text, where the log has only the beginning. */
+  /** CR4. */
   async #result(project: string, end: EndBody): Promise<ChildResult> {
     const { outcome, error, usage, costUsd, handOff, ref } = end;
     const text =
@@ -106,8 +112,33 @@ export class ChildResults {
       usage: { ...usage },
       costUsd,
       sessionCompleted: end.sessionCompleted === true,
-      images: end.images ?? [],
+      images: await this.#shown(project, end.images ?? []),
       ...(handOff === undefined ? {} : { handOff }),
     };
+  }
+
+  /** CR4. */
+  async #shown(project: string, images: readonly FilePart[]): Promise<FilePart[]> {
+    const shown: FilePart[] = [];
+    let bytes = 0;
+    for (const image of images) {
+      const { ref, ...rest } = image;
+      const size = ref?.bytes ?? Buffer.byteLength(image.data ?? '', 'base64');
+      const isShown = shown.length < SHOWN_MAX && bytes + size <= SHOWN_BYTES_MAX;
+      if (isShown) bytes += size;
+      const data = ref === undefined || !isShown ? undefined : await this.#restored(project, ref);
+      shown.push(data === undefined ? image : { ...rest, data });
+    }
+    return shown;
+  }
+
+  /** Undefined for one that is not there any more: the result is told without it. */
+  async #restored(project: string, { artifact }: ArtifactRef): Promise<string | undefined> {
+    try {
+      return Buffer.from(await this.#host.files.read(project, artifact)).toString('base64');
+    } catch (error) {
+      if (!SojournError.is(error, 'artifact.not_found')) throw error;
+      return undefined;
+    }
   }
 }
