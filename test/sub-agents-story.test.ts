@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { alive, below, type Running } from '../examples/10-sub-agents/processes.ts';
-import { tellStory } from '../examples/10-sub-agents/story.ts';
+import { KEY, tellStory } from '../examples/10-sub-agents/story.ts';
 import { acpAgent } from '../src/agent/acp/acp.ts';
-import { cli, lines } from './cli-server.ts';
+import { begin, cli, lines } from './cli-server.ts';
 import type { TreeNode } from '../src/wire/session.ts';
 
 const ECHO = new URL('acp-echo-agent.ts', import.meta.url).pathname;
@@ -27,6 +27,7 @@ test('three agents work for one: one goes on after it was put away, one is cance
   const processes: Running[] = [];
   const trees: TreeNode[] = [];
   let env: Record<string, string> = {};
+  let watching: ReturnType<typeof begin> | undefined;
 
   const end = await tellStory({
     folder: join(folder, 'stored'),
@@ -40,12 +41,16 @@ test('three agents work for one: one goes on after it was put away, one is cance
     },
     onServer: ({ url, token }) => {
       env = { SOJOURN_URL: url, SOJOURN_TOKEN: token };
+      watching = begin(folder, ['tree', KEY, '--follow', '--json'], env);
+      watching.ended.catch(() => undefined); // It goes on until the server is gone.
     },
     onTurn: async () => {
       processes.push(...below());
       trees.push(...lines<TreeNode>((await cli(folder, ['tree', 'release', '--json'], { env })).out));
     },
+    onWork: () => watching?.out.says(/"kind":"(message|tool)"[^}]*"turnNumber":2/),
   });
+  await watching?.ended;
 
   expect(end.said).toEqual([
     'The first three: completed, completed, completed.',
@@ -62,6 +67,12 @@ test('three agents work for one: one goes on after it was put away, one is cance
     ['completed', 3],
     ['completed', 3],
   ]);
+  const atWork = lines<TreeNode>(watching?.out.text ?? '').flatMap(({ children }) =>
+    children.flatMap(({ session, progress }) =>
+      progress === null || progress.kind === 'started' ? [] : [`${session.agent} ${progress.turnNumber}`],
+    ),
+  );
+  expect(atWork).toContain('tester 2');
   expect(processes.filter(({ command }) => command.includes(ECHO)).length).toBeGreaterThanOrEqual(3);
   expect(alive(processes)).toEqual([]);
 });

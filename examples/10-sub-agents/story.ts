@@ -26,6 +26,8 @@ export interface Story {
   onServer?: (server: { url: string; token: string }) => Promise<void> | void;
   /** Called after each turn of the lead, while everything is still there. */
   onTurn?: () => Promise<void> | void;
+  /** Called when the tester is at work for the second time, before it is cancelled. */
+  onWork?: () => Promise<void> | void;
   /** Called when everything is over, while the server is still there. */
   onOver?: () => Promise<void> | void;
 }
@@ -99,15 +101,15 @@ export async function tellStory(story: Story): Promise<StoryEnd> {
 }
 
 /** An agent like any other: it could as well be a model with `childTools`. */
-function leadOf({ wishes }: Story): Agent {
+function leadOf(story: Story): Agent {
   return defineAgent(async function* (turn) {
     const known = await turn.children.list();
     if (known.length === 0) {
-      yield await begin(turn, wishes);
+      yield await begin(turn, story.wishes);
       return;
     }
     const ids = new Map(known.map((child) => [child.agent, child.session]));
-    yield await finish(turn, wishes, { coder: ids.get('coder') ?? '', tester: ids.get('tester') ?? '' });
+    yield await finish(turn, story, { coder: ids.get('coder') ?? '', tester: ids.get('tester') ?? '' });
   });
 }
 
@@ -123,7 +125,7 @@ async function begin(turn: AgentTurn, wishes: Story['wishes']): Promise<string> 
 
 async function finish(
   turn: AgentTurn,
-  wishes: Story['wishes'],
+  { wishes, onWork }: Story,
   ids: { coder: string; tester: string },
 ): Promise<string> {
   const atWork = Promise.withResolvers<void>();
@@ -133,6 +135,7 @@ async function finish(
   });
   const { outcome } = await coder.result();
   await atWork.promise;
+  await onWork?.();
   await turn.children.cancel(ids.tester, 'it is not needed any more');
   return `The coder again: ${outcome}. The tester again: ${(await tester.result()).outcome}.`;
 }
