@@ -55,6 +55,26 @@ test('after a crash it is known when it was used, but for the last minute', asyn
   expect(await world.kind(token)).toBe('live');
 });
 
+test('after a crash what could not be written does not count, however long ago the last write was', async () => {
+  const world = await SignInWorld.open({ signInSweepMs: Infinity });
+  const { token, createdAt, id } = await world.signIns.signIn(HAL);
+  world.before = (call) => {
+    if (call === 'touch') throw new Error('disk I/O error');
+  };
+  for (const at of [10, 20]) {
+    await world.clock.advance(10 * MINUTE);
+    expect([at, await world.kind(token)]).toEqual([at, 'live']);
+  }
+  await world.clock.advance(0);
+  await world.crash();
+  world.before = () => undefined;
+  await world.start();
+
+  expect((await world.stored(id))?.lastActiveAt).toBe(Date.parse(createdAt));
+  await world.clock.advance(10 * MINUTE + 1);
+  expect(await world.kind(token)).toBe('idle');
+});
+
 test('a use that could not be written changes nothing for who is using it', async () => {
   const world = await SignInWorld.open();
   const { token, id } = await world.signIns.signIn(HAL);

@@ -1,7 +1,8 @@
 // Touches: that sign-ins are in use, written now and then.
 //
 //   T1. A sign-in's use is written at most once in `everyMs`, however often it is used; `flush` writes what is left.
-//   T2. A write that fails changes nothing for who uses the sign-in. It is logged, and tried again with the next.
+//   T2. A write that fails changes nothing for who uses the sign-in. It is logged, and tried again with the next. A crash
+//       forgets the use since the last write that landed: less than `everyMs` of it, unless writes failed.
 //   T3. One write is under way at a time, and takes all that are due.
 import type { Millis } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';

@@ -65,7 +65,7 @@ export interface Limits {
   signInIdleMsMax: Millis;
   /** A sign-in is over strictly after this, used or not. */
   signInMsMax: Millis;
-  /** That a sign-in was used is written at most this often; a crash forgets at most this much of its last use. */
+  /** That a sign-in was used is written at most this often; a crash forgets what came after the last write that landed. */
   signInTouchMs: Millis;
   /** How often sign-ins that are over are swept. */
   signInSweepMs: Millis;
