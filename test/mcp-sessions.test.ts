@@ -1,6 +1,6 @@
 // Holding conversations over MCP, in both eras of the protocol: what a model can do, and what it is told.
 import { describe, expect, test } from 'vitest';
-import { call, refused, serve, type Era } from './mcp-support.ts';
+import { call, modern, refused, serve, type Era } from './mcp-support.ts';
 
 describe.each<Era>(['modern', 'legacy'])('a client of the %s era', (era) => {
   test('starts a session, says something, and has the answer', async () => {
@@ -159,10 +159,45 @@ describe('the log of a session', () => {
 });
 
 describe('what a token may not do', () => {
-  test('is refused by the scope that is missing, in an answer the model can read', async () => {
+  test('is refused by the scope that is missing, in a way that a client can get a better token by', async () => {
     const served = await serve();
     const { secret: token } = await served.newToken(['read']);
-    const reader = await served.client('modern', { token });
+    const { body, headers } = modern('tools/call', {
+      name: 'send_message',
+      arguments: { session: 'a', message: 'x' },
+    });
+
+    const answer = await served.post(body, { headers, token });
+
+    expect(answer.status).toBe(403);
+    expect(answer.headers.get('www-authenticate')).toBe(
+      `Bearer error="insufficient_scope", scope="send", resource_metadata="${served.url}/.well-known/oauth-protected-resource/mcp"`,
+    );
+    expect(answer.body).toMatchObject({ id: 1, error: { data: { code: 'auth.scope', next: 'stop' } } });
+    expect((await served.runtime.sessions({}, served.host)).sessions).toEqual([]);
+  });
+
+  test.each([
+    ['start_session', {}, 'send'],
+    ['close_session', { session: 'a' }, 'send'],
+    ['cancel_turn', { session: 'a' }, 'send'],
+    ['sign_in', { name: 'Hal' }, 'send'],
+    ['answer_request', { session: 'a', request: 'r', decision: 'allow' }, 'approve'],
+  ])('(%s) is named with the scope that it needs', async (name, args, scope) => {
+    const served = await serve();
+    const { secret: token } = await served.newToken(['read']);
+    const { body, headers } = modern('tools/call', { name, arguments: args });
+
+    const answer = await served.post(body, { headers, token });
+
+    expect(answer.status).toBe(403);
+    expect(answer.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
+  });
+
+  test('is refused on a connection by the scope that is missing, in an answer the model can read', async () => {
+    const served = await serve();
+    const { secret: token } = await served.newToken(['read']);
+    const reader = await served.client('legacy', { token });
 
     const { value } = await call(reader, 'send_message', { session: 'a', message: 'x' });
 

@@ -207,7 +207,7 @@ describe('a turn that asks a person', () => {
   test('cannot be answered by whoever may only send, and not by what a message says', async () => {
     const served = await serve();
     const { secret: token } = await served.newToken(['read', 'send']);
-    const sender = await served.client('modern', { token });
+    const sender = await served.client('legacy', { token });
     const asked = await call(sender, 'send_message', { session: 'a', message: '/ask Delete it all?' });
 
     const said = await call(sender, 'send_message', {

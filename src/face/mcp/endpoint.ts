@@ -5,6 +5,8 @@
 //   EN2. What is not one well-formed message is refused here, in the words of JSON-RPC, and reaches no server.
 //   EN3. Closing lets answers end, or be cut off. Work of the runtime goes on, so it does not count as taking back.
 //   EN4. While the runtime drains, a call is refused before anything of it is done, so that it may be sent again elsewhere.
+//   EN5. A call that its token is not enough for is answered 403 with the scope that is missing, as OAuth has it, so that the
+//        client can get a better token. On a connection of the older era the tool's own answer says it.
 import {
   createMcpHandler,
   isLegacyRequest,
@@ -17,10 +19,10 @@ import type { Clock } from '../../kernel/clock.ts';
 import { ERRORS, SojournError } from '../../kernel/errors.ts';
 import type { Ids } from '../../kernel/ids.ts';
 import type { RuntimeCalls } from '../../runtime/runtime.ts';
-import type { Caller } from '../../wire/access.ts';
+import type { Caller, Scope } from '../../wire/access.ts';
 import type { MountedCall } from '../mount.ts';
 import { Links, type LinkLimits } from './links.ts';
-import { refusal } from './refusal.ts';
+import { refusal, TOKEN_DOCUMENT } from './refusal.ts';
 
 /** Who is at the other end of a server. */
 export interface Line {
@@ -28,6 +30,8 @@ export interface Line {
   readonly era: 'legacy' | 'modern';
   /** Asked when a request was aborted: its client took it back. */
   takenBack(): boolean;
+  /** Told of a scope that the caller would have needed. Nothing was done. */
+  lacks(scope: Scope): void;
 }
 
 export type MakeServer = (line: Line) => Server | McpServer;
@@ -48,6 +52,7 @@ export class Endpoint {
   readonly #modern: McpHttpHandler;
   readonly #links: Links;
   readonly #calls = new WeakMap<AuthInfo, MountedCall>();
+  readonly #lacking = new WeakMap<MountedCall, Scope>();
   readonly #runtime: EndpointParts['runtime'];
   readonly #open = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
@@ -63,6 +68,7 @@ export class Endpoint {
           caller: call.caller,
           era: 'modern',
           takenBack: () => this.#closing === undefined && call.left.aborted,
+          lacks: (scope) => void this.#lacking.set(call, scope),
         });
       },
       { legacy: 'reject', onerror: parts.note },
@@ -94,7 +100,11 @@ export class Endpoint {
     const authInfo = authInfoOf(call.caller);
     this.#calls.set(authInfo, call);
     if (await isLegacyRequest(request, body)) return this.#links.answer(call, body, authInfo);
-    return this.#modern.fetch(request, { authInfo, parsedBody: body });
+    const answer = await this.#modern.fetch(request, { authInfo, parsedBody: body });
+    const scope = this.#lacking.get(call);
+    if (scope === undefined) return answer;
+    await answer.body?.cancel();
+    return stepUp(request, scope, body);
   }
 
   /** EN3. */
@@ -126,10 +136,21 @@ function authInfoOf(caller: Caller): AuthInfo {
   return { token: '', clientId: caller.token ?? 'host', scopes: [...caller.scopes] };
 }
 
-function refused(error: SojournError): Response {
+/** EN5: RFC 6750. */
+function stepUp(request: Request, scope: Scope, body: unknown): Response {
+  const document = new URL(TOKEN_DOCUMENT, request.url).href;
+  const answer = refused(new SojournError('auth.scope', `This needs scope ${scope}`), idOf(body));
+  const challenge = `Bearer error="insufficient_scope", scope="${scope}", resource_metadata="${document}"`;
+  answer.headers.set('WWW-Authenticate', challenge);
+  return answer;
+}
+
+const idOf = (body: unknown): unknown => (body as { id?: unknown } | null)?.id ?? null;
+
+function refused(error: SojournError, id: unknown = null): Response {
   const { http, next, fix } = ERRORS[error.code];
   const rpc = error.code === 'input.invalid_json' ? -32_700 : http < 500 ? -32_600 : -32_603;
-  return refusal(http, rpc, `${error.code}: ${error.detail}`, { code: error.code, next, fix });
+  return refusal(http, rpc, `${error.code}: ${error.detail}`, { code: error.code, next, fix }, id);
 }
 
 /** EN2. */

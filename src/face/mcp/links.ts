@@ -107,7 +107,12 @@ export class Links {
       unwatch: () => undefined,
     };
     this.#links.set(id, link);
-    const server = this.#make({ caller, era: 'legacy', takenBack: () => !link.ending });
+    const server = this.#make({
+      caller,
+      era: 'legacy',
+      takenBack: () => !link.ending,
+      lacks: () => undefined,
+    });
     transport.onerror = note;
     await server.connect(transport);
     const { onclose } = transport;

@@ -10,6 +10,7 @@ import type { RuntimeCalls } from '../../runtime/runtime.ts';
 import { SCOPES } from '../../wire/access.ts';
 import type { Mount, MountedCall, OpenMount } from '../mount.ts';
 import type { Endpoint } from './endpoint.ts';
+import { TOKEN_DOCUMENT } from './refusal.ts';
 
 export interface McpOptions {
   /**
@@ -33,7 +34,7 @@ export function mcp(options: McpOptions = {}): Mount {
 }
 
 class McpMount implements OpenMount {
-  readonly tokenDocument = `${DOCUMENT}${PATH}` as const;
+  readonly tokenDocument = TOKEN_DOCUMENT;
   readonly documents: OpenMount['documents'];
   readonly #runtime: RuntimeCalls;
   readonly #options: McpOptions;

@@ -57,7 +57,7 @@ export function serverFor(line: Line, parts: ServerParts): Server {
   server.setRequestHandler('tools/call', async ({ params }, ctx) => {
     const tool = tools.find(({ name }) => name === params.name);
     if (tool === undefined) throw unknownTool(params.name);
-    const result = await attempt(tool, params.arguments, workOf(line, parts, ctx), parts);
+    const result = await attempt(tool, params.arguments, workOf(line, parts, ctx), { ...parts, ...line });
     return result instanceof Pending ? asked(tasks.begin(result)) : result;
   });
   server.setRequestHandler('resources/list', ({ params }) => asked(resources.list(params?.cursor)));
@@ -88,7 +88,7 @@ async function attempt(
   tool: Tool,
   args: unknown,
   work: Work,
-  { ids, report, unnamed }: ServerParts,
+  { ids, report, unnamed, lacks }: ServerParts & Pick<Line, 'lacks'>,
 ): Promise<CallToolResult | Pending> {
   try {
     return await tool.run(args, work);
@@ -96,6 +96,7 @@ async function attempt(
     const requestId = ids.id();
     const known = error instanceof SojournError ? error : new SojournError('internal', 'Something broke');
     if (known.code === 'internal') report(error, requestId);
+    if (known.code === 'auth.scope' && tool.scope !== undefined) lacks(tool.scope);
     if (!tool.codes.includes(known.code)) unnamed(tool.name, known.code);
     return failureOf(known, requestId);
   }

@@ -28,6 +28,7 @@ export function sessionTools(ids: Ids): readonly Tool[] {
 
 const listAgents = defineTool({
   name: 'list_agents',
+  scope: 'read',
   title: 'List agents',
   text: 'Lists the agents that sessions can be held with: their names and what they can do. Use it once, before start_session, when you do not know which agent to talk to. It shows agents, not conversations: those are in list_sessions.',
   codes: [],
@@ -39,6 +40,7 @@ const listAgents = defineTool({
 const startSession = (ids: Ids): Tool =>
   defineTool({
     name: 'start_session',
+    scope: 'send',
     title: 'Start or find a session',
     text: 'Opens a durable conversation with an agent and gives its key, or finds the one that has this key already (`created` is false then). Use it before the first send_message, or to give a new conversation a title. It says nothing to the agent: send_message does. Do not start a new session for every message: the agent remembers what was said in the same one, also after a restart.',
     codes: [
@@ -71,6 +73,7 @@ const startSession = (ids: Ids): Tool =>
 
 const listSessions = defineTool({
   name: 'list_sessions',
+  scope: 'read',
   title: 'List sessions',
   text: 'Lists the sessions you may see, the most recently active first, with their state and cost. Use it to find the key of a conversation that was held earlier, or to see what runs. It does not show what was said: read the transcript resource, or read_events.',
   codes: ['cursor.invalid'],
@@ -86,6 +89,7 @@ const listSessions = defineTool({
 
 const readEvents = defineTool({
   name: 'read_events',
+  scope: 'read',
   title: 'Read the log of a session',
   text: 'Reads what happened in a session, event by event and in order: messages, tool calls and their results, questions, outcomes. Use it to see how an answer came about, or what has happened since you last looked (pass `nextAfter` of the last answer as `after`). For the answer of one turn use wait_for_turn; for the conversation alone, the transcript resource is shorter.',
   codes: [...KEY_CODES, 'cursor.ahead', 'log.pruned', 'session.damaged'],
@@ -109,6 +113,7 @@ const readEvents = defineTool({
 
 const closeSession = defineTool({
   name: 'close_session',
+  scope: 'send',
   title: 'Close a session for good',
   text: 'Ends a session: stops what runs in it, and takes no more messages. What was said stays readable. Use it when a conversation is over and nobody will go on with it. Not needed to free memory or to pause: an idle session costs nothing, and wakes with its next message. To stop one answer only, use cancel_turn.',
   codes: [...KEY_CODES, 'session.damaged', 'capacity', 'log.fenced', 'store.full'],

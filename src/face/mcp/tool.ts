@@ -6,7 +6,7 @@
 import type { CallToolResult, Tool as ListedTool } from '@modelcontextprotocol/server';
 import { ERRORS, SojournError, type ErrorCode } from '../../kernel/errors.ts';
 import type { RuntimeCalls } from '../../runtime/runtime.ts';
-import type { Caller } from '../../wire/access.ts';
+import type { Caller, Scope } from '../../wire/access.ts';
 import { checked, type Schema } from '../../wire/schema.ts';
 import { jsonSchemaOf } from '../../wire/tool-call.ts';
 
@@ -37,6 +37,8 @@ export class Pending {
 
 export interface Tool {
   readonly name: string;
+  /** What its caller's token must have; undefined where any will do. */
+  readonly scope: Scope | undefined;
   readonly codes: readonly ErrorCode[];
   readonly listed: ListedTool;
   run(args: unknown, work: Work): Promise<CallToolResult | Pending>;
@@ -47,6 +49,7 @@ export interface ToolDefinition<Args> {
   title: string;
   /** What it does, when to use it, when not. */
   text: string;
+  scope?: Scope;
   /** Of its own; those of every call are added. */
   codes: readonly ErrorCode[];
   args: Schema<Args>;
@@ -70,6 +73,7 @@ export function defineTool<Args>(definition: ToolDefinition<Args>): Tool {
   const codes = [...definition.codes, ...COMMON_CODES];
   return {
     name,
+    scope: definition.scope,
     codes,
     listed: {
       name,
