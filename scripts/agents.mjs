@@ -46,7 +46,7 @@ function isInstalled() {
 }
 
 async function install() {
-  console.error('Installing ' + names() + ' (once, about 860 MB)');
+  console.error('Installing ' + names() + ' (once, about 840 MB)');
   rmSync(recordPath, { force: true }); // I2
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: WANTED }));
