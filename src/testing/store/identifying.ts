@@ -243,6 +243,30 @@ function claiming({ test, expect }: TestRunner, open: OpenStore): void {
   );
 
   test(
+    'an identity is removed with its sign-ins, and who comes under its key is another',
+    Trial.run(open, async (trial) => {
+      const { identities } = trial.store;
+      const first = await identities.signIn(signInCall('a'));
+      const ended = await identities.signIn(signInCall('a'));
+      const other = await identities.signIn(signInCall('b'));
+      await identities.end('default', ended.signIn.id, 'signed-out', 2);
+
+      expect(await identities.removeIdentity('other', first.identity.id)).toBe(null);
+      expect(await identities.removeIdentity('default', first.identity.id)).toEqual([first.signIn.id]);
+      expect(await identities.removeIdentity('default', first.identity.id)).toBe(null);
+      await trial.reopen();
+      const again = trial.store.identities;
+
+      expect(await again.identity('default', first.identity.id)).toBe(null);
+      expect(await again.byHash(first.signIn.hash)).toBe(null);
+      expect(await again.byId(ended.signIn.id)).toBe(null);
+      expect((await again.byId(other.signIn.id))?.identity.key).toBe('b');
+      const anew = await again.signIn(signInCall('a'));
+      expect([anew.made, anew.identity.id === first.identity.id]).toEqual([true, false]);
+    }),
+  );
+
+  test(
     'an identity is given to another owner, and given free',
     Trial.run(open, async ({ store: { identities } }) => {
       const { identity, signIn } = await identities.signIn(signInCall('a', { signIn: { owner: 'alice' } }));
