@@ -1,10 +1,10 @@
 // One bill, as it is seen over HTTP: prices from the config, the tree with what is spent, left and kept.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ContractServer } from './contract-server.ts';
+import { ContractServer, THERE } from './contract-server.ts';
 
 /** The boss gives its child forty cents, of which the child uses ten and waits for a file. */
 const config = `
-  import { existsSync } from 'node:fs';
+  ${THERE}
   import { defineAgent, defineConfig } from 'sojourn';
   const boss = defineAgent(async function* (turn) {
     const child = await turn.spawn('worker', 'dig', { budget: { usd: 0.4 } });
@@ -13,7 +13,7 @@ const config = `
   const worker = defineAgent(async function* () {
     yield { kind: 'usage', usage: { inputTokens: 100_000 }, model: 'acme/m1' };
     yield 'A hole';
-    while (!existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 5));
+    await there('go');
   });
   export default defineConfig({ agents: { boss, worker }, prices: { m1: { input: 1, output: 2 } } });
 `;

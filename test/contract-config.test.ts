@@ -1,15 +1,15 @@
 // A configuration that changes while a server runs: the turn under way ends on the old instance, the next one runs on the
 // new, and what cannot be taken up leaves everything as it was and says so.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ContractServer } from './contract-server.ts';
+import { ContractServer, THERE } from './contract-server.ts';
 
 /** Says its name, and once more when a file `go-NAME` lies there. */
 const config = (name: string, open = ''): string => `
-  import { existsSync } from 'node:fs';
+  ${THERE}
   import { defineAgent, defineConfig } from 'sojourn';
   const agent = defineAgent(async function* () {
     yield '${name} begins';
-    while (!existsSync('go-${name}')) await new Promise((resolve) => setTimeout(resolve, 5));
+    await there('go-${name}');
     yield ', ${name} ends';
   });
   export default defineConfig({ agents: { mine: { ...agent, ${open} } } });

@@ -2,11 +2,11 @@
 // becomes of the message, and that a kill -9 at its worst moment changes neither.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cli, lines } from './cli-server.ts';
-import { ContractServer, type Logged, type Loose } from './contract-server.ts';
+import { ContractServer, THERE, type Logged, type Loose } from './contract-server.ts';
 
 // `stubborn` stays at "one" until the test lets it go, whatever comes meanwhile: nothing here depends on the time.
 const CONFIG = `
-  import { existsSync } from 'node:fs';
+  ${THERE}
   import { defineAgent, defineConfig } from 'sojourn';
   import { scriptedAgent } from 'sojourn/agent/scripted';
 
@@ -16,7 +16,7 @@ const CONFIG = `
       yield String(turn.history.filter(({ role }) => role === 'user').length + 1);
     } else if (said[0] === 'one') {
       yield 'begins';
-      while (!existsSync('go-' + turn.session.key.split('-')[0])) await new Promise((resolve) => setTimeout(resolve, 5));
+      await there('go-' + turn.session.key.split('-')[0]);
       yield ', ends';
     } else {
       yield said.map((text) => 'You said: ' + text).join(', ');

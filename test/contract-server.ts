@@ -36,6 +36,20 @@ export interface Block {
   data: Loose;
 }
 
+/** For the head of a config: `there(name)` resolves when a file of that name lies in the server's folder. */
+export const THERE = `
+  import { existsSync, watch } from 'node:fs';
+  const there = (name) => new Promise((resolve) => {
+    const look = () => {
+      if (!existsSync(name)) return;
+      watching.close();
+      resolve();
+    };
+    const watching = watch('.', { persistent: false }, look);
+    look();
+  });
+`;
+
 export class ContractServer {
   readonly #home = mkdtempSync(join(tmpdir(), 'sojourn-contract-'));
   readonly folder = join(this.#home, 'stored');
