@@ -7,8 +7,8 @@ import { systemClock } from '../src/kernel/clock.ts';
 import { SojournError } from '../src/kernel/errors.ts';
 import type { InputPart } from '../src/wire/message.ts';
 import { agentConformance } from '../src/testing/agent-conformance.ts';
-import { allOf, testContext, testTurn, textSaid, type TestTurnOptions } from '../src/testing/test-turn.ts';
-import { echo, type EchoOptions, scratch } from './acp-stage.ts';
+import { allOf, testContext, testTurn, textSaid } from '../src/testing/test-turn.ts';
+import { answer, echo, type EchoOptions, events, fails, scratch } from './acp-stage.ts';
 
 const { folder, remove } = scratch();
 const opened: Instance[] = [];
@@ -32,18 +32,6 @@ async function openAgent(agent: Agent, previous?: never): Promise<Instance> {
   opened.push(instance);
   return instance;
 }
-
-const events = (instance: Instance, input: string, more: TestTurnOptions = {}): Promise<AgentEvent[]> =>
-  allOf(instance.run(testTurn({ input, clock: systemClock, ...more }).turn));
-
-const answer = async (instance: Instance, input: TestTurnOptions['input']): Promise<string> =>
-  textSaid(await allOf(instance.run(testTurn({ input: input ?? '', clock: systemClock }).turn)));
-
-const fails = async (promise: Promise<unknown>): Promise<SojournError> => {
-  const thrown: unknown = await promise.catch((error: unknown) => error);
-  if (thrown instanceof SojournError) return thrown;
-  throw new Error(`It did not fail as it should: ${String(thrown)}`);
-};
 
 describe('the echo agent', () => {
   agentConformance(
