@@ -82,6 +82,10 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'artifact.not_found': 'The session refers to no such artifact.',
   'artifact.range': 'The range lies outside the artifact.',
   'artifact.too_large': 'The artifact is larger than the store takes.',
+  'artifact.quota': 'The artifacts of this session, or of its project, take as many bytes as they may.',
+  'context.too_large':
+    'What this turn was given does not fit into the window of its agent, whatever is left out of the rest.',
+  'read-back.invalid': 'What was moved out of the conversation cannot be read in the way that was asked.',
   'identity.not_found': 'The project has no such identity.',
   'identity.claimed':
     'The identity belongs to another owner, or was made by somebody else and cannot be claimed.',

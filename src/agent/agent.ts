@@ -34,11 +34,53 @@ export interface Agent {
   readonly capabilities: AgentCapabilities;
   /** Only one instance of a session may exist at a time (a port, a browser profile): it is closed before its replacement opens. */
   readonly exclusive?: boolean;
+  /** What its working set is measured by; without it the runtime's own settings. */
+  readonly context?: AgentContext;
   /**
    * Makes the instance of one session; bounded by `openMsMax`. `previous` is what the last instance's
    * `snapshot` gave, also after a restart; undefined the first time and when there was none.
    */
   open(context: OpenContext, previous?: Json): Promise<Instance> | Instance;
+}
+
+/** Of an agent that owns its history nothing is kept, and nothing measured. */
+export interface AgentContext {
+  /**
+   * What its model reads at once, in tokens.
+   *
+   * @default the limit `contextTokens`
+   */
+  windowTokens?: number;
+  /** Names the family that tokens are counted by, until a model's usage names its own. */
+  model?: string;
+  /**
+   * Makes digests of what is old.
+   *
+   * @default the runtime's, and rules without a model where it has none
+   */
+  summariser?: Summariser;
+}
+
+/** Makes a stretch of conversation short. What fails or takes longer than `digestMsMax` is done by rules instead. */
+export interface Summariser {
+  /** For the log. */
+  readonly name: string;
+  summarise(stretch: Stretch, options: { tokensMax: number; signal: AbortSignal }): Promise<Summary>;
+}
+
+export interface Stretch {
+  /** `call`: a call of a tool and what it returned. `turns`: whole turns, oldest first. */
+  kind: 'call' | 'turns';
+  messages: readonly Message[];
+  /** What an earlier digest said of the time before, where this one takes its place. */
+  earlier?: string;
+}
+
+export interface Summary {
+  text: string;
+  usage?: Partial<Usage>;
+  costUsd?: number;
+  model?: string;
 }
 
 export interface Instance {

@@ -107,6 +107,18 @@ const TABLE = {
   'artifact.not_found': stop(404, 'Check the id in the event that refers to it.'),
   'artifact.range': stop(416, 'Ask for a range inside the artifact.'),
   'artifact.too_large': stop(413, 'Split it: an artifact holds at most 64 MiB.'),
+  'artifact.quota': stop(
+    507,
+    'Erase what is not needed, or raise artifactBytesPerSessionMax or artifactBytesPerProjectMax.',
+  ),
+  'context.too_large': stop(
+    413,
+    'Send less at once, or attach it as a file: the rest of the working set is as small as it gets.',
+  ),
+  'read-back.invalid': stop(
+    400,
+    'Correct what the message names: a reference, a range, a pattern or a path.',
+  ),
   'identity.not_found': stop(404, 'List the identities with GET /v1/identities.'),
   'identity.claimed': stop(403, "Sign in under another name, or with a token of the identity's owner."),
   'identity.limit': stop(409, 'Sign in as an identity there is, or raise identitiesMax.'),

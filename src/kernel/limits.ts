@@ -35,10 +35,32 @@ export interface Limits {
   requestMs: Millis;
   /** Idempotency keys are remembered this long. */
   onceMs: Millis;
-  /** Larger inputs, results and attachments become files, and the log a reference. */
+  /** Larger results and attachments become files, and the log a reference. */
   inlineBytesMax: number;
+  /** The same for what people and agents say: a longer text is restored whole for the agent. */
+  inlineTextBytesMax: number;
   /** One artifact; past it `artifact.too_large`. */
   artifactBytesMax: number;
+  /** All artifacts of one session, and of one project; past it `artifact.quota`, and a result keeps its beginning and end. */
+  artifactBytesPerSessionMax: number;
+  artifactBytesPerProjectMax: number;
+  /** An artifact that no log refers to is removed once it is older than this. */
+  artifactGraceMs: Millis;
+  /** How often such artifacts are looked for. 0 or Infinity: never. */
+  artifactSweepMs: Millis;
+  /** The window of a working set in tokens, where its agent names none. */
+  contextTokens: number;
+  /** Shares of the window. Past the first old results of tools become digests, past the second old turns do, down to `contextTarget`. */
+  contextMild: number;
+  contextAggressive: number;
+  /** Past this share nothing runs before the working set is down to `contextTarget`. */
+  contextEmergency: number;
+  contextTarget: number;
+  /** The newest turns stay word for word, as long as they fit at all. */
+  contextTurnsKept: number;
+  /** One digest by a summariser; past it, and after so many tries, rules do it. */
+  digestMsMax: Millis;
+  digestTriesMax: number;
   /** One event's body after that; past it `log.event_too_large`. */
   eventBytesMax: number;
   /** Bytes of one session, and of all, handed to the writer and not yet durable; past it agents are not pulled. */
@@ -87,6 +109,7 @@ const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
+const GiB = 1_024 * MiB;
 
 export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   liveMax: 1_000,
@@ -105,8 +128,21 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   crashAttemptsMax: 3,
   requestMs: DAY,
   onceMs: 7 * DAY,
-  inlineBytesMax: 64 * KiB,
+  inlineBytesMax: 8 * KiB,
+  inlineTextBytesMax: 64 * KiB,
   artifactBytesMax: 64 * MiB,
+  artifactBytesPerSessionMax: GiB,
+  artifactBytesPerProjectMax: 10 * GiB,
+  artifactGraceMs: 60 * MINUTE,
+  artifactSweepMs: DAY,
+  contextTokens: 200_000,
+  contextMild: 0.5,
+  contextAggressive: 0.85,
+  contextEmergency: 0.95,
+  contextTarget: 0.6,
+  contextTurnsKept: 2,
+  digestMsMax: 2 * MINUTE,
+  digestTriesMax: 3,
   eventBytesMax: MiB,
   inFlightBytesMax: 256 * KiB,
   inFlightBytesAllMax: 16 * MiB,
@@ -139,6 +175,8 @@ const ZERO_ALLOWED = new Set<keyof Limits>([
   'queueMax',
   'childDepthMax',
   'childrenMax',
+  'artifactSweepMs',
+  'artifactGraceMs',
 ]);
 
 /** The least of what must not be too short. */

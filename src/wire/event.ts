@@ -4,6 +4,7 @@
 //   E2. Readers skip kinds they do not know: new kinds may come in a minor version.
 //   E3. `turn.started` voids what earlier attempts of the turn said, unless it goes on where they stopped.
 import type { JsonObject } from '../kernel/json.ts';
+import type { Compacted, Offloaded } from './context.ts';
 import type { ArtifactRef, FilePart, Input, Part, Role } from './message.ts';
 import type { Budget, Usage } from './session.ts';
 import type {
@@ -119,8 +120,9 @@ export interface EventBodies {
   };
   /** `unpriced`: no price of that model is known, and no budget in dollars counts it. */
   usage: Usage & { costUsd: number; model?: string; unpriced?: true };
-  'context.offloaded': { artifact: string; bytes: number; mediaType: string; from: string };
-  'context.compacted': JsonObject;
+  'context.offloaded': Offloaded;
+  /** From here on the digests stand for what they name; `turn` is null. */
+  'context.compacted': Compacted;
   'log.pruned': { from: number; to: number; message: string };
   custom: { name: string; data: unknown };
 }

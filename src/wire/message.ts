@@ -9,6 +9,12 @@ export interface ArtifactRef {
   mediaType: string;
   /** The first characters, for people. */
   preview: string;
+  /** The last ones, where the two do not meet. */
+  tail?: string;
+  /** Of a text. */
+  lines?: number;
+  /** About what the whole would take of a prompt. */
+  tokens?: number;
 }
 
 export interface TextPart {
@@ -49,7 +55,7 @@ export interface ToolResultPart {
   type: 'tool-result';
   call: string;
   name: string;
-  /** Absent where `ref` stands for it. */
+  /** Absent where `ref` stands for it; in an agent's history also there: what a model is shown of it. */
   output?: unknown;
   ref?: ArtifactRef;
   isError: boolean;
