@@ -47,14 +47,20 @@ test('a folder from before there were timelines is taken over, with its sessions
   await at.written();
   const db = new DatabaseSync(at.database);
   db.exec('DROP TABLE posts; DROP TABLE timelines; ALTER TABLE sessions DROP COLUMN posts');
-  db.exec("DELETE FROM migrations WHERE name = 'timeline'; PRAGMA user_version = 2");
+  db.exec('ALTER TABLE sessions DROP COLUMN internal');
+  db.exec('DELETE FROM migrations WHERE version > 2; PRAGMA user_version = 2');
   db.close();
 
   const store = await at.open();
   const { id } = await new TimelineWorld(store).post('first');
 
   expect(id).toBe(1);
-  expect(await store.byKey('default', 'a')).toMatchObject({ key: 'a', posts: [], headSeq: 10 });
+  expect(await store.byKey('default', 'a')).toMatchObject({
+    key: 'a',
+    posts: [],
+    internal: false,
+    headSeq: 10,
+  });
 });
 
 test('where the disk is nearly full a post is refused as new work is, and what was posted can be read', async () => {

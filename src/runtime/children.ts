@@ -155,6 +155,7 @@ export class SubAgentSessions implements Family {
       labels: [],
       metadata: '{}',
       budget: JSON.stringify(options.budget ?? {}),
+      internal: row.internal,
     });
     return router.using(
       () => router.findOrMake(row.project, key, making),

@@ -42,7 +42,7 @@ export class Milestones {
 
   /** What has become durable in a session's log (M1). Never throws. */
   heard(row: Readonly<SessionRow>, events: readonly StoredEvent[]): void {
-    if (row.posts.length === 0) return;
+    if (row.internal || row.posts.length === 0) return;
     for (const event of events) {
       if (event.kind !== 'turn.ended' && event.kind !== 'child.ended') continue;
       const posting = this.#post({ ...row }, event).catch((error: unknown) => {

@@ -273,6 +273,7 @@ function rowOf(fresh: NewSession): SessionRow {
   return {
     ...row,
     posts: row.posts ?? [],
+    internal: row.internal === true,
     num: 0,
     state: 'idle',
     epoch: 0,

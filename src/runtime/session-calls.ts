@@ -31,6 +31,7 @@ export class SessionCalls {
     caller: Caller,
   ): Promise<{ created: boolean; session: SessionView }> {
     requireScope(caller, 'send');
+    if (call.internal === true) requireScope(caller, 'operate');
     const find = () => this.findOrMake(key, call, caller);
     return this.#host.router.using(find, async ({ session, made }) => {
       if (made) this.#host.admit();
@@ -63,6 +64,7 @@ export class SessionCalls {
         metadata: JSON.stringify(call.metadata ?? {}),
         budget: '{}',
         posts: milestonesOf(call.posts),
+        internal: call.internal === true,
       };
     });
     if (!mayTouch(caller, found.session.core.row)) throw notFound(key);
@@ -257,7 +259,7 @@ function milestonesOf(asked: OpenCall['posts'] | null): readonly Milestone[] {
 
 /** What is left out is not compared. */
 export function checkSame(row: SessionRow, call: OpenCall): void {
-  for (const name of ['agent', 'owner'] as const) {
+  for (const name of ['agent', 'owner', 'internal'] as const) {
     const wanted = call[name];
     if (wanted !== undefined && wanted !== row[name]) {
       throw new SojournError(

@@ -29,6 +29,7 @@ export function sessionView(row: SessionRow, liveness: Liveness): SessionView {
     labels: [...row.labels],
     metadata: JSON.parse(row.metadata) as JsonObject,
     ...(row.posts.length === 0 ? {} : { posts: row.posts as readonly Milestone[] }),
+    ...(row.internal ? { internal: true as const } : {}),
     state: row.state,
     ...liveness,
     headSeq: row.headSeq,

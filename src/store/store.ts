@@ -54,6 +54,8 @@ export interface SessionRow {
   metadata: string;
   /** What it posts by itself: names of milestones. */
   posts: readonly string[];
+  /** Declared by whoever made it, and for good: it has no working state of its own, and posts nothing. */
+  internal: boolean;
   state: StoredState;
   epoch: Epoch;
   headSeq: Seq;
@@ -90,10 +92,13 @@ export type NewSession = Pick<
   | 'labels'
   | 'metadata'
   | 'budget'
-> & { at: Millis; posts?: SessionRow['posts'] };
+> & { at: Millis; posts?: SessionRow['posts']; internal?: boolean };
 
 export type SessionPatch = Partial<
-  Omit<SessionRow, 'num' | 'id' | 'project' | 'key' | 'epoch' | 'headSeq' | 'createdAt' | 'damaged' | 'maker'>
+  Omit<
+    SessionRow,
+    'num' | 'id' | 'project' | 'key' | 'epoch' | 'headSeq' | 'createdAt' | 'damaged' | 'maker' | 'internal'
+  >
 >;
 
 export type StoredTurnState = 'queued' | 'running' | 'waiting' | 'done';
@@ -186,6 +191,8 @@ export interface Append {
   once?: Omit<OnceRow, 'seq'>;
   /** Replaces the session's snapshot. JSON text; null removes it. */
   snapshot?: string | null;
+  /** A session that was staged gets this key; where the project has it already, nothing of this append is written. */
+  key?: string;
 }
 
 export type Appended =
@@ -197,7 +204,7 @@ export type Appended =
     }
   /** The once-key was there already: nothing was written, and nothing is poisoned. */
   | { kind: 'once'; row: OnceRow }
-  /** A `NewSession` whose (project, key) was taken meanwhile: nothing was written. */
+  /** A `NewSession` or a `key` whose (project, key) was taken meanwhile: nothing was written, and nothing is poisoned. */
   | { kind: 'exists'; row: SessionRow };
 
 export interface EventStore {
@@ -237,6 +244,11 @@ export interface SessionFilter {
 }
 
 export interface SessionStore {
+  /**
+   * Sessions that are being put together: their keys begin with a control character, which no caller's does. Lists leave
+   * them out. Oldest first.
+   */
+  staged(limit: number): Promise<readonly SessionRow[]>;
   byKey(project: string, keyOrAlias: string): Promise<SessionRow | null>;
   byId(id: string): Promise<SessionRow | null>;
   /** Newest activity first, then the higher num; a session that moves during paging may be seen again, none is skipped for good. */

@@ -16,6 +16,8 @@ export interface OpenCall {
   metadata?: JsonObject;
   /** What it posts on the project's timeline by itself. Default: nothing. */
   posts?: readonly Milestone[];
+  /** One of the host's own, for good: it has no working set, and posts nothing. Needs scope `operate`. */
+  internal?: true;
 }
 
 /** `PATCH /v1/sessions/{key}`. `null` empties a field. */
@@ -116,12 +118,22 @@ export interface StatsView {
   queued: number;
   waiting: number;
   evictions: Record<string, number>;
+  /** Uses that found their session live, and uses that had to wait for its instance. */
+  registry?: { hits: number; misses: number };
   made: number;
   remade: number;
   remakeFailed: number;
   refused: { busy: number; capacity: number; full: number };
   turns: Record<string, number>;
   tails: number;
+  /** What left working sets. `byRules`: digests that rules made because a summariser failed. */
+  context?: {
+    offloads: number;
+    offloadedBytes: number;
+    compactions: number;
+    tokensSaved: number;
+    byRules: number;
+  };
   log: { inFlightBytes: number; appends: number; events: number };
   store: {
     commits: number;

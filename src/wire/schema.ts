@@ -95,6 +95,10 @@ export const openCall: z.ZodType<OpenCall> = z
     labels: labels.optional(),
     metadata: metadata.optional(),
     posts: milestones.optional(),
+    internal: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'It has no working set, and posts nothing. Needs scope `operate`.' }),
   })
   .meta({ id: 'OpenCall', description: 'What is left out is not compared with what the session has.' });
 

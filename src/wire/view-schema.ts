@@ -32,6 +32,9 @@ const artifactRef: z.ZodType<ArtifactRef> = z
     bytes: amount,
     mediaType: z.string(),
     preview: z.string(),
+    tail: z.string().optional(),
+    lines: z.int().optional().meta({ description: 'Of a text.' }),
+    tokens: amount.optional().meta({ description: 'About what the whole would take of a prompt.' }),
   })
   .meta({ id: 'ArtifactRef', description: 'Where content went that was too large to stay in the log.' });
 
@@ -59,6 +62,10 @@ export const sessionView: z.ZodType<SessionView> = z
       .array(z.enum(MILESTONES))
       .optional()
       .meta({ description: 'What it posts on the timeline by itself. Only where it does.' }),
+    internal: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'It has no working set, and posts nothing. Only where it is.' }),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
     generation: z
@@ -235,12 +242,24 @@ export const statsView: z.ZodType<StatsView> = z
     queued: z.int(),
     waiting: z.int(),
     evictions: counts,
+    registry: z.object({ hits: z.int(), misses: z.int() }).optional().meta({
+      description: 'Uses that found their session live, and uses that had to wait for its instance.',
+    }),
     made: z.int(),
     remade: z.int(),
     remakeFailed: z.int(),
     refused: z.object({ busy: z.int(), capacity: z.int(), full: z.int() }),
     turns: counts,
     tails: z.int(),
+    context: z
+      .object({
+        offloads: z.int(),
+        offloadedBytes: z.int(),
+        compactions: z.int(),
+        tokensSaved: z.int(),
+        byRules: z.int().meta({ description: 'Digests that rules made because a summariser failed.' }),
+      })
+      .optional(),
     log: z.object({ inFlightBytes: z.int(), appends: z.int(), events: z.int() }),
     store: z.object({
       commits: z.int(),

@@ -9,11 +9,14 @@ export interface HttpFigures {
   answers: ReadonlyMap<number, number>;
 }
 
+const NO_CONTEXT = { offloads: 0, offloadedBytes: 0, compactions: 0, tokensSaved: 0, byRules: 0 };
+
 type Kind = 'gauge' | 'counter';
 type Sample = readonly [label: string, value: number];
 
 export function metricsText(stats: StatsView, http: HttpFigures): string {
-  const { log, store, refused } = stats;
+  const { log, store, refused, registry = { hits: 0, misses: 0 } } = stats;
+  const { context = NO_CONTEXT } = stats;
   return [
     metric('sojourn_sessions_live', 'gauge', 'Sessions whose agent is in memory.', stats.live),
     metric('sojourn_turns_running', 'gauge', 'Turns that run.', stats.running),
@@ -24,8 +27,15 @@ export function metricsText(stats: StatsView, http: HttpFigures): string {
     metric('sojourn_instances_remade_total', 'counter', 'Agent instances remade.', stats.remade),
     metric('sojourn_remakes_failed_total', 'counter', 'Remakes that failed.', stats.remakeFailed),
     metric('sojourn_evictions_total', 'counter', 'Sessions put away.', labelled('reason', stats.evictions)),
+    metric('sojourn_registry_hits_total', 'counter', 'Uses that found their session live.', registry.hits),
+    metric('sojourn_registry_misses_total', 'counter', 'Uses that waited for an instance.', registry.misses),
     metric('sojourn_refused_total', 'counter', 'Messages refused.', labelled('why', refused)),
     metric('sojourn_tails', 'gauge', 'Readers that follow a log.', stats.tails),
+    metric('sojourn_offloads_total', 'counter', 'Results and files moved out of logs.', context.offloads),
+    metric('sojourn_offloaded_bytes_total', 'counter', 'Bytes of them.', context.offloadedBytes),
+    metric('sojourn_compactions_total', 'counter', 'Times a working set was digested.', context.compactions),
+    metric('sojourn_tokens_saved_total', 'counter', 'Tokens that took out of prompts.', context.tokensSaved),
+    metric('sojourn_summariser_failures_total', 'counter', 'Digests that rules had to make.', context.byRules),
     metric('sojourn_log_in_flight_bytes', 'gauge', 'Bytes not yet durable.', log.inFlightBytes),
     metric('sojourn_log_appends_total', 'counter', 'Appends to logs.', log.appends),
     metric('sojourn_log_events_total', 'counter', 'Events appended.', log.events),

@@ -43,7 +43,10 @@ function checkOwner(desk: Desk, job: AppendJob, num: SessionNum): Appended | Ref
     );
     if (row !== undefined) return { kind: 'once', row };
   }
-  if (!job.claim) return poison.has(num, job.epoch) ? poisoned(num, job.epoch) : undefined;
+  if (!job.claim && poison.has(num, job.epoch)) return poisoned(num, job.epoch);
+  const taken = job.extras?.key === undefined ? undefined : keyTaken(connection, num, job.extras.key);
+  if (taken !== undefined) return { kind: 'exists', row: taken };
+  if (!job.claim) return undefined;
   const head = connection.row<{ seq: Seq; damaged: number }>(
     'SELECT seq, damaged FROM heads WHERE session = ? AND epoch = ?',
     num,
@@ -74,10 +77,28 @@ function nameTaken(connection: Connection, project: string, name: string): Sessi
   return sessionsOf(connection, rest, project, name)[0];
 }
 
+function keyTaken(connection: Connection, num: SessionNum, key: string): SessionRow | undefined {
+  const owner = connection.row<{ project: string }>('SELECT project FROM sessions WHERE num = ?', num);
+  return owner === undefined ? undefined : nameTaken(connection, owner.project, key);
+}
+
+/** Its old key is free from then on. */
+function moveSession({ connection, unsettled }: Desk, num: SessionNum, key: string): void {
+  unsettled.touch(num);
+  connection.sql('UPDATE sessions SET key = ? WHERE num = ?').run(key, num);
+  connection
+    .sql(
+      `UPDATE names SET name = ?1 WHERE isAlias = 0 AND session = ?2
+         AND project = (SELECT project FROM sessions WHERE num = ?2)`,
+    )
+    .run(key, num);
+}
+
 function insertSession({ connection, unsettled }: Desk, made: NewSession): SessionNum {
   const num = connection.number(
     `INSERT INTO sessions (id, project, key, agent, owner, maker, channel, parent, title, summary, labels, metadata,
-       budget, posts, createdAt, lastActiveAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
+       budget, posts, internal, createdAt, lastActiveAt)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
     made.id,
     made.project,
     made.key,
@@ -92,6 +113,7 @@ function insertSession({ connection, unsettled }: Desk, made: NewSession): Sessi
     made.metadata,
     made.budget,
     JSON.stringify(made.posts ?? []),
+    made.internal === true ? 1 : 0,
     made.at,
     made.at,
   );
@@ -144,6 +166,7 @@ function insertChunks(connection: Connection, job: AppendJob, num: SessionNum, f
 function applyExtras(desk: Desk, num: SessionNum, firstSeq: Seq, count: number, extras: Extras): void {
   const { connection, unsettled } = desk;
   const place = { connection, num, firstSeq, count };
+  if (extras.key !== undefined) moveSession(desk, num, extras.key);
   if (extras.row !== undefined) patchSession(connection, unsettled, num, extras.row);
   for (const turn of extras.turns ?? []) patchTurn(place, turn);
   for (const request of extras.requests ?? []) patchRequest(place, request);

@@ -35,12 +35,13 @@ type StoredSession = readonly [
   headSeq: number,
   damaged: number,
   posts: string,
+  internal: number,
 ];
 
 const SELECT_SESSION = `SELECT s.num, s.id, s.project, s.key, s.agent, s.owner, s.maker, s.channel, s.parent, s.title,
   s.summary, s.labels, s.metadata, s.state, s.turn, s.queued, s.inputTokens, s.outputTokens, s.cacheReadTokens,
   s.cacheWriteTokens, s.costUsd, s.budget, s.turnsEnded, s.toolCalls, s.turnMs, s.createdAt, s.lastActiveAt,
-  h.epoch, h.seq, h.damaged, s.posts FROM sessions s JOIN heads h ON h.session = s.num`;
+  h.epoch, h.seq, h.damaged, s.posts, s.internal FROM sessions s JOIN heads h ON h.session = s.num`;
 
 /**
  * The sessions that `rest`, what stands behind FROM, leaves: the session is `s`, its head `h`. Read as tuples: so wide a
@@ -83,6 +84,7 @@ function sessionRow(stored: StoredSession): SessionRow {
     headSeq: stored[28],
     damaged: stored[29] !== 0,
     posts: JSON.parse(stored[30]) as string[],
+    internal: stored[31] !== 0,
   };
 }
 

@@ -155,10 +155,15 @@ CREATE UNIQUE INDEX postsOnce ON posts (project, speaker, once) WHERE once IS NO
 ALTER TABLE sessions ADD COLUMN posts TEXT NOT NULL DEFAULT '[]';
 `;
 
+const INTERNAL = `
+ALTER TABLE sessions ADD COLUMN internal INTEGER NOT NULL DEFAULT 0;
+`;
+
 const MIGRATIONS: readonly Migration[] = [
   { name: 'first', sql: FIRST },
   { name: 'identities', sql: IDENTITIES },
   { name: 'timeline', sql: TIMELINE },
+  { name: 'internal', sql: INTERNAL },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

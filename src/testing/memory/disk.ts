@@ -201,6 +201,7 @@ function newSession(made: NewSession, num: SessionNum): KeptSession {
     ...named,
     labels: [...named.labels],
     posts: [...(named.posts ?? [])],
+    internal: named.internal === true,
     num,
     state: 'idle',
     epoch: 1,

@@ -20,6 +20,21 @@ export function naming({ test, expect }: TestRunner, open: OpenStore): void {
   );
 
   test(
+    'that a session is internal is said when it is made, and stays',
+    Trial.run(open, async (trial) => {
+      const own = await trial.make('own', { internal: true });
+      await trial.make('plain');
+      await trial.write({ session: own.num, epoch: own.epoch, events: [], row: { title: 'renamed' } });
+      await trial.reopen();
+
+      expect((await trial.store.byKey('default', 'own'))?.internal).toBe(true);
+      expect((await trial.store.byKey('default', 'plain'))?.internal).toBe(false);
+      const { sessions } = await trial.store.list({ project: 'default', limit: 10 });
+      expect(sessions.filter(({ internal }) => internal).map(({ key }) => key)).toEqual(['own']);
+    }),
+  );
+
+  test(
     'an alias is another key for its session, until it is removed',
     Trial.run(open, async (trial) => {
       const { num } = await trial.make('a');
