@@ -1,7 +1,9 @@
 // Event text: an event of a log as a person reads it, on one line.
+import type { Compacted, Offloaded } from '../wire/context.ts';
 import type { Event } from '../wire/event.ts';
 import { textOf } from '../wire/message.ts';
 import type { Receipt } from '../wire/turn.ts';
+import { bytesText, figure } from './figure.ts';
 import { brief } from './screen.ts';
 
 const TEXT_MAX = 200;
@@ -42,6 +44,10 @@ export function eventSummary(event: Event): string {
       return brief(event.body.summary ?? event.body.message ?? event.body.kind, TEXT_MAX);
     case 'child.ended':
       return brief(`${event.body.outcome} ${event.body.text}`, TEXT_MAX);
+    case 'context.offloaded':
+      return brief(offloadedText(event.body), TEXT_MAX);
+    case 'context.compacted':
+      return brief(compactedText(event.body), TEXT_MAX);
     default:
       return brief(jsonText(event.body), TEXT_MAX);
   }
@@ -51,6 +57,27 @@ function returned(body: Extract<Event, { kind: 'tool.returned' }>['body']): stri
   if (body.unknown) return 'unknown: the process died before the result';
   const text = body.artifact !== undefined ? `${body.bytes} bytes: ${body.preview}` : jsonText(body.output);
   return brief(`${body.isError ? 'error ' : ''}${text}`, TEXT_MAX);
+}
+
+/** What left, what that saved, and how to get it back. */
+function offloadedText({ from, bytes, tokens, shownTokens, ref }: Offloaded): string {
+  return `${bytesText(bytes)} of ${from} moved out, ${figure(tokens - shownTokens)} tokens saved: read ${ref}`;
+}
+
+function compactedText({ by, instead, pressure, digests, tokensBefore, tokensAfter }: Compacted): string {
+  const calls = digests.reduce((count, digest) => count + (digest.calls?.length ?? 0), 0);
+  const turns = digests.reduce(
+    (count, { kind, turns: all }) => count + (kind === 'turns' ? all.length : 0),
+    0,
+  );
+  const what = [
+    ...(calls > 0 ? [`${calls} call${calls === 1 ? '' : 's'}`] : []),
+    ...(turns > 0 ? [`${turns} turn${turns === 1 ? '' : 's'}`] : []),
+  ].join(' and ');
+  const refs = digests.map(({ ref }) => ref).join(' ');
+  const why = instead === undefined ? '' : `, since ${instead}`;
+  const saved = figure(tokensBefore - tokensAfter);
+  return `${what} digested by ${by}${why} (${pressure}), ${saved} tokens saved: read ${refs}`;
 }
 
 /** How a question or an approval ended. */

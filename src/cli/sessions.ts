@@ -1,11 +1,21 @@
 // Sessions: ls, show, cancel, close, evict, fork, dirty.
 import { Option, type Command } from 'commander';
 import type { DirtyCall, ForkCall, SessionQuery } from '../wire/calls.ts';
+import type { ContextView } from '../wire/context.ts';
 import { textOf, type TranscriptMessage } from '../wire/message.ts';
 import { SESSION_STATES, type SessionView } from '../wire/session.ts';
+import { contextLines } from './context-text.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { brief, table, visible, type Screen } from './screen.ts';
 import type { World } from './world.ts';
+
+const COLUMNS = 100;
+
+interface ShowOptions {
+  messages: number;
+  context?: true;
+  mermaid?: true;
+}
 
 export function addSessions(program: Command, world: World): void {
   addReading(program, world);
@@ -34,8 +44,12 @@ function addReading(program: Command, world: World): void {
     .command('show <key>')
     .description('show a session and what was said in it')
     .option('-n, --messages <count>', 'how many of the last messages', wholeNumber(0), 20)
-    .action(async (key: string, options: { messages: number }, command: Command) => {
+    .option('--context', 'instead what its next turn would see, and what that takes')
+    .option('--mermaid', 'instead the map of its tasks, as a Mermaid diagram')
+    .action(async (key: string, options: ShowOptions, command: Command) => {
       const { screen, server } = desk(world, command);
+      if (options.mermaid) return shownTasks(screen, await server.session(key).taskMap());
+      if (options.context) return shownContext(world, screen, key, await server.session(key).context());
       const session = await server.session(key).view();
       const all = options.messages === 0 ? [] : await server.session(key).transcript();
       const messages = all.slice(-options.messages);
@@ -167,6 +181,17 @@ function shown(screen: Screen, session: SessionView, messages: readonly Transcri
   ];
   const head = table(facts.flatMap(([name, value]) => (value ? [[name, value]] : [])));
   return [head, ...messages.map((message) => said(screen, message))].join('\n\n');
+}
+
+function shownContext(world: World, screen: Screen, key: string, view: ContextView): void {
+  const lines = contextLines(key, view, world.stdout.columns || COLUMNS);
+  screen.result(view, () =>
+    lines.map(({ text, style }) => (style === 'reset' ? text : screen.style(style, text))).join('\n'),
+  );
+}
+
+function shownTasks(screen: Screen, mermaid: string): void {
+  screen.result({ mermaid }, () => visible(mermaid.trimEnd()));
 }
 
 function said(screen: Screen, message: TranscriptMessage): string {

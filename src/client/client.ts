@@ -17,6 +17,7 @@ import { followedPosts, pagedPosts } from './timeline.ts';
 export { SojournError, type ErrorCode } from '../kernel/errors.ts';
 export type * from '../wire/access.ts';
 export type * from '../wire/calls.ts';
+export type * from '../wire/context.ts';
 export type * from '../wire/event.ts';
 export type * from '../wire/identity.ts';
 export type * from '../wire/message.ts';

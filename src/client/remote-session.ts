@@ -5,6 +5,7 @@
 //   R3. A stream is a send, and then the log from where its receipt says: the same path whether or not anything was lost,
 //       and one in which a missing event is noticed. It costs one round trip more than streaming the answer to the POST.
 import type { AnswerCall, CancelResult, ForkCall, OpenCall, TurnCall, UpdateCall } from '../wire/calls.ts';
+import type { ContextView } from '../wire/context.ts';
 import type { Event } from '../wire/event.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { SessionView, TreeNode } from '../wire/session.ts';
@@ -200,6 +201,19 @@ export class RemoteSession {
   async transcript(options: WithSignal = {}): Promise<readonly TranscriptMessage[]> {
     const call: Call = { method: 'GET', path: '/transcript', ...options };
     return (await this.#json<{ messages: readonly TranscriptMessage[] }>(call)).messages;
+  }
+
+  /** What its next turn would see, and what that takes. Wakes nothing. */
+  context(options: WithSignal = {}): Promise<ContextView> {
+    return this.#json({ method: 'GET', path: '/context', ...options });
+  }
+
+  /** Its tasks, as the text of a Mermaid diagram. */
+  async taskMap(options: WithSignal = {}): Promise<string> {
+    const query = { format: 'mermaid' };
+    const headers = { Accept: 'text/plain' };
+    const response = await this.#response({ method: 'GET', path: '/context', query, headers, ...options });
+    return response.text();
   }
 
   tree(options: WithSignal = {}): Promise<TreeNode> {

@@ -143,7 +143,7 @@ export class WorkingSet {
     return undefined;
   }
 
-  view(): Omit<ContextView, 'session' | 'artifacts'> {
+  view(): Omit<ContextView, 'session' | 'artifacts' | 'marks'> {
     return {
       seq: this.lastSeq,
       windowTokens: this.windowTokens,

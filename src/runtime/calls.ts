@@ -18,6 +18,7 @@ import type {
   TurnCall,
   UpdateCall,
 } from '../wire/calls.ts';
+import type { ContextView } from '../wire/context.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
@@ -67,6 +68,8 @@ export interface RuntimeCalls {
   import(key: string, lines: AsyncIterable<string>, caller?: Caller): Promise<SessionView>;
   transcript(key: string, caller?: Caller): Promise<readonly TranscriptMessage[]>;
   tree(key: string, caller?: Caller): Promise<TreeNode>;
+  /** What its next turn would see, and what that takes. Wakes nothing. */
+  context(key: string, caller?: Caller): Promise<ContextView>;
   addAlias(key: string, alias: string, caller?: Caller): Promise<void>;
 
   send(key: string, call: TurnCall, options?: SendOptions, caller?: Caller): Promise<Receipt>;

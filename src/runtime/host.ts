@@ -21,6 +21,7 @@ import type { Store, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { Bill } from './bill.ts';
 import { SubAgentSessions } from './children.ts';
+import { ContextFigures } from './context-figures.ts';
 import type { SojournHooks } from './hooks.ts';
 import { IdleWaiters } from './idle.ts';
 import { Milestones } from './milestones.ts';
@@ -71,6 +72,7 @@ export class RuntimeHost implements SessionHost {
   readonly signIns: SignIns;
   readonly timeline: Timeline;
   readonly milestones: Milestones;
+  readonly contextFigures = new ContextFigures();
   readonly counts: Counts = {
     refused: { busy: 0, capacity: 0, full: 0 },
     turns: { completed: 0, failed: 0, cancelled: 0, interrupted: 0, expired: 0, budget: 0 },
@@ -159,6 +161,7 @@ export class RuntimeHost implements SessionHost {
 
   heard(core: SessionCore, events: readonly StoredEvent[]): void {
     this.milestones.heard(core.row, events);
+    this.contextFigures.heard(events);
   }
 
   ended(outcome: Outcome): void {

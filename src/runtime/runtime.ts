@@ -23,11 +23,13 @@ import type {
   TurnCall,
   UpdateCall,
 } from '../wire/calls.ts';
+import type { ContextView } from '../wire/context.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
 import { hostCaller } from './access.ts';
 import type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
+import { ContextCalls } from './context-calls.ts';
 import { ControlCalls } from './control-calls.ts';
 import { untilIdle } from './finding.ts';
 import { Forgetting } from './forgetting.ts';
@@ -47,6 +49,7 @@ export class Runtime implements RuntimeCalls {
   readonly #host: RuntimeHost;
   readonly #sessions: SessionCalls;
   readonly #turns: TurnCalls;
+  readonly #context: ContextCalls;
   readonly #control: ControlCalls;
   readonly #portability: Portability;
   readonly signIns: RuntimeSignIns;
@@ -60,6 +63,7 @@ export class Runtime implements RuntimeCalls {
     this.#host = host;
     this.#sessions = new SessionCalls(host);
     this.#turns = new TurnCalls(host, this.#sessions);
+    this.#context = new ContextCalls(host);
     this.#control = new ControlCalls(host);
     this.#portability = new Portability(host);
     this.signIns = new RuntimeSignIns(host);
@@ -122,6 +126,10 @@ export class Runtime implements RuntimeCalls {
 
   tree(key: string, caller = hostCaller()): Promise<TreeNode> {
     return this.#sessions.tree(key, caller);
+  }
+
+  context(key: string, caller = hostCaller()): Promise<ContextView> {
+    return this.#context.context(key, caller);
   }
 
   addAlias(key: string, alias: string, caller = hostCaller()): Promise<void> {

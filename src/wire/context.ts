@@ -106,6 +106,10 @@ export interface ContextView {
   /** Of the entries. */
   tokens: number;
   pressure: Pressure;
+  /** Shares of the window past which pressure is `mild`, `aggressive` and `emergency`. */
+  marks: { mild: number; aggressive: number; emergency: number };
+  /** Why there are no entries and nothing is measured: its agent keeps the conversation itself, or it is an internal session. */
+  unmeasured?: 'agent' | 'internal';
   /** How tokens are counted: a model family. */
   counting: string;
   /** Oldest first. */

@@ -35,7 +35,12 @@ export function metricsText(stats: StatsView, http: HttpFigures): string {
     metric('sojourn_offloaded_bytes_total', 'counter', 'Bytes of them.', context.offloadedBytes),
     metric('sojourn_compactions_total', 'counter', 'Times a working set was digested.', context.compactions),
     metric('sojourn_tokens_saved_total', 'counter', 'Tokens that took out of prompts.', context.tokensSaved),
-    metric('sojourn_summariser_failures_total', 'counter', 'Digests that rules had to make.', context.byRules),
+    metric(
+      'sojourn_summariser_failures_total',
+      'counter',
+      'Digests that rules had to make.',
+      context.byRules,
+    ),
     metric('sojourn_log_in_flight_bytes', 'gauge', 'Bytes not yet durable.', log.inFlightBytes),
     metric('sojourn_log_appends_total', 'counter', 'Appends to logs.', log.appends),
     metric('sojourn_log_events_total', 'counter', 'Events appended.', log.events),

@@ -1,5 +1,6 @@
 // Routes: the whole table.
 import { artifactRoutes } from './artifact-routes.ts';
+import { contextRoutes } from './context-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { identityRoutes } from './identity-routes.ts';
@@ -12,6 +13,7 @@ import { turnRoutes } from './turn-routes.ts';
 export function allRoutes(): readonly Route[] {
   const described: readonly Route[] = [
     ...sessionRoutes,
+    ...contextRoutes,
     ...turnRoutes,
     ...eventRoutes,
     ...artifactRoutes,

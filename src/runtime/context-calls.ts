@@ -1,0 +1,68 @@
+// Context calls: what the next turn of a session would see, for whoever may read it.
+//
+//   CC1. Asking wakes nothing and changes nothing: of a session that is not live the set is made from its log, used once
+//        and forgotten.
+//   CC2. Where there is no working set (an agent that owns its history, an internal session) nothing is shown as if it were
+//        what the agent sees: tasks, calls and artifacts only.
+import type { Agent } from '../agent/agent.ts';
+import { WorkingSet, type WorkingSetOptions } from '../context/working-set.ts';
+import { leftOf } from '../session/live.ts';
+import type { SessionRow, StoredEvent } from '../store/store.ts';
+import type { Caller } from '../wire/access.ts';
+import type { ContextView } from '../wire/context.ts';
+import { rowOf } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
+
+export class ContextCalls {
+  readonly #host: RuntimeHost;
+
+  constructor(host: RuntimeHost) {
+    this.#host = host;
+  }
+
+  async context(key: string, caller: Caller): Promise<ContextView> {
+    const row = await rowOf(this.#host, caller, key);
+    const { store, limits } = this.#host;
+    const agent = this.#host.agent(row.agent);
+    const set = await this.#setOf(row, agent);
+    await set.counted();
+    const view = set.view();
+    const artifacts = await store.artifacts(row.num);
+    const bytes = artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0);
+    const { contextMild: mild, contextAggressive: aggressive, contextEmergency: emergency } = limits;
+    return {
+      session: row.id,
+      ...view,
+      ...unmeasured(row, agent),
+      marks: { mild, aggressive, emergency },
+      artifacts: { count: artifacts.length, bytes },
+    };
+  }
+
+  /** CC1. */
+  async #setOf(row: SessionRow, agent: Agent | undefined): Promise<WorkingSet> {
+    const { store, limits } = this.#host;
+    const options: WorkingSetOptions = {
+      windowTokens: agent?.context?.windowTokens ?? limits.contextTokens,
+      model: agent?.context?.model,
+      limits,
+    };
+    const snapshot = await store.snapshot(row.num);
+    const checkpoint = snapshot === null ? undefined : leftOf(snapshot).conversation;
+    const set = checkpoint === undefined ? new WorkingSet(options) : WorkingSet.from(checkpoint, options);
+    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = limits;
+    for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
+      page = await store.read(row.num, set.lastSeq, { eventsMax, bytesMax });
+      set.feed(page);
+    }
+    return set;
+  }
+}
+
+/** CC2. */
+function unmeasured(row: SessionRow, agent: Agent | undefined): Partial<ContextView> {
+  const isAgents = agent?.capabilities.ownsHistory === true;
+  if (!isAgents && !row.internal) return {};
+  const why = isAgents ? 'agent' : 'internal';
+  return { unmeasured: why, entries: [], tokens: 0, overheadTokens: 0, pressure: 'none' };
+}
