@@ -21,7 +21,7 @@ import type {
   TimelineStore,
   TokenRow,
 } from '../store/store.ts';
-import { copyRow, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
+import { copyRow, isStaged, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
 import { memoryFiles } from './memory/files.ts';
 import { endOfToken, type MemoryAccess, MemoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
@@ -120,6 +120,10 @@ export class MemoryStore implements Store {
           (open.includes(row.state) || [...kept.requests.values()].some(({ state }) => state === 'open')),
       ).slice(0, limit),
     );
+  }
+
+  staged(limit: number): Promise<readonly SessionRow[]> {
+    return this.#read(() => this.#rows(isStaged).slice(0, limit));
   }
 
   addAlias(session: SessionNum, alias: string): Promise<void> {

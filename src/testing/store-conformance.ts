@@ -18,6 +18,7 @@ import { posting } from './store/posting.ts';
 import { patching } from './store/patching.ts';
 import { reading } from './store/reading.ts';
 import { reopening } from './store/reopening.ts';
+import { staging } from './store/staging.ts';
 
 export type OpenStore = (folder: string, clock: Clock) => Promise<Store>;
 
@@ -29,6 +30,7 @@ export function storeConformance(runner: TestRunner, name: string, open: OpenSto
     runner.describe('patching', () => patching(runner, open));
     runner.describe('listing', () => listing(runner, open));
     runner.describe('naming', () => naming(runner, open));
+    runner.describe('staging', () => staging(runner, open));
     runner.describe('tokens and projects', () => controlling(runner, open));
     runner.describe('identities and sign-ins', () => identifying(runner, open));
     runner.describe('artifacts', () => filing(runner, open));

@@ -84,14 +84,14 @@ function keyTaken(connection: Connection, num: SessionNum, key: string): Session
 
 /** Its old key is free from then on. */
 function moveSession({ connection, unsettled }: Desk, num: SessionNum, key: string): void {
-  unsettled.touch(num);
+  const old = connection.row<{ project: string; key: string }>(
+    'SELECT project, key FROM sessions WHERE num = ?',
+    num,
+  );
+  if (old === undefined) return;
+  unsettled.touch(num); // Its words are made of the key, too.
   connection.sql('UPDATE sessions SET key = ? WHERE num = ?').run(key, num);
-  connection
-    .sql(
-      `UPDATE names SET name = ?1 WHERE isAlias = 0 AND session = ?2
-         AND project = (SELECT project FROM sessions WHERE num = ?2)`,
-    )
-    .run(key, num);
+  connection.sql('UPDATE names SET name = ? WHERE project = ? AND name = ?').run(key, old.project, old.key);
 }
 
 function insertSession({ connection, unsettled }: Desk, made: NewSession): SessionNum {

@@ -7,7 +7,7 @@ import { pack, type Chunk } from './chunk.ts';
 import type { CallName } from './call.ts';
 
 /** An append without its events and session. Absent where there is nothing but events. */
-export type Extras = Pick<Append, 'row' | 'turns' | 'requests' | 'artifacts' | 'once' | 'snapshot'>;
+export type Extras = Pick<Append, 'row' | 'turns' | 'requests' | 'artifacts' | 'once' | 'snapshot' | 'key'>;
 
 export interface AppendJob {
   session: SessionNum | NewSession;

@@ -36,10 +36,13 @@ export function listPage(connection: Connection, filter: SessionFilter): Page {
   });
 }
 
+/** A staged session's key begins with a control character: those sort before all else. */
+const NOT_STAGED = `s.key >= ' '`;
+
 const FIELDS = ['state', 'agent', 'owner', 'maker', 'parent'] as const;
 
 function conditionsOf(filter: SessionFilter, before: Spot | undefined, at: string): Condition[] {
-  const conditions: Condition[] = [{ sql: 's.project = ?', values: [filter.project] }];
+  const conditions: Condition[] = [{ sql: `s.project = ? AND ${NOT_STAGED}`, values: [filter.project] }];
   for (const field of FIELDS) {
     const value = filter[field];
     if (value !== undefined) conditions.push({ sql: `s.${field} = ?`, values: [value] });
@@ -144,6 +147,22 @@ export function childrenOf(connection: Connection, parent: string): readonly Ses
        UNION ALL SELECT num FROM sessions INDEXED BY listParent WHERE listedAt IS NOT NULL AND parent = ?1
      ) ORDER BY s.num`,
     parent,
+  );
+}
+
+/** Of every project: one look into the names of each. */
+export function stagedOf(connection: Connection, limit: number): readonly SessionRow[] {
+  return sessionsOf(
+    connection,
+    `WHERE s.num IN (
+       WITH RECURSIVE projects (project) AS (
+         SELECT min(project) FROM names
+         UNION ALL SELECT (SELECT min(project) FROM names WHERE project > projects.project)
+         FROM projects WHERE project IS NOT NULL
+       )
+       SELECT n.session FROM projects p CROSS JOIN names n ON n.project = p.project AND n.name < ' '
+     ) ORDER BY s.num LIMIT ?`,
+    limit,
   );
 }
 

@@ -27,7 +27,7 @@ import { readPage, type PageBounds } from './event-pages.ts';
 import { ArtifactFiles } from './files.ts';
 import { checkDatabase, databaseFile, lockFolder, prepareFolder } from './folder.ts';
 import { SqliteIdentities } from './identities.ts';
-import { childrenOf, listPage, unfinishedOf, type Page } from './list.ts';
+import { childrenOf, listPage, stagedOf, unfinishedOf, type Page } from './list.ts';
 import { PointReads } from './point-reads.ts';
 import { ReaderThread } from './reader-thread.ts';
 import { FREE_BYTES_MIN, Space, type SpaceBounds } from './space.ts';
@@ -191,6 +191,10 @@ class SqliteStore implements Store {
 
   async unfinished(afterNum: SessionNum, limit: number) {
     return this.#read(() => unfinishedOf(this.#connection, afterNum, limit));
+  }
+
+  async staged(limit: number) {
+    return this.#read(() => stagedOf(this.#connection, limit));
   }
 
   async addAlias(session: SessionNum, alias: string) {

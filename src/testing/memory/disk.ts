@@ -79,7 +79,18 @@ export class MemoryDisk {
     if (kept === undefined) throw new SojournError('session.not_found', `There is no session ${session}`);
     const known = append.once === undefined ? undefined : kept.once.get(append.once.key);
     if (known !== undefined && known.expiresAt > now) return { kind: 'once', row: { ...known } };
-    return write(kept, append);
+    const taken = append.key === undefined ? undefined : this.find(kept.row.project, append.key);
+    if (taken !== undefined && kept.poisoned !== append.epoch)
+      return { kind: 'exists', row: copyRow(taken.row) };
+    const appended = write(kept, append);
+    if (append.key !== undefined) this.#move(kept, append.key);
+    return appended;
+  }
+
+  #move({ row }: KeptSession, key: string): void {
+    this.names.delete(nameOf(row.project, row.key));
+    this.names.set(nameOf(row.project, key), row.num);
+    row.key = key;
   }
 
   /** Refuses what comes later from the same owner (S3 of the contract). */
@@ -105,6 +116,9 @@ export class MemoryDisk {
 
 /** A project's name has no control characters, so this is injective. */
 export const nameOf = (project: string, name: string): string => `${project}\0${name}`;
+
+/** Its key begins with a control character: it is being put together. */
+export const isStaged = ({ key }: Pick<SessionRow, 'key'>): boolean => key < ' ';
 
 export function copyRow(row: SessionRow): SessionRow {
   return { ...row, labels: [...row.labels], posts: [...row.posts] };

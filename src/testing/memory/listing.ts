@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { SojournError } from '../../kernel/errors.ts';
 import type { SessionFilter, SessionRow } from '../../store/store.ts';
 import { matches, queryParts, wordsOf } from '../../store/sqlite/words.ts';
-import { copyRow, type MemoryDisk } from './disk.ts';
+import { copyRow, isStaged, type MemoryDisk } from './disk.ts';
 
 const LIMIT_MAX = 200;
 
@@ -33,6 +33,7 @@ function isListed(row: SessionRow, filter: SessionFilter): boolean {
   const { project, state, agent, owner, maker, parent, label } = filter;
   return (
     row.project === project &&
+    !isStaged(row) &&
     (state === undefined || row.state === state) &&
     (agent === undefined || row.agent === agent) &&
     (owner === undefined || row.owner === owner) &&
