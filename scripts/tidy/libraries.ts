@@ -25,6 +25,9 @@ const TABLE: Readonly<Record<string, Row>> = {
   'eventsource-parser': { folders: ['src/client'] },
   minidenticons: { folders: ['src/identity'] },
   hono: { folders: ['src/face/http'] },
+  // Both only in the thread that searches.
+  'json-p3': { folders: ['src/context'] },
+  re2js: { folders: ['src/context'] },
   zod: { folders: ['src/wire'] },
   'zod-openapi': { folders: ['src/face/http'] },
   'node:sqlite': { folders: ['src/store/sqlite'] },
