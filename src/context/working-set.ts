@@ -6,10 +6,15 @@
 //   W1. Feeding the same events gives the same set, from the start or behind a checkpoint. Nothing else changes it.
 //   W2. One set a session, and none is shared: it lives and dies with the live session.
 import type { Limits } from '../kernel/limits.ts';
-import { type Checkpoint, Transcript } from '../log/transcript.ts';
+import { type Checkpoint, Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { Seq, StoredEvent } from '../store/store.ts';
 import type { ContextView, Pressure } from '../wire/context.ts';
 import type { Message, Part } from '../wire/message.ts';
+
+export type { Checkpoint };
+
+/** The kinds it is made of: what to read when it is built from the store. */
+export const WORKING_SET_KINDS: readonly string[] = TRANSCRIPT_KINDS;
 
 export interface WorkingSetOptions {
   windowTokens: number;
@@ -50,7 +55,7 @@ export interface PieceCall {
 }
 
 export class WorkingSet {
-  readonly #options: WorkingSetOptions;
+  #options: WorkingSetOptions;
   /** Recovery asks it for inputs and offers. */
   readonly transcript: Transcript;
 
@@ -61,6 +66,11 @@ export class WorkingSet {
 
   static from(checkpoint: Checkpoint, options: WorkingSetOptions): WorkingSet {
     return new WorkingSet(options, Transcript.from(checkpoint));
+  }
+
+  /** Its agent was replaced by another one. */
+  measureBy(options: WorkingSetOptions): void {
+    this.#options = options;
   }
 
   /** Ahead of being asked, while nobody waits for it. Idempotent. */

@@ -3,8 +3,8 @@
 import type { SojournHooks } from './hooks.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
+import type { WorkingSet, WorkingSetOptions } from '../context/working-set.ts';
 import { Keeper, type Making } from '../keeper/keeper.ts';
-import { Transcript } from '../log/transcript.ts';
 import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
 import { type Left, leftOf, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
@@ -70,7 +70,7 @@ async function wake(
   // An exclusive one whose replacement failed comes back as it was.
   const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
   const left = previous === undefined ? await leftBehind(host, core.log.num) : undefined;
-  const transcript = await conversation(session, agent, making.signal, previous, left);
+  const workingSet = await workingSetOf(session, agent, making.signal, previous, left);
   const snapshot = previous === undefined ? left?.instance : await previous.snapshot();
   making.signal.throwIfAborted();
   const { clock, logger, limits } = host;
@@ -80,28 +80,37 @@ async function wake(
     agent,
     instance,
     isRestored: left !== undefined || snapshot !== undefined,
-    transcript,
+    workingSet,
     clock,
     logger,
     closeMsMax: limits.closeMsMax,
   });
   session.entered(live);
   // While the message it was woken for is being written, nobody waits for what has been said before.
-  setImmediate(() => transcript.unpack());
+  setImmediate(() => workingSet?.unpack());
   return live;
 }
 
-async function conversation(
+async function workingSetOf(
   session: Session,
   agent: Agent,
   signal: AbortSignal,
   previous?: LiveSession,
   left?: Left,
-): Promise<Transcript> {
-  if (agent.capabilities.ownsHistory) return new Transcript();
+): Promise<WorkingSet | undefined> {
+  if (agent.capabilities.ownsHistory) return undefined;
+  const options = measure(session.core.host, agent);
   // An exclusive one was closed before: its conversation is not fed any more.
-  if (previous !== undefined && session.core.transcript === previous.transcript) return previous.transcript;
-  return session.readTranscript(signal, left);
+  const kept = previous?.workingSet;
+  if (kept === undefined || session.core.workingSet !== kept) {
+    return session.readWorkingSet(signal, options, left);
+  }
+  kept.measureBy(options);
+  return kept;
+}
+
+function measure({ limits }: SessionHost, { context }: Agent): WorkingSetOptions {
+  return { windowTokens: context?.windowTokens ?? limits.contextTokens, model: context?.model, limits };
 }
 
 async function leftBehind(host: SessionHost, num: number | undefined): Promise<Left | undefined> {

@@ -228,8 +228,8 @@ export class Conduct {
     if (turn.stop !== undefined) return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, left };
     const inputs: Input[] = [];
     for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
-    const said = core.transcript?.history() ?? [];
-    const history = core.transcript?.hasRefs === true ? await overflow.restore(said) : said;
+    const said = core.workingSet?.history() ?? [];
+    const history = core.workingSet?.hasRefs === true ? await overflow.restore(said) : said;
     const view = agentTurn({
       session: core,
       host,

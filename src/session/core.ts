@@ -8,9 +8,9 @@ import type { JsonObject } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Overflow } from '../context/overflow.ts';
+import type { WorkingSet } from '../context/working-set.ts';
 import { type Also, type Draft, SessionLog, type Written } from '../log/session-log.ts';
 import { logTopic } from '../log/tail.ts';
-import type { Transcript } from '../log/transcript.ts';
 import type {
   NewSession,
   SessionPatch,
@@ -42,11 +42,11 @@ export class SessionCore {
   current: Turn | undefined;
   /** It is being closed: nothing more is accepted. */
   closing = false;
-  /** Fed with what becomes durable, while the session is live. */
-  transcript: Transcript | undefined;
+  /** Fed with what becomes durable, while the session is live. None where the agent keeps the conversation itself. */
+  workingSet: WorkingSet | undefined;
   /** The last durable events of the running turn, in order: a reader that comes with the turn needs no store. */
   recent: readonly StoredEvent[] = [];
-  /** What became durable while the transcript was being read. */
+  /** What became durable while the working set was being read. */
   arriving: StoredEvent[] | undefined;
   #uncreated: boolean;
 
@@ -180,7 +180,7 @@ export class SessionCore {
     const isOver =
       last === undefined || last.kind === 'turn.ended' || this.recent.length + events.length > RECENT_MAX;
     this.recent = isOver ? [] : [...this.recent, ...events];
-    this.transcript?.feed(events);
+    this.workingSet?.feed(events);
     this.arriving?.push(...events);
     const { num } = this.log;
     this.row.num = num ?? this.row.num;

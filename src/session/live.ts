@@ -9,7 +9,7 @@ import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Instance, SessionFacts } from '../agent/agent.ts';
-import type { Checkpoint, Transcript } from '../log/transcript.ts';
+import type { Checkpoint, WorkingSet } from '../context/working-set.ts';
 
 export interface LiveParts {
   facts: SessionFacts;
@@ -17,8 +17,8 @@ export interface LiveParts {
   instance: Instance;
   /** Something is stored that its last predecessor left. */
   isRestored: boolean;
-  /** Fed with the session's events while it lives. */
-  transcript: Transcript;
+  /** Fed with the session's events while it lives. None where the agent keeps the conversation itself. */
+  workingSet: WorkingSet | undefined;
   clock: Clock;
   logger: Logger;
   closeMsMax: Millis;
@@ -60,7 +60,7 @@ export class LiveSession {
   readonly facts: SessionFacts;
   readonly agent: Agent;
   readonly instance: Instance;
-  readonly transcript: Transcript;
+  readonly workingSet: WorkingSet | undefined;
   readonly #parts: LiveParts;
   readonly #opened: Resource[] = [];
   readonly #opening = new Map<string, Promise<unknown>>();
@@ -75,12 +75,12 @@ export class LiveSession {
     this.facts = parts.facts;
     this.agent = parts.agent;
     this.instance = parts.instance;
-    this.transcript = parts.transcript;
+    this.workingSet = parts.workingSet;
   }
 
   /** About what it holds in memory, in bytes: its conversation, and a little for itself. */
   get weight(): number {
-    return OWN_BYTES + this.transcript.bytes;
+    return OWN_BYTES + (this.workingSet?.bytes ?? 0);
   }
 
   /** What its successor is opened with (V3). */
@@ -109,7 +109,7 @@ export class LiveSession {
     const instance =
       reason === 'remade' && this.#given !== undefined ? this.#given.snapshot : await this.snapshot();
     // Its successor after a remaking has the conversation in memory.
-    const conversation = reason === 'remade' ? undefined : this.transcript.checkpoint(CHECKPOINT_CHARS_MAX);
+    const conversation = reason === 'remade' ? undefined : this.workingSet?.checkpoint(CHECKPOINT_CHARS_MAX);
     const left: Left = {
       ...(instance === undefined ? {} : { instance }),
       ...(conversation === undefined ? {} : { conversation, quiet }),

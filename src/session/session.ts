@@ -7,8 +7,8 @@
 //   I6. Nothing holds a session in memory that neither works, nor is live, nor is being asked something.
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
+import { WORKING_SET_KINDS, WorkingSet, type WorkingSetOptions } from '../context/working-set.ts';
 import type { Draft } from '../log/session-log.ts';
-import { Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
 import type { AnswerCall, CancelResult } from '../wire/calls.ts';
@@ -205,29 +205,33 @@ export class Session {
   }
 
   /**
-   * Reads the conversation and keeps it up to date from then on; what became durable meanwhile is not missed. Rejects
+   * Reads the working set and keeps it up to date from then on; what became durable meanwhile is not missed. Rejects
    * with the signal's reason when nobody waits for it any more: somebody else may be reading.
    */
-  async readTranscript(signal: AbortSignal, left: Left = {}): Promise<Transcript> {
+  async readWorkingSet(
+    signal: AbortSignal,
+    options: WorkingSetOptions,
+    left: Left = {},
+  ): Promise<WorkingSet> {
     const { core } = this;
     const { conversation, quiet = 0 } = left;
-    const transcript = conversation === undefined ? new Transcript() : Transcript.from(conversation);
+    const set = conversation === undefined ? new WorkingSet(options) : WorkingSet.from(conversation, options);
     const arriving: StoredEvent[] = [];
     core.arriving = arriving;
     // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
     const { num } = core.log;
     const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
-    const bounds = { eventsMax, bytesMax, kinds: TRANSCRIPT_KINDS };
-    const isWhole = core.log.headSeq <= transcript.lastSeq + quiet;
+    const bounds = { eventsMax, bytesMax, kinds: WORKING_SET_KINDS };
+    const isWhole = core.log.headSeq <= set.lastSeq + quiet;
     for (let page: readonly StoredEvent[] | undefined; num !== undefined && !isWhole && page?.length !== 0;) {
-      page = await core.host.store.read(num, transcript.lastSeq, bounds);
-      transcript.feed(page);
+      page = await core.host.store.read(num, set.lastSeq, bounds);
+      set.feed(page);
     }
     if (core.arriving === arriving) core.arriving = undefined;
     signal.throwIfAborted();
-    transcript.feed(arriving);
-    core.transcript = transcript;
-    return transcript;
+    set.feed(arriving);
+    core.workingSet = set;
+    return set;
   }
 
   /** An instance of it is in memory (I6). */
@@ -255,9 +259,9 @@ export class Session {
   left(live: LiveSession): void {
     if (!this.#lives.delete(live)) return;
     const { core } = this;
-    if (core.transcript !== live.transcript) return;
-    for (const other of this.#lives) if (other.transcript === live.transcript) return;
-    core.transcript = undefined;
+    if (core.workingSet !== live.workingSet) return;
+    for (const other of this.#lives) if (other.workingSet === live.workingSet) return;
+    core.workingSet = undefined;
   }
 
   /** Keeps the session in memory while `work` runs. */
