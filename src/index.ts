@@ -25,6 +25,7 @@ export { type Limits, DEFAULT_LIMITS } from './kernel/limits.ts';
 export type { Logger } from './kernel/logger.ts';
 export { hostCaller } from './runtime/access.ts';
 export { createRuntime, type RuntimeOptions } from './runtime/create.ts';
+export type { SessionRegistry } from './runtime/registry.ts';
 export type { Runtime } from './runtime/runtime.ts';
 export type { SojournHooks } from './runtime/hooks.ts';
 export type { Store } from './store/store.ts';

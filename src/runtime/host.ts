@@ -15,7 +15,7 @@ import { SignIns } from '../identity/identity.ts';
 import { Flow } from '../log/flow.ts';
 import { Timeline } from '../log/timeline.ts';
 import type { SessionCore } from '../session/core.ts';
-import type { Registry, SessionHost } from '../session/host.ts';
+import type { SessionHost } from '../session/host.ts';
 import type { Prices } from '../session/prices.ts';
 import type { Store, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../wire/turn.ts';
@@ -24,8 +24,9 @@ import { SubAgentSessions } from './children.ts';
 import { ContextFigures } from './context-figures.ts';
 import type { SojournHooks } from './hooks.ts';
 import { IdleWaiters } from './idle.ts';
+import type { LiveKeeper } from './leases.ts';
 import { Milestones } from './milestones.ts';
-import { sessionRegistry } from './registry.ts';
+import { liveKeeper } from './registry.ts';
 import { SessionRouter } from './router.ts';
 import { Tokens } from './tokens.ts';
 
@@ -64,7 +65,7 @@ export class RuntimeHost implements SessionHost {
   readonly flow: Flow;
   readonly files: ArtifactGuard;
   readonly router: SessionRouter;
-  readonly registry: Registry;
+  readonly registry: LiveKeeper;
   readonly bill: Bill;
   readonly children: SubAgentSessions;
   readonly idle = new IdleWaiters();
@@ -99,7 +100,7 @@ export class RuntimeHost implements SessionHost {
     this.timeline = new Timeline({ ...parts, store: parts.store.timelines });
     this.milestones = new Milestones({ ...parts, timeline: this.timeline });
     this.router = new SessionRouter(this);
-    this.registry = sessionRegistry(this, this.router, parts.hooks);
+    this.registry = liveKeeper(this, this.router, parts.hooks);
     this.children = new SubAgentSessions(this);
     this.#agents = namedAgents(agents, defaultAgent);
   }

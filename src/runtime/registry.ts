@@ -1,22 +1,146 @@
-// Session registry: the live sessions, each with its instance, its conversation and its resources.
-// It is the keeper, told what a live session is.
+// Session registry: the live sessions, each with its instance, its working state and its resources. For the host itself.
+// It is the keeper, told what a live session is, and what callers in the same process may ask about it.
+//
+// Owns: how a session is named here. Does not own: leases (leases.ts), which sessions leave and when (the keeper), what is in
+// one (session/live.ts).
+//
+//   L1. One live session for a session, however it is named and however many ask: all is said by its id, in one keeper.
+//   L2. `get`, `peek`, `keys` and `values` never make anything and write nothing. What they answer is a copy, frozen.
+//   L3. Who names no session gets none: there is no last one, no active one, and no guess.
+//   L4. Internal is what its maker declared, never how a key reads; asking whether one may be had costs it nothing.
 import type { SojournHooks } from './hooks.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { WorkingSet, WorkingSetOptions } from '../context/working-set.ts';
-import { Keeper, type Making } from '../keeper/keeper.ts';
-import type { LiveContext, Registry, SessionHost } from '../session/host.ts';
+import type { Making } from '../keeper/keeper.ts';
+import type { LiveContext, SessionHost } from '../session/host.ts';
 import { type Left, leftOf, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
+import type { SessionRow } from '../store/store.ts';
+import { checkKey } from './access.ts';
+import { notFound } from './finding.ts';
+import type { RuntimeHost } from './host.ts';
+import { LiveKeeper, type LiveSnapshot, type SessionLease, snapshotOf } from './leases.ts';
 import type { SessionRouter } from './router.ts';
 
-export function sessionRegistry(host: SessionHost, router: SessionRouter, hooks: SojournHooks): Registry {
+/** Which session: by a key of it within a project (default `default`), or by its id. */
+export type SessionTarget = { readonly key: string; readonly project?: string } | { readonly id: string };
+
+export class SessionRegistry {
+  readonly #host: RuntimeHost;
+
+  constructor(host: RuntimeHost) {
+    this.#host = host;
+  }
+
+  /**
+   * A lease on the session, live: it is woken where it sleeps, and remade where it is dirty and nothing runs on it. It is
+   * never made: that is `open`. Rejects with `session.not_found`, `session.closed`, `session.damaged`, `input.invalid`, `capacity`,
+   * `runtime.draining`, and with what waking it failed with.
+   */
+  resolve(target: SessionTarget): Promise<SessionLease> {
+    const find = async (): Promise<{ session: Session }> => ({ session: await this.#find(target) });
+    return this.#host.router.using(find, async ({ session }) => {
+      const { log, row } = session.core;
+      if (log.num === undefined) await log.settled();
+      if (log.num === undefined) throw notFound(row.key);
+      return this.#wake(session);
+    });
+  }
+
+  /** The same; null for one that is internal, which is left as it is (L4). */
+  async resolveIfAllowed(target: SessionTarget): Promise<SessionLease | null> {
+    const row = await this.#row(target);
+    if (row === null) throw notFound(nameOf(target));
+    return row.internal ? null : this.resolve(target);
+  }
+
+  /** A lease on the session where it is live, null where it is not. It counts as a use. Rejects with `input.invalid`. */
+  async get(target: SessionTarget): Promise<SessionLease | null> {
+    const row = await this.#row(target);
+    if (row === null) return null;
+    const { registry } = this.#host;
+    const use = registry.tryUse(row.id);
+    const lease = registry.lease(row.id);
+    use?.release();
+    return lease;
+  }
+
+  /** The session where it is live, null where it is not; for those who watch: it is no use, and changes nothing. */
+  async peek(target: SessionTarget): Promise<LiveSnapshot | null> {
+    const row = await this.#row(target);
+    return row === null ? null : this.#snapshot(row.id);
+  }
+
+  /** Of those that are live: a copy, at most `liveMax` and those that are being replaced. */
+  keys(): readonly { readonly id: string; readonly project: string; readonly key: string }[] {
+    return this.values().map(({ session: { id, project, key } }) => Object.freeze({ id, project, key }));
+  }
+
+  values(): readonly LiveSnapshot[] {
+    return this.#host.registry.keys().flatMap((id) => this.#snapshot(id) ?? []);
+  }
+
+  get size(): number {
+    return this.#host.registry.size;
+  }
+
+  async #find(target: SessionTarget): Promise<Session> {
+    const { id, project, key } = named(target);
+    const { router } = this.#host;
+    const session = id === undefined ? await router.find(project, key) : await router.findById(id);
+    if (session === null) throw notFound(nameOf(target));
+    return session;
+  }
+
+  /** From memory where it is there; it is not brought there (L2). */
+  async #row(target: SessionTarget): Promise<Pick<SessionRow, 'id' | 'internal'> | null> {
+    const { id, project, key } = named(target);
+    const { router, store } = this.#host;
+    const known = id === undefined ? router.known(project, key) : router.peek(id);
+    if (known?.core.log.num !== undefined) return known.core.row;
+    return id === undefined ? store.byKey(project, key) : store.byId(id);
+  }
+
+  async #wake({ core }: Session): Promise<SessionLease> {
+    this.#host.admit();
+    const { row, context } = core;
+    if (row.state === 'closed' || core.closing)
+      throw new SojournError('session.closed', `Session ${row.key} is closed`);
+    const { registry } = this.#host;
+    const use =
+      registry.tryUse(row.id) ??
+      (await registry.use(row.id, context, { place: registry.reserve(row.id, context) }));
+    const lease = registry.lease(row.id);
+    use.release();
+    if (lease === null) throw new SojournError('keeper.gone', `Session ${row.key} is being put away`);
+    return lease;
+  }
+
+  #snapshot(id: string): LiveSnapshot | null {
+    const peeked = this.#host.registry.peek(id);
+    return peeked === null ? null : snapshotOf(peeked);
+  }
+}
+
+/** L3. Whoever calls may not have been checked by a compiler. */
+function named(target: SessionTarget): { id: string | undefined; project: string; key: string } {
+  const { id, project = 'default', key } = target as { id?: unknown; project?: unknown; key?: unknown };
+  if (typeof id === 'string' && key === undefined) return { id, project: '', key: '' };
+  if (typeof key === 'string' && typeof project === 'string' && id === undefined)
+    return { id: undefined, project, key: checkKey(key) };
+  throw new SojournError('input.invalid', 'A session is named by its key, and a project, or by its id alone');
+}
+
+const nameOf = (target: SessionTarget): string => ('id' in target ? target.id : target.key);
+
+export function liveKeeper(host: SessionHost, router: SessionRouter, hooks: SojournHooks): LiveKeeper {
   const sessionOf = (id: string): Session => {
     const session = router.peek(id);
     if (session === undefined) throw new SojournError('keeper.gone', `Session ${id} is not in memory`);
     return session;
   };
-  return new Keeper<string, LiveSession, LiveContext>({
+  return new LiveKeeper({
     make: (making, previous) => wake(host, sessionOf(making.key), making, previous),
     flush: async (id, live, reason) => router.peek(id)?.flush(live, reason),
     dispose: async (id, live, reason) => {

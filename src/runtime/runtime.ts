@@ -35,6 +35,7 @@ import { untilIdle } from './finding.ts';
 import { Forgetting } from './forgetting.ts';
 import type { RuntimeHost } from './host.ts';
 import { Portability } from './portability.ts';
+import { SessionRegistry } from './registry.ts';
 import { SessionCalls } from './session-calls.ts';
 import { RuntimeSignIns } from './sign-in-calls.ts';
 import { TimelineCalls } from './timeline-calls.ts';
@@ -54,6 +55,8 @@ export class Runtime implements RuntimeCalls {
   readonly #portability: Portability;
   readonly signIns: RuntimeSignIns;
   readonly timeline: TimelineCalls;
+  /** Live sessions, for the host itself: nothing asks who it is. */
+  readonly registry: SessionRegistry;
   #health: RuntimeCalls['health'] = 'starting';
   #shutdown: Promise<void> | undefined;
   readonly #forgetting: Forgetting;
@@ -68,6 +71,7 @@ export class Runtime implements RuntimeCalls {
     this.#portability = new Portability(host);
     this.signIns = new RuntimeSignIns(host);
     this.timeline = new TimelineCalls(host);
+    this.registry = new SessionRegistry(host);
     this.#forgetting = new Forgetting(host);
     void host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
   }
