@@ -139,6 +139,7 @@ export class Conversation {
       case 'tool.returned':
       case 'child.started':
       case 'child.ended':
+      case 'context.compacted':
         return this.#note(`${event.kind}: ${eventSummary(event)}`);
       case 'session.remade':
         if (event.body.error) this.#note(`not remade: ${brief(event.body.error, TEXT_MAX)}`);

@@ -127,6 +127,7 @@ function remark(screen: Screen, key: string, event: Event, before: string): void
     case 'tool.returned':
     case 'child.started':
     case 'child.ended':
+    case 'context.compacted':
       screen.note(`${event.kind}: ${eventSummary(event)}`);
       return;
     case 'request.opened':

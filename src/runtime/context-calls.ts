@@ -5,13 +5,14 @@
 //   CC2. Where there is no working set (an agent that owns its history, an internal session) nothing is shown as if it were
 //        what the agent sees: tasks, calls and artifacts only.
 import type { Agent } from '../agent/agent.ts';
-import { WorkingSet, type WorkingSetOptions } from '../context/working-set.ts';
+import { WORKING_SET_KINDS, WorkingSet } from '../context/working-set.ts';
 import { leftOf } from '../session/live.ts';
 import type { SessionRow, StoredEvent } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type { ContextView } from '../wire/context.ts';
 import { rowOf } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
+import { measure } from './registry.ts';
 
 export class ContextCalls {
   readonly #host: RuntimeHost;
@@ -33,6 +34,7 @@ export class ContextCalls {
     return {
       session: row.id,
       ...view,
+      seq: Math.max(view.seq, row.headSeq),
       ...unmeasured(row, agent),
       marks: { mild, aggressive, emergency },
       artifacts: { count: artifacts.length, bytes },
@@ -42,17 +44,16 @@ export class ContextCalls {
   /** CC1. */
   async #setOf(row: SessionRow, agent: Agent | undefined): Promise<WorkingSet> {
     const { store, limits } = this.#host;
-    const options: WorkingSetOptions = {
-      windowTokens: agent?.context?.windowTokens ?? limits.contextTokens,
-      model: agent?.context?.model,
-      limits,
-    };
+    const live = this.#host.router.peek(row.id)?.core.workingSet;
+    if (live !== undefined) return live;
+    const options = measure(this.#host, agent ?? {});
     const snapshot = await store.snapshot(row.num);
     const checkpoint = snapshot === null ? undefined : leftOf(snapshot).conversation;
     const set = checkpoint === undefined ? new WorkingSet(options) : WorkingSet.from(checkpoint, options);
     const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = limits;
+    const bounds = { eventsMax, bytesMax, kinds: WORKING_SET_KINDS };
     for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
-      page = await store.read(row.num, set.lastSeq, { eventsMax, bytesMax });
+      page = await store.read(row.num, set.lastSeq, bounds);
       set.feed(page);
     }
     return set;

@@ -233,7 +233,8 @@ async function workingSetOf(
   return kept;
 }
 
-function measure({ limits }: SessionHost, { context }: Agent): WorkingSetOptions {
+/** What the working set of an agent's session is measured by. */
+export function measure({ limits }: SessionHost, { context }: Pick<Agent, 'context'>): WorkingSetOptions {
   return { windowTokens: context?.windowTokens ?? limits.contextTokens, model: context?.model, limits };
 }
 
