@@ -24,6 +24,8 @@ const TABLE: Readonly<Record<string, Row>> = {
   commander: { folders: ['src/cli'] },
   'eventsource-parser': { folders: ['src/client'] },
   minidenticons: { folders: ['src/identity'] },
+  // Its tables are large: loaded only where something is counted.
+  'gpt-tokenizer': { folders: ['src/context'] },
   hono: { folders: ['src/face/http'] },
   // Both only in the thread that searches.
   'json-p3': { folders: ['src/context'] },
