@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
+import type { Agent } from '../src/agent/agent.ts';
 import { scriptedAgent } from '../src/agent/scripted/scripted.ts';
 import { run } from '../src/cli/program.ts';
 import { openServing, type Serving } from '../src/cli/serving.ts';
+import type { Limits } from '../src/kernel/limits.ts';
 import type { World } from '../src/cli/world.ts';
 
 export interface TestServer {
@@ -17,18 +19,26 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export async function testServer(given: { folder?: string } = {}): Promise<TestServer> {
+export interface TestServerOptions {
+  folder?: string;
+  limits?: Partial<Limits>;
+  /** Beside the scripted one. */
+  agents?: Readonly<Record<string, Agent>>;
+}
+
+export async function testServer(given: TestServerOptions = {}): Promise<TestServer> {
   const made = given.folder === undefined ? mkdtempSync(join(tmpdir(), 'sojourn-cli-')) : undefined;
   const folder = given.folder ?? join(made ?? '', 'stored');
   const open = (port: number): Promise<Serving> =>
     openServing({
       folder,
       agents: {
-        agents: { scripted: scriptedAgent({ wordMs: 0 }) },
+        agents: { scripted: scriptedAgent({ wordMs: 0 }), ...given.agents },
         defaultAgent: 'scripted',
         description: 'for tests',
       },
       http: { port },
+      ...(given.limits === undefined ? {} : { config: { agents: {}, limits: given.limits } }),
       log: () => undefined,
     });
   let serving = await open(0);
