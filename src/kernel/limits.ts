@@ -177,10 +177,18 @@ const ZERO_ALLOWED = new Set<keyof Limits>([
   'childrenMax',
   'artifactSweepMs',
   'artifactGraceMs',
+  'contextTurnsKept',
 ]);
 
 /** The least of what must not be too short. */
 const LEAST: Partial<Record<keyof Limits, number>> = { childIdleMsMax: 10 * SECOND };
+
+/** Shares of one window: what comes at the one must have come before the other. */
+const ASCENDING: readonly (readonly [keyof Limits, keyof Limits])[] = [
+  ['contextMild', 'contextAggressive'],
+  ['contextAggressive', 'contextEmergency'],
+  ['contextTarget', 'contextAggressive'],
+];
 
 /** The defaults with `given` over them. Throws `config.invalid` naming the first bad one. */
 export function validLimits(given: Partial<Limits> = {}): Limits {
@@ -197,5 +205,18 @@ export function validLimits(given: Partial<Limits> = {}): Limits {
     }
   }
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return Object.freeze({ ...DEFAULT_LIMITS, ...set });
+  const limits: Limits = { ...DEFAULT_LIMITS, ...set };
+  for (const [less, more] of ASCENDING) {
+    if (limits[less] < limits[more]) continue;
+    throw new SojournError(
+      'config.invalid',
+      `Limit ${less} is ${limits[less]} and ${more} is ${limits[more]}; ${less} must be below ${more}`,
+    );
+  }
+  if (limits.contextEmergency > 1)
+    throw new SojournError(
+      'config.invalid',
+      `Limit contextEmergency is ${limits.contextEmergency}; it must be a share of the window, at most 1`,
+    );
+  return Object.freeze(limits);
 }
