@@ -138,7 +138,10 @@ export class Session {
     if (busy !== undefined) throw new SojournError('session.busy', `Turn ${busy.id} has not ended`);
     if (await registry.evict(this.id, reason)) return true;
     if (registry.peek(this.id) === null) return false;
-    throw new SojournError('session.busy', `A child of session ${this.core.row.key} has not ended`);
+    throw new SojournError(
+      'session.busy',
+      `Session ${this.core.row.key} is held: a child, a job or a lease has not ended`,
+    );
   }
 
   /** I10. */
