@@ -22,12 +22,24 @@ describe.each<Era>(['modern', 'legacy'])('a client of the %s era', (era) => {
       { uri: 'sojourn://timeline' },
       { uri: 'sojourn://sessions/a%2Fb%20c/transcript', title: 'Mail' },
     ]);
-    expect(resourceTemplates).toMatchObject([{ uriTemplate: 'sojourn://sessions/{key}/transcript' }]);
+    expect(resourceTemplates).toMatchObject([
+      { uriTemplate: 'sojourn://sessions/{key}/transcript' },
+      { uriTemplate: 'sojourn://sessions/{key}/context' },
+    ]);
     expect(JSON.parse((contents[0] as Loose).text).messages).toMatchObject([
       { role: 'user', parts: [{ text: 'hello' }] },
       { role: 'assistant', parts: [{ text: 'You said: hello' }] },
     ]);
   });
+});
+
+test('what the next turn of a session would see is there too, with its sizes', async () => {
+  const served = await serve();
+  await call(await served.client('modern'), 'send_message', { session: 'a/b c', message: 'hello' });
+
+  const view = await read(served, 'sojourn://sessions/a%2Fb%20c/context');
+
+  expect(view).toMatchObject({ windowTokens: 200_000, pressure: 'none', artifacts: { count: 0, bytes: 0 } });
 });
 
 describe('the list', () => {

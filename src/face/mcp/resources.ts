@@ -1,4 +1,5 @@
-// Resources: what a client may put before its model without a tool call: transcripts, and the timeline.
+// Resources: what a client may put before its model without a tool call: transcripts, working sets, and
+// the timeline.
 //
 //   RS1. A resource is read with the rights of the caller; what it may not see is as if it were not there.
 //   RS2. A transcript is cut from its beginning, so that the newest is always there, and says that it was cut.
@@ -16,7 +17,7 @@ const LISTED = 50;
 const TRANSCRIPT_CHARS_MAX = 256 * 1_024;
 const POSTS = 100;
 const TIMELINE = 'sojourn://timeline';
-const TRANSCRIPT = /^sojourn:\/\/sessions\/([^/?#]+)\/transcript$/;
+const OF_SESSION = /^sojourn:\/\/sessions\/([^/?#]+)\/(transcript|context)$/;
 
 const transcriptUri = (key: string): string => `sojourn://sessions/${encodeURIComponent(key)}/transcript`;
 
@@ -63,6 +64,14 @@ export class Resources {
             'What was said in a session, as {"messages": [{"role", "parts", "turn", "at"}]}, oldest first. The key is percent-encoded.',
           mimeType: 'application/json',
         },
+        {
+          uriTemplate: 'sojourn://sessions/{key}/context',
+          name: 'context',
+          title: 'Working set of a session',
+          description:
+            'What the next turn of a session would see, with its sizes in tokens: digests and turns, each with a ref that read_back takes, and the tasks so far. The key is percent-encoded.',
+          mimeType: 'application/json',
+        },
       ],
     };
   }
@@ -71,10 +80,12 @@ export class Resources {
   async read(uri: string): Promise<ReadResourceResult> {
     if (uri === TIMELINE)
       return { contents: [{ uri, mimeType: 'application/json', text: await this.#timeline() }] };
-    const key = keyOf(uri);
-    if (key === undefined) throw new ResourceNotFoundError(uri);
+    const named = namedBy(uri);
+    if (named === undefined) throw new ResourceNotFoundError(uri);
     try {
-      return { contents: [{ uri, mimeType: 'application/json', text: await this.#transcript(key) }] };
+      const text =
+        named.what === 'transcript' ? await this.#transcript(named.key) : await this.#context(named.key);
+      return { contents: [{ uri, mimeType: 'application/json', text }] };
     } catch (error) {
       const absent = error instanceof SojournError && /^(key\.|session\.not_found)/.test(error.code);
       if (absent) throw new ResourceNotFoundError(uri);
@@ -85,6 +96,10 @@ export class Resources {
   async #timeline(): Promise<string> {
     const { posts } = await this.#runtime.timeline.page({ limit: POSTS }, this.#caller);
     return JSON.stringify({ posts });
+  }
+
+  async #context(key: string): Promise<string> {
+    return JSON.stringify(await this.#runtime.context(key, this.#caller));
   }
 
   /** RS2. */
@@ -104,11 +119,11 @@ export class Resources {
   }
 }
 
-function keyOf(uri: string): string | undefined {
-  const [, piece] = TRANSCRIPT.exec(uri) ?? [];
-  if (piece === undefined) return undefined;
+function namedBy(uri: string): { key: string; what: string } | undefined {
+  const [, piece, what] = OF_SESSION.exec(uri) ?? [];
+  if (piece === undefined || what === undefined) return undefined;
   try {
-    return decodeURIComponent(piece);
+    return { key: decodeURIComponent(piece), what };
   } catch {
     return undefined;
   }
