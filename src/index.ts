@@ -43,6 +43,8 @@ export interface SojournConfig {
   hooks?: SojournHooks;
   /** What models cost, by name, in US dollars for a million tokens: it replaces the whole table that is built in. */
   prices?: RuntimeOptions['prices'];
+  /** Makes digests of old turns, for agents that bring none of their own. Without one, rules do. */
+  summariser?: RuntimeOptions['summariser'];
 }
 
 /** Checks the shape while it is written; answers it unchanged. */

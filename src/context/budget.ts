@@ -71,7 +71,7 @@ export function isHopeless(room: Room, digestTokens: number): boolean {
 /** Undefined when nothing is to leave, or nothing that is worth it (BG4). `pieces` is the whole set, oldest first. */
 export function plan(pieces: readonly Piece[], room: Room, limits: ContextLimits): Plan | undefined {
   const { windowTokens } = room;
-  const total = room.overheadTokens + room.nextTokens + sumOf(pieces, ({ tokens }) => tokens);
+  const total = room.overheadTokens + room.nextTokens + takenBy(pieces);
   const pressure = pressureOf(total, windowTokens, limits);
   if (pressure === 'none') return undefined;
   const draft = new PlanDraft(pieces, total, windowTokens);
@@ -187,6 +187,10 @@ class PlanDraft {
 function foldTokensOf(leaving: number, windowTokens: number): number {
   const most = Math.min(leaving / 2, FOLD_SHARE * windowTokens);
   return Math.max(FOLD_TOKENS_MIN, Math.floor(most));
+}
+
+export function takenBy(pieces: readonly Piece[]): number {
+  return sumOf(pieces, ({ tokens }) => tokens);
 }
 
 /** How many of the newest pieces stay as they are. */

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../kernel/clock.ts';
 import { type Ids, systemIds } from '../kernel/ids.ts';
 import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
-import type { Agent } from '../agent/agent.ts';
+import type { Agent, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import { DEFAULT_PRICES, type Prices, validPrices } from '../session/prices.ts';
 import type { Store } from '../store/store.ts';
@@ -33,6 +33,12 @@ export interface RuntimeOptions {
    * @default a few current models, see `src/session/prices.ts`
    */
   prices?: Prices;
+  /**
+   * Makes digests of old turns, for agents that bring none of their own.
+   *
+   * @default rules, without a model
+   */
+  summariser?: Summariser;
   clock?: Clock;
   ids?: Ids;
   logger?: Logger;
@@ -48,10 +54,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     coalesceDeltas = true,
   } = options;
   const limits = validLimits(options.limits);
-  const { store, bus, agents, defaultAgent } = options;
+  const { store, bus, agents, defaultAgent, summariser } = options;
   const prices = validPrices(options.prices ?? DEFAULT_PRICES);
   const host = new RuntimeHost(
-    { store, bus, clock, ids, limits, logger, hooks, prices, coalesceDeltas },
+    { store, bus, clock, ids, limits, logger, hooks, prices, summariser, coalesceDeltas },
     agents,
     defaultAgent,
   );

@@ -7,7 +7,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Agent } from '../agent/agent.ts';
+import type { Agent, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import { ArtifactGuard } from '../context/artifact-guard.ts';
 import { Overflow } from '../context/overflow.ts';
@@ -39,6 +39,7 @@ export interface HostParts {
   logger: Logger;
   hooks: SojournHooks;
   prices: Prices;
+  summariser: Summariser | undefined;
   coalesceDeltas: boolean;
 }
 
@@ -62,6 +63,7 @@ export class RuntimeHost implements SessionHost {
   readonly logger: Logger;
   readonly hooks: SojournHooks;
   readonly coalesceDeltas: boolean;
+  readonly summariser: Summariser | undefined;
   readonly flow: Flow;
   readonly files: ArtifactGuard;
   readonly router: SessionRouter;
@@ -92,6 +94,7 @@ export class RuntimeHost implements SessionHost {
     this.logger = parts.logger;
     this.hooks = parts.hooks;
     this.coalesceDeltas = parts.coalesceDeltas;
+    this.summariser = parts.summariser;
     this.files = new ArtifactGuard(parts.store.files, parts.clock);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);

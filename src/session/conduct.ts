@@ -228,6 +228,8 @@ export class Conduct {
     if (turn.stop !== undefined) return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, left };
     const inputs: Input[] = [];
     for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
+    const tooLarge = await core.compaction.makeRoom(inputs);
+    if (tooLarge !== undefined) return { end: { kind: 'failed', error: tooLarge }, left };
     const said = core.workingSet?.history() ?? [];
     const history = core.workingSet?.hasRefs === true ? await overflow.restore(said) : said;
     const view = agentTurn({
@@ -316,6 +318,7 @@ export class Conduct {
   /** I7. */
   #free(turn: Turn, ending: Ending, use?: Use<LiveSession>): void {
     const core = this.#core;
+    core.compaction.consider();
     use?.release();
     if (core.current === turn) core.current = undefined;
     core.mailbox.remove(turn);

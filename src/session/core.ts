@@ -19,6 +19,7 @@ import type {
   StoredState,
   TurnPatch,
 } from '../store/store.ts';
+import { Compaction } from './compaction.ts';
 import type { LiveContext, SessionHost } from './host.ts';
 import { Mailbox } from './mailbox.ts';
 import { Questions } from './questions.ts';
@@ -38,6 +39,7 @@ export class SessionCore {
   readonly questions: Questions;
   readonly spending: Spending;
   readonly overflow: Overflow;
+  readonly compaction: Compaction;
   /** The turn that is being started, runs, waits for a person or is ending. */
   current: Turn | undefined;
   /** It is being closed: nothing more is accepted. */
@@ -84,6 +86,7 @@ export class SessionCore {
         ),
       onBroken: (error) => hooks.broken(error),
     });
+    this.compaction = new Compaction(this);
     this.questions = new Questions({
       clock: host.clock,
       ids: host.ids,

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { Agent, Children } from '../agent/agent.ts';
+import type { Agent, Children, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { ArtifactGuard } from '../context/artifact-guard.ts';
 import type { Overflow } from '../context/overflow.ts';
@@ -84,6 +84,8 @@ export interface SessionHost {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly bill: SessionBill;
+  /** For agents that bring none of their own. */
+  readonly summariser: Summariser | undefined;
   /** Shutting down: what waits goes on waiting, in the store. */
   readonly draining: boolean;
   /** Join deltas that wait while the store is busy. */

@@ -136,6 +136,7 @@ export class Session {
     const { registry } = this.core.host;
     const busy = this.turns().find(({ state }) => state.kind !== 'parked');
     if (busy !== undefined) throw new SojournError('session.busy', `Turn ${busy.id} has not ended`);
+    await this.core.compaction.stop();
     if (await registry.evict(this.id, reason)) return true;
     if (registry.peek(this.id) === null) return false;
     throw new SojournError(
@@ -161,6 +162,7 @@ export class Session {
       await Promise.all([
         this.cancelAll(`the session is being closed: ${reason}`, from),
         core.host.children.end(core, 'its parent was closed'),
+        core.compaction.stop(),
       ]);
       await core.host.registry.close(core.row.id, 'closed');
       await core.append([{ kind: 'session.closed', turn: null, body: { reason } }], {
@@ -194,6 +196,7 @@ export class Session {
   /** The grace is over: a turn that may go on is left to the next start, any other ends `interrupted`. */
   async stopForShutdown(): Promise<void> {
     const { core } = this;
+    await core.compaction.stop();
     const turn = core.current;
     if (turn === undefined || !(this.begun || this.#asks)) return; // What has not begun waits in the store.
     if (this.#asks || core.host.agent(core.row.agent)?.capabilities.rerun === 'safe') {
@@ -286,6 +289,7 @@ export class Session {
   /** It leaves memory: nothing more is written, nothing is waited for. */
   drop(error: unknown): void {
     this.core.log.abandon(error);
+    this.core.compaction.drop();
     this.core.questions.drop();
     for (const turn of this.turns()) turn.abandon(error);
   }

@@ -147,6 +147,34 @@ export class Spending {
 
   /** Adds to the turn and the session; stops the turn when that is over a budget (B1). Answers what is on the bill. */
   spend(turn: Turn, used: Used): Billed {
+    const own = turn.spec.budget;
+    const billed = this.#priced(used, own.usd);
+    this.#use(turn, { usage: usageOf(billed), costUsd: billed.costUsd, toolCalls: 0, ms: 0 });
+    this.#check(turn);
+    if (over(turn.costUsd, own.usd))
+      this.#stop(turn, `the turn used up its ${amountText('usd', own.usd ?? 0)}`);
+    if (over(tokensOf(turn.usage), own.tokens))
+      this.#stop(turn, `the turn used up its ${amountText('tokens', own.tokens ?? 0)}`);
+    return billed;
+  }
+
+  /** The session has nothing left to spend. */
+  get isUsedUp(): boolean {
+    this.#parts.watch.settleTimes(this.account);
+    return this.#exhausted() !== undefined;
+  }
+
+  /** What was used for the session beside its turns: on its bill, and nothing is stopped for it before it spends more. */
+  spendBeside(used: Used): Billed {
+    const billed = this.#priced(used, undefined);
+    add(this.spent.usage, usageOf(billed));
+    this.spent.costUsd = addUsd(this.spent.costUsd, billed.costUsd);
+    this.#publish();
+    return billed;
+  }
+
+  /** Throws `agent.failed` for what is no usage. `ownUsd` is a budget in dollars that applies besides the session's. */
+  #priced(used: Used, ownUsd: number | undefined): Billed {
     const usage = { ...noUsage(), ...used.usage };
     for (const [name, count] of Object.entries({ ...usage, costUsd: used.costUsd ?? 0 })) {
       if (count >= 0 && count < Infinity) continue;
@@ -155,17 +183,9 @@ export class Spending {
     const known =
       used.costUsd === undefined ? costOf(this.#parts.prices, usage, used.model) : usd(used.costUsd);
     const isUnpriced = known === undefined && USAGES.some((name) => usage[name] > 0);
-    if (isUnpriced && (turn.spec.budget.usd ?? this.account.left('usd')) !== undefined)
+    if (isUnpriced && (ownUsd ?? this.account.left('usd')) !== undefined)
       this.#parts.watch.unpriced(this, used.model);
-    const costUsd = known ?? 0;
-    this.#use(turn, { usage, costUsd, toolCalls: 0, ms: 0 });
-    this.#check(turn);
-    const own = turn.spec.budget;
-    if (over(turn.costUsd, own.usd))
-      this.#stop(turn, `the turn used up its ${amountText('usd', own.usd ?? 0)}`);
-    if (over(tokensOf(turn.usage), own.tokens))
-      this.#stop(turn, `the turn used up its ${amountText('tokens', own.tokens ?? 0)}`);
-    return { ...usage, costUsd, ...(isUnpriced ? { unpriced: true } : {}) };
+    return { ...usage, costUsd: known ?? 0, ...(isUnpriced ? { unpriced: true } : {}) };
   }
 
   /** Adds what was spent before a crash; nothing is stopped. */
@@ -343,6 +363,10 @@ export const tokensOf = (usage: Usage): number => usage.inputTokens + usage.outp
 const over = (spent: number, most: number | undefined): boolean => most !== undefined && spent > most;
 
 const USAGES = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
+
+export function usageOf({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }: Billed): Usage {
+  return { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
+}
 
 function add(sum: Usage, part: Usage): void {
   for (const name of USAGES) sum[name] += part[name];

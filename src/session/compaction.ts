@@ -1,0 +1,256 @@
+// Compaction: keeps the working set of one session within its window, for as long as the session lives.
+//
+// Owns: when something leaves, and the one append that says so. Does not own: what leaves (`context/budget.ts`), what stands
+// for it (`context/digest.ts`, `retelling.ts`), the set itself.
+//
+//   CP1. One job at a time; it is begun when a turn is over, and holds the live session until it is over, too. Before a turn
+//        a job is ended first, and room is made by rules alone.
+//   CP2. The set changes when a `context.compacted` is durable, and in no other way: what is lost before that never was, and
+//        what comes after a crash is made from the log.
+//   CP3. A job stands on what it saw. Where that is gone when it has its text (a turn was dropped, the set was made anew), it
+//        is thrown away, and what there is now is looked at again. No await stands between that look and the append.
+//   CP4. A job hurts nobody: it fails for itself. Closing, eviction and shutdown end it; it never makes them wait for a model.
+//   CP5. What a summariser used is on the session's bill, also where its text was thrown away. Without a budget left it is not
+//        asked.
+import { SojournError } from '../kernel/errors.ts';
+import type { Summariser, Summary } from '../agent/agent.ts';
+import { FOLD_TOKENS_MIN, isHopeless, plan, type Plan, type Room, takenBy } from '../context/budget.ts';
+import { countIn, digestsOf, foldText, isStill, textTokensMax } from '../context/planned.ts';
+import type { Piece, WorkingSet } from '../context/working-set.ts';
+import type { Compacted } from '../wire/context.ts';
+import type { Part } from '../wire/message.ts';
+import { noUsage, type Usage } from '../wire/session.ts';
+import type { TurnError } from '../wire/turn.ts';
+import { addUsd } from '../wire/usd.ts';
+import type { SessionCore } from './core.ts';
+import { Retelling } from './retelling.ts';
+import { usageOf } from './spending.ts';
+
+type State =
+  | { kind: 'idle' }
+  | { kind: 'running'; job: Job }
+  /** Its summariser failed, and is asked again in a while. */
+  | { kind: 'waiting'; job: Job };
+
+interface Job {
+  abort: AbortController;
+  /** Never rejects. */
+  over: Promise<void>;
+}
+
+/** How a stretch of turns was told shorter. */
+interface Told {
+  text: string | undefined;
+  by: string;
+  instead?: string;
+  bill?: Bill;
+}
+
+interface Bill {
+  usage: Usage;
+  costUsd: number;
+  model?: string;
+}
+
+/** Each plan gains; what a bound of one append leaves is for the next. */
+const ROUNDS_MAX = 8;
+const CALLS_MAX = 500;
+const RULES = 'rules';
+
+export class Compaction {
+  readonly #core: SessionCore;
+  #state: State = { kind: 'idle' };
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  /** A turn is over, and its instance still held (CP1). Must not throw. */
+  consider(): void {
+    const { host, row, workingSet, closing, log } = this.#core;
+    if (this.#state.kind !== 'idle' || closing || host.draining || log.broken) return;
+    if (workingSet === undefined || workingSet.pressure === 'none') return;
+    const stay = host.registry.stay(row.id);
+    if (stay === null) return;
+    const abort = new AbortController();
+    const over = this.#work(abort.signal).finally(() => {
+      this.#state = { kind: 'idle' };
+      stay.release();
+      host.changed(this.#core);
+    });
+    this.#state = { kind: 'running', job: { abort, over } };
+  }
+
+  /** Resolves when no job is at work any more. One is ended, not waited for, except for what is on its way to the disk. */
+  async stop(): Promise<void> {
+    const { job } = this.#abort();
+    await job?.over;
+  }
+
+  /** The session has left memory. */
+  drop(): void {
+    this.#abort();
+  }
+
+  /** Before a turn: answers why it cannot run, where nothing makes room for what it was given. Rejects when the log breaks. */
+  async makeRoom(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<TurnError | undefined> {
+    const { workingSet } = this.#core;
+    if (workingSet === undefined || this.#isWithin(workingSet, inputs)) return undefined;
+    await this.stop(); // CP1
+    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+      const set = this.#core.workingSet;
+      await set?.counted();
+      if (set === undefined || set !== this.#core.workingSet || this.#isWithin(set, inputs)) return undefined;
+      const pieces = set.pieces();
+      const room = roomOf(set, inputs);
+      const least = Math.min(FOLD_TOKENS_MIN, takenBy(pieces));
+      const made = isHopeless(room, least) ? undefined : this.#plan(pieces, room);
+      if (made === undefined) return tooLarge(room, pieces);
+      await this.#append(set, made, this.#byRules(set, made));
+    }
+    const { workingSet: left } = this.#core;
+    return left === undefined ? undefined : tooLarge(roomOf(left, inputs), left.pieces());
+  }
+
+  #isWithin(set: WorkingSet, inputs: readonly { readonly parts: readonly Part[] }[]): boolean {
+    const { overheadTokens, nextTokens, windowTokens } = roomOf(set, inputs);
+    const { contextEmergency } = this.#core.host.limits;
+    return overheadTokens + set.tokens + nextTokens <= contextEmergency * windowTokens;
+  }
+
+  #abort(): { job: Job | undefined } {
+    const job = this.#state.kind === 'idle' ? undefined : this.#state.job;
+    job?.abort.abort(new SojournError('keeper.gone', 'Nobody waits for this digest any more'));
+    return { job };
+  }
+
+  /** CP4. */
+  async #work(signal: AbortSignal): Promise<void> {
+    try {
+      for (let round = 0; round < ROUNDS_MAX; round += 1) if (!(await this.#round(signal))) return;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#core.host.logger.warn('context.compaction_failed', { session: this.#core.row.id, error });
+    }
+  }
+
+  /** False when there is nothing more to do. */
+  async #round(signal: AbortSignal): Promise<boolean> {
+    const set = this.#core.workingSet;
+    if (set === undefined) return false;
+    await set.counted();
+    signal.throwIfAborted();
+    const made = this.#plan(set.pieces(), roomOf(set, []));
+    if (made === undefined) return false;
+    const told = await this.#tell(set, made, signal);
+    signal.throwIfAborted();
+    if (this.#stands(set, made)) await this.#append(set, made, told);
+    else await this.#billOnly(told);
+    return true;
+  }
+
+  #plan(pieces: readonly Piece[], room: Room): Plan | undefined {
+    const made = plan(pieces, room, this.#core.host.limits);
+    return made === undefined ? undefined : { ...made, calls: made.calls.slice(0, CALLS_MAX) };
+  }
+
+  /** CP3. */
+  #stands(set: WorkingSet, made: Plan): boolean {
+    if (this.#core.workingSet !== set) return false;
+    return isStill(made, set.pieces());
+  }
+
+  async #tell(set: WorkingSet, made: Plan, signal: AbortSignal): Promise<Told> {
+    const summariser = this.#summariser;
+    if (made.fold.length === 0 || summariser === undefined) return this.#byRules(set, made);
+    const { host, row, spending } = this.#core;
+    if (spending.isUsedUp) return { ...this.#byRules(set, made), instead: 'the budget is used up' }; // CP5
+    const bill: Bill = { usage: noUsage(), costUsd: 0 };
+    const retelling = new Retelling(summariser, {
+      clock: host.clock,
+      logger: host.logger,
+      limits: host.limits,
+      session: row.id,
+      count: countIn(set),
+      bill: (summary) => this.#bill(bill, summary),
+      onWaiting: (waits) => this.#waits(waits),
+    });
+    const { earlier } = set;
+    const messages = made.fold.flatMap((piece) => set.messagesOf(piece));
+    const retold = await retelling.retell(
+      { kind: 'turns', messages, ...(earlier === undefined ? {} : { earlier }) },
+      { tokens: takenBy(made.fold), tokensMax: textTokensMax(set, made), signal },
+    );
+    if (retold.text !== undefined) return { text: retold.text, by: summariser.name, bill };
+    if (this.#core.workingSet !== set) return { text: undefined, by: RULES, bill };
+    return { ...this.#byRules(set, made), instead: `${summariser.name}: ${retold.failed}`, bill };
+  }
+
+  get #summariser(): Summariser | undefined {
+    const { host, row } = this.#core;
+    return host.agent(row.agent)?.context?.summariser ?? host.summariser;
+  }
+
+  #waits(waits: boolean): void {
+    if (this.#state.kind === 'idle') return;
+    this.#state = { kind: waits ? 'waiting' : 'running', job: this.#state.job };
+  }
+
+  /** CP5. */
+  #bill(sum: Bill, { usage = {}, costUsd, model }: Summary): void {
+    const used = {
+      usage,
+      ...(costUsd === undefined ? {} : { costUsd }),
+      ...(model === undefined ? {} : { model }),
+    };
+    const billed = this.#core.spending.spendBeside(used);
+    const more = usageOf(billed);
+    for (const name of Object.keys(more) as (keyof Usage)[]) sum.usage[name] += more[name];
+    sum.costUsd = addUsd(sum.costUsd, billed.costUsd);
+    if (model !== undefined) sum.model = model;
+  }
+
+  #byRules(set: WorkingSet, made: Plan): Told {
+    return { text: made.fold.length === 0 ? undefined : foldText(set, made), by: RULES };
+  }
+
+  /** CP2. Resolves when it is durable and the set has been told. */
+  async #append(set: WorkingSet, made: Plan, told: Told): Promise<void> {
+    const digests = digestsOf(set, made, told.text);
+    if (digests.length === 0) return;
+    const saved = digests.reduce((sum, { tokensBefore, tokensAfter }) => sum + tokensBefore - tokensAfter, 0);
+    const body: Compacted = {
+      pressure: made.pressure,
+      by: told.by,
+      ...(told.instead === undefined ? {} : { instead: told.instead }),
+      windowTokens: set.windowTokens,
+      tokensBefore: set.tokens,
+      tokensAfter: Math.max(0, set.tokens - saved),
+      digests,
+      ...(told.bill ?? {}),
+    };
+    const row = told.bill === undefined ? {} : this.#core.spending.columns();
+    await this.#core.append([{ kind: 'context.compacted', turn: null, body }], { row });
+  }
+
+  /** CP5. */
+  async #billOnly({ bill }: Told): Promise<void> {
+    if (bill !== undefined) await this.#core.append([], { row: this.#core.spending.columns() });
+  }
+}
+
+function roomOf(set: WorkingSet, inputs: readonly { readonly parts: readonly Part[] }[]): Room {
+  const { windowTokens, overheadTokens } = set;
+  return { windowTokens, overheadTokens, nextTokens: inputs.length === 0 ? 0 : set.count(inputs) };
+}
+
+/** Undefined where it fits after all: it is past `contextEmergency`, but not past the window. */
+function tooLarge(
+  { windowTokens, overheadTokens, nextTokens }: Room,
+  pieces: readonly Piece[],
+): TurnError | undefined {
+  const tokens = overheadTokens + nextTokens + takenBy(pieces);
+  if (tokens <= windowTokens) return undefined;
+  const message = `A prompt of about ${Math.ceil(tokens)} tokens does not fit into a window of ${windowTokens}; what came takes ${Math.ceil(nextTokens)}`;
+  return { code: 'context.too_large', message };
+}
