@@ -131,26 +131,44 @@ export interface ContextView {
 export interface ReadBackCall {
   /** Left out only with `search`: then in all that was moved out of this session, newest first. */
   ref?: Ref;
-  /** From 0; `to` is exclusive. */
+  /** From 0; `to` is exclusive. With `path`: of what it found. */
   bytes?: { from: number; to?: number };
   /** From 1; `to` is inclusive. */
   lines?: { from: number; to?: number };
   /** So many lines. */
   head?: number;
   tail?: number;
-  /** A regular expression without backreferences and lookarounds, in RE2's syntax; matching lines, with so many around each. */
-  search?: { pattern: string; ignoreCase?: boolean; around?: number; fromLine?: number };
-  /** JSONPath, RFC 9535. */
+  /** Lines that match, with so many around each. */
+  search?: ReadBackSearch;
+  /** JSONPath, RFC 9535: each value it finds is a line of JSON. */
   path?: string;
 }
 
+export interface ReadBackSearch {
+  /** A regular expression in RE2's syntax: without backreferences and lookarounds. */
+  pattern: string;
+  ignoreCase?: boolean;
+  around?: number;
+  fromLine?: number;
+  /** Where the one before stopped, as its `next` says. */
+  fromByte?: number;
+  fromRef?: Ref;
+}
+
 export interface ReadBack {
-  ref: Ref;
+  /** Null where all that was moved out was searched. */
+  ref: Ref | null;
   mediaType: string;
-  /** Of the whole. */
-  bytes: number;
+  /** Of the whole; null for a stretch of the log, which is read no further than it is asked for. */
+  bytes: number | null;
   /** Fits below `inlineBytesMax`, so that it is never moved out again. */
   text: string;
+  /** The bytes that `text` is, exactly: all of them from the first to the last `next` are the whole. Absent for what was searched for. */
+  range?: { from: number; to: number };
+  /** `text` is bytes that are no UTF-8. */
+  encoding?: 'base64';
+  /** How many lines were found. */
+  matches?: number;
   /** The call that goes on where this one stopped; absent at the end. */
   next?: ReadBackCall;
 }

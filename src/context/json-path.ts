@@ -1,0 +1,66 @@
+// JSON path: the values that a path of RFC 9535 finds in a text, each as a line of JSON.
+//
+//   JP1. The functions `match` and `search` take linear time: RE2 does the matching.
+//   JP2. No more than `bytesMax` is made, however much a path finds. How long that may take is its caller's to bound.
+import { Buffer } from 'node:buffer';
+import { FunctionExpressionType, JSONPathEnvironment, type JSONValue } from 'json-p3';
+import { RE2JS } from 're2js';
+
+const PATTERNS_MAX = 64;
+const DEPTH_MAX = 1_000;
+
+export interface Values {
+  text: string;
+  values: number;
+  /** There are more. */
+  isCut: boolean;
+}
+
+/** Throws what is wrong with the path, and a `SyntaxError` where the text is not JSON. */
+export function valuesAt(path: string, text: string, bytesMax: number): Values {
+  const environment = new JSONPathEnvironment({ maxRecursionDepth: DEPTH_MAX });
+  environment.functionRegister.set(
+    'match',
+    patternFunction((pattern, value) => pattern.matches(value)),
+  );
+  environment.functionRegister.set(
+    'search',
+    patternFunction((pattern, value) => pattern.test(value)),
+  );
+  const query = environment.compile(path);
+  const lines: string[] = [];
+  let left = bytesMax;
+  for (const { value } of query.lazyQuery(JSON.parse(text) as JSONValue)) {
+    const line = `${JSON.stringify(value)}\n`;
+    left -= Buffer.byteLength(line);
+    if (left < 0) return { text: lines.join(''), values: lines.length, isCut: true };
+    lines.push(line);
+  }
+  return { text: lines.join(''), values: lines.length, isCut: false };
+}
+
+/** JP1. A pattern that is none matches nothing, as the RFC has it. */
+function patternFunction(test: (pattern: RE2JS, value: string) => boolean) {
+  const known = new Map<string, RE2JS | null>();
+  return {
+    argTypes: [FunctionExpressionType.ValueType, FunctionExpressionType.ValueType],
+    returnType: FunctionExpressionType.LogicalType,
+    call(value: unknown, pattern: unknown): boolean {
+      if (typeof value !== 'string' || typeof pattern !== 'string') return false;
+      let compiled = known.get(pattern);
+      if (compiled === undefined) {
+        compiled = compile(pattern);
+        if (known.size < PATTERNS_MAX) known.set(pattern, compiled);
+      }
+      return compiled !== null && test(compiled, value);
+    },
+  };
+}
+
+function compile(pattern: string): RE2JS | null {
+  try {
+    return RE2JS.compile(pattern);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,189 @@
+// Search call: which sources a search goes through, in which order, and where it goes on.
+//
+//   SC1. In one reference that is one source: an artifact, or what one event says. In a stretch each event is one.
+//   SC2. Without a reference: the session's artifacts, the newest first, and then what stands behind its digests.
+//   SC3. A search stops when its page is full or `SCANNED_MAX` is looked through, and `next` goes on exactly there.
+import type { StoredEvent } from '../store/store.ts';
+import type { ReadBack, ReadBackSearch, Ref } from '../wire/context.ts';
+import type { Compacted } from '../wire/context.ts';
+import type { EventKind } from '../wire/event.ts';
+import { bodyOf } from '../log/event.ts';
+import { lineAt, linesOf } from './lines.ts';
+import { invalid } from './read-back-call.ts';
+import { artifactRef, logRef, parseReference, stretchRef } from './reference.ts';
+import type { Found } from './search.ts';
+import type { AskSearcher } from './search-threads.ts';
+import { eventSource, gather, openSource, type Shelf, SLICE_BYTES, type Source, stretch } from './source.ts';
+
+const SCANNED_MAX = 64 * 1_048_576;
+const MATCHES_MAX = 200;
+/** As many bytes as one character has at most. */
+const CHARACTER_BYTES = 4;
+/** What people, agents and tools said; the rest of a log is about it. */
+const SAYING: ReadonlySet<string> = new Set<EventKind>([
+  'turn.accepted',
+  'turn.steered',
+  'message',
+  'tool.called',
+  'tool.returned',
+  'child.ended',
+]);
+
+export async function searchIn(
+  shelf: Shelf,
+  ref: Ref | undefined,
+  search: ReadBackSearch,
+  { ask, bytesMax }: { ask: AskSearcher; bytesMax: number },
+): Promise<ReadBack> {
+  const { pattern, ignoreCase = false, around = 0 } = search;
+  const order = { pattern, ignoreCase, around, matchesMax: MATCHES_MAX, bytesMax };
+  await ask({ kind: 'search', order });
+  const refs: Ref[] = [];
+  const isMany = ref === undefined || parseReference(ref).kind === 'stretch';
+  const isDone = await feed(searched(shelf, ref, search), search, { ask, refs, isMany });
+  const reply = await ask({ kind: 'found', isDone });
+  if (reply.kind !== 'found') throw invalid('The search gave no answer');
+  const { text, matches } = reply.found;
+  const whole = ref === undefined || isMany ? null : await openSource(shelf, ref);
+  const next = goesOn(reply.found, refs, ref, search);
+  return {
+    ref: ref ?? null,
+    mediaType: 'text/plain; charset=utf-8',
+    bytes: whole?.bytes ?? null,
+    text,
+    matches,
+    ...(next === undefined ? {} : { next }),
+  };
+}
+
+/** Answers whether everything was looked through. */
+async function feed(
+  sources: AsyncIterable<Source>,
+  search: ReadBackSearch,
+  { ask, refs, isMany }: { ask: AskSearcher; refs: Ref[]; isMany: boolean },
+): Promise<boolean> {
+  let scanned = 0;
+  for await (const source of sources) {
+    const { before, ...at } = refs.length === 0 ? await spotOf(source, search) : FIRST;
+    refs.push(source.ref);
+    await ask({ kind: 'begin', heading: isMany ? `${source.ref}\n` : '', at, before });
+    for await (const bytes of source.pieces(at.byte, SLICE_BYTES)) {
+      if (scanned >= SCANNED_MAX || isFull(await ask({ kind: 'piece', bytes }))) return false;
+      scanned += bytes.byteLength;
+    }
+    if (isFull(await ask({ kind: 'end' }))) return false;
+  }
+  return true;
+}
+
+const FIRST = { line: 1, byte: 0, before: '' };
+const isFull = (reply: { kind: string; full?: boolean }): boolean => reply.full === true;
+
+/** Where the first source is begun, and the character before it where that is within a line. */
+async function spotOf(
+  source: Source,
+  { fromLine, fromByte }: ReadBackSearch,
+): Promise<{ line: number; byte: number; before: string }> {
+  if (fromByte === undefined) {
+    if (fromLine === undefined || fromLine === 1) return FIRST;
+    const { from } = await linesOf(source, { from: fromLine }, undefined);
+    return { line: fromLine, byte: from, before: '' };
+  }
+  if (fromByte > (source.bytes ?? 0)) throw invalid(`${source.ref} has ${source.bytes} bytes`);
+  const line = fromLine ?? (await lineAt(source, fromByte));
+  const at = Math.max(0, fromByte - CHARACTER_BYTES);
+  const before = (await gather(source, at, fromByte - at)).toString('utf8');
+  return { line, byte: fromByte, before: before.endsWith('\n') ? '' : (Array.from(before).at(-1) ?? '') };
+}
+
+function goesOn(
+  { stopped }: Found,
+  refs: readonly Ref[],
+  ref: Ref | undefined,
+  search: ReadBackSearch,
+): ReadBack['next'] {
+  const stoppedIn = stopped === undefined ? undefined : refs[stopped.source];
+  if (stopped === undefined || stoppedIn === undefined) return undefined;
+  const { fromRef: _before, ...same } = search;
+  const spot = { ...same, fromLine: stopped.line, fromByte: stopped.byte };
+  if (ref === undefined) return { search: { ...spot, fromRef: stoppedIn } };
+  const within = parseReference(ref);
+  const at = parseReference(stoppedIn);
+  const isStretch = within.kind === 'stretch' && at.kind === 'event';
+  return { ref: isStretch ? stretchRef(at.seq, within.to) : ref, search: spot };
+}
+
+/** SC1, SC2. */
+async function* searched(
+  shelf: Shelf,
+  ref: Ref | undefined,
+  { fromRef }: ReadBackSearch,
+): AsyncIterable<Source> {
+  const reference = ref === undefined ? undefined : parseReference(ref);
+  if (reference === undefined) yield* everything(shelf, fromRef);
+  else if (reference.kind === 'stretch') {
+    for await (const event of stretch(shelf, reference.from, reference.to)) {
+      if (SAYING.has(event.kind)) yield eventSource(shelf, event);
+    }
+  } else if (ref !== undefined) yield await openSource(shelf, ref);
+}
+
+async function* everything(shelf: Shelf, fromRef: Ref | undefined): AsyncIterable<Source> {
+  const from = fromRef === undefined ? undefined : parseReference(fromRef);
+  if (from?.kind !== 'event') {
+    const rows = (await shelf.store.artifacts(shelf.session)).filter(({ mediaType }) => isText(mediaType));
+    const newest = rows.toSorted((a, b) => b.at - a.at || (a.digest < b.digest ? -1 : 1));
+    const first = from === undefined ? 0 : newest.findIndex(({ digest }) => artifactRef(digest) === fromRef);
+    if (first < 0) throw invalid(`This session has no ${fromRef} to go on with`);
+    for (const { digest } of newest.slice(first)) yield await openSource(shelf, artifactRef(digest));
+  }
+  const digested = await digestedEvents(shelf);
+  const seq = from?.kind === 'event' ? from.seq : undefined;
+  const isSingle = seq !== undefined && digested.single.includes(seq);
+  if (seq === undefined || isSingle) {
+    for (const one of digested.single.slice(isSingle ? digested.single.indexOf(seq) : 0)) {
+      yield await openSource(shelf, logRef(one));
+    }
+  }
+  if (digested.to < digested.from) return;
+  for await (const event of stretch(shelf, isSingle ? digested.from : (seq ?? digested.from), digested.to)) {
+    if (SAYING.has(event.kind) && !isMovedOut(event)) yield eventSource(shelf, event);
+  }
+}
+
+const isText = (mediaType: string): boolean => !/^(image|audio|video|font)\//.test(mediaType);
+
+/** It is among the artifacts. */
+const isMovedOut = (event: StoredEvent): boolean =>
+  event.kind === 'tool.returned' && bodyOf(event, 'tool.returned').artifact !== undefined;
+
+/** What digests stand for: whole turns as one stretch, and single results that are not in it, the newest first. */
+async function digestedEvents(shelf: Shelf): Promise<{ single: number[]; from: number; to: number }> {
+  const kinds: EventKind[] = ['context.compacted'];
+  const single = new Set<number>();
+  let from = Infinity;
+  let to = 0;
+  const note = (digest: Compacted['digests'][number]): void => {
+    if (digest.kind === 'turns') {
+      from = Math.min(from, digest.from);
+      to = Math.max(to, digest.to);
+    }
+    for (const { ref } of digest.calls ?? []) {
+      const at = parseReference(ref);
+      if (at.kind === 'event') single.add(at.seq);
+    }
+  };
+  for (let after = 0; ;) {
+    const page = await shelf.store.read(shelf.session, after, {
+      eventsMax: 1_000,
+      bytesMax: 1_048_576,
+      kinds,
+    });
+    for (const event of page) bodyOf(event, 'context.compacted').digests.forEach(note);
+    const last = page.at(-1)?.seq;
+    if (last === undefined) break;
+    after = last;
+  }
+  const outside = [...single].filter((seq) => seq < from || seq > to);
+  return { single: outside.toSorted((a, b) => b - a), from, to };
+}
