@@ -9,6 +9,7 @@
 import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
+import type { ReadBack, ReadBackCall } from '../wire/context.ts';
 import type { FilePart, Input, Message, Part, Role } from '../wire/message.ts';
 import type { Budget, SessionState, Usage } from '../wire/session.ts';
 import type { HandOff, Outcome, Progress, TurnError, TurnKind } from '../wire/turn.ts';
@@ -167,6 +168,18 @@ export interface AgentTurn {
    * what is kept; undefined where nothing is and none is given. A name has at most 500 bytes, a text 65,536 characters.
    */
   pinned(name: string, value?: string): Promise<string | undefined>;
+
+  /**
+   * Reads what was moved out of this session's working set, whole or in part: what a reference in `history` names. Answers
+   * `read-back.invalid` and `artifact.not_found`, which a model can act on.
+   */
+  readBack(call: ReadBackCall): Promise<ReadBack>;
+
+  /**
+   * What a model is shown of a tool's output: as it is, or, where it is larger than `inlineBytesMax`, the beginning, the end
+   * and how to read it back. The same bytes yielded as `tool.returned` afterwards are not written twice.
+   */
+  shown(output: unknown): Promise<unknown>;
 
   /** Ends the session with this turn: it closes once the turn has completed. */
   completeSession(): void;

@@ -1,37 +1,45 @@
-// Artifact guard: keeps an erasing session from taking a file that another one is about to refer to.
+// Artifact guard: keeps a file from being taken away that a log refers to, or is about to.
 //
 //   AG1. A file that was put and is not referred to yet is not removed, for `KEPT_MS` at most: what nobody refers to by
-//        then was put for a message that was refused, and the doctor finds it.
-//   AG2. Puts and removals do not overlap: a put that finds its file there can rely on it.
+//        then was put for a message that was refused, and is collected later.
+//   AG2. Puts and removals of one file do not overlap: a put that finds its file there can rely on it.
+//   AG3. Whether a log refers to it is asked in the moment of removal, when no put of it is under way.
+import { hash } from 'node:crypto';
 import type { Clock, Millis } from '../kernel/clock.ts';
-import type { ArtifactStore } from '../store/store.ts';
+import type { ArtifactStore, KeptArtifact, RowStore } from '../store/store.ts';
 
 const KEPT_MS: Millis = 10 * 60_000;
 
 export class ArtifactGuard implements ArtifactStore {
   readonly #files: ArtifactStore;
+  readonly #rows: Pick<RowStore, 'referred'>;
   readonly #clock: Clock;
   /** Files that no row refers to yet, by project and digest; the one put longest ago first. */
   readonly #pending = new Map<string, { count: number; at: Millis }>();
-  readonly #putting = new Set<Promise<unknown>>();
-  #removing: Promise<void> = Promise.resolve();
+  /** What is being put or removed, by project and digest. Never rejects. */
+  readonly #busy = new Map<string, Promise<unknown>>();
 
-  constructor(files: ArtifactStore, clock: Clock) {
+  constructor(files: ArtifactStore, rows: Pick<RowStore, 'referred'>, clock: Clock) {
     this.#files = files;
+    this.#rows = rows;
     this.#clock = clock;
   }
 
-  async put(project: string, bytes: Uint8Array): Promise<string> {
-    await this.#removing; // AG2
-    const putting = this.#files.put(project, bytes);
-    this.#putting.add(putting);
-    try {
-      const digest = await putting;
-      this.#note(`${project}/${digest}`);
-      return digest;
-    } finally {
-      this.#putting.delete(putting);
-    }
+  /** `digest` where the caller knows it already. */
+  put(project: string, bytes: Uint8Array, digest = hash('sha256', bytes)): Promise<string> {
+    return this.#alone(`${project}/${digest}`, async () => {
+      const made = await this.#files.put(project, bytes);
+      this.#note(`${project}/${made}`);
+      return made;
+    });
+  }
+
+  /** True where it was put lately and nothing refers to it yet: it stays for this one, too, without another put. */
+  keep(project: string, digest: string): boolean {
+    const name = `${project}/${digest}`;
+    if (!this.#isPending(name)) return false;
+    this.#note(name);
+    return true;
   }
 
   /** The rows that refer to these are written, or will never be. */
@@ -49,15 +57,42 @@ export class ArtifactGuard implements ArtifactStore {
     return this.#files.read(project, digest, start, end);
   }
 
-  remove(project: string, digest: string): Promise<void> {
-    const removing = this.#removing.then(async () => {
-      await Promise.allSettled(this.#putting); // AG2
-      const pending = this.#pending.get(`${project}/${digest}`);
-      if (pending !== undefined && this.#clock.monotonic() - pending.at <= KEPT_MS) return; // AG1
-      await this.#files.remove(project, digest);
+  /** False, too, for one that is referred to, or about to be (AG1, AG3). */
+  remove(project: string, digest: string): Promise<boolean> {
+    return this.#alone(`${project}/${digest}`, async () => {
+      if (this.#isPending(`${project}/${digest}`)) return false;
+      const [referred] = await this.#rows.referred(project, [digest]);
+      // `keep` may have come meanwhile.
+      if (referred !== undefined || this.#isPending(`${project}/${digest}`)) return false;
+      return this.#files.remove(project, digest);
     });
-    this.#removing = removing.catch(() => undefined); // The caller hears of it; the next one need not.
-    return removing;
+  }
+
+  list(project: string, after: string, limit: number): Promise<readonly KeptArtifact[]> {
+    return this.#files.list(project, after, limit);
+  }
+
+  removeStrangers(known: readonly string[], before: Millis, limit: number): Promise<number> {
+    const pending = [...this.#pending.keys()].map((name) => name.slice(0, name.lastIndexOf('/')));
+    return this.#files.removeStrangers([...known, ...pending], before, limit);
+  }
+
+  /** AG2. */
+  async #alone<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#busy.get(name);
+    const working = before === undefined ? work() : before.then(work);
+    const over = working.catch(() => undefined); // The caller hears of it; the next one need not.
+    this.#busy.set(name, over);
+    try {
+      return await working;
+    } finally {
+      if (this.#busy.get(name) === over) this.#busy.delete(name);
+    }
+  }
+
+  #isPending(name: string): boolean {
+    const pending = this.#pending.get(name);
+    return pending !== undefined && this.#clock.monotonic() - pending.at <= KEPT_MS;
   }
 
   #note(name: string): void {

@@ -1,146 +1,285 @@
 // Overflow: what is too large for the log becomes a file, and the log carries a reference.
 //
-//   O1. A reference is made only after its file is durable; the caller appends it with the artifact's row.
-//   O2. What a person or the agent said is restored whole for the agent; a tool's result stays a reference.
+//   O1. A reference is made only after its file is durable; the caller appends it with the artifact's row, and ahead of it,
+//       in the same append, the `context.offloaded` that says so.
+//   O2. What a person or the agent said is restored whole for the agent; of a tool's result it is shown the beginning, the
+//       end and how to read the rest.
+//   O3. What there is no room for does not stop a log: of a tool's result the beginning and the end stay, with a note. What
+//       a person sends is refused before it is accepted.
+//   O4. What was read back is never moved out again.
+//   O5. The same bytes are written once, as long as the session refers to them or is about to.
 import { Buffer } from 'node:buffer';
-import type { ArtifactRow, ArtifactStore } from '../store/store.ts';
+import { hash } from 'node:crypto';
+import { SojournError } from '../kernel/errors.ts';
+import type { Draft } from '../log/session-log.ts';
+import type { ArtifactRow } from '../store/store.ts';
+import type { Offloaded } from '../wire/context.ts';
+import type { EventKind } from '../wire/event.ts';
 import type { ArtifactRef, FilePart, Input, InputPart, Message, Part, TextPart } from '../wire/message.ts';
+import type { SessionAllowance } from './allowance.ts';
+import type { ArtifactGuard } from './artifact-guard.ts';
+import { excerptOf, tokensAbout } from './excerpt.ts';
 
-const PREVIEW_CHARS = 1_000;
+/** The tool that reads back (O4). */
+const READ_BACK = 'read_back';
+const SHOWN_BYTES = 2_048;
+/** A call that reads back says what it found as text in JSON: so much larger may that be. */
+const READ_BACK_FACTOR = 2;
+/** What was said and finds no room stays in the log up to this, and is cut beyond. */
+const UNKEPT_BYTES_MAX = 131_072;
+/** Restored messages of more bytes are read again each time instead of being remembered. */
+const REMEMBERED_BYTES_MAX = 1_048_576;
+/** References announced lately in this session, so that whatever repeats one is not announced again. */
+const ANNOUNCED_MAX = 64;
+
+const TEXT = 'text/plain; charset=utf-8';
 
 export interface OverflowOptions {
-  files: ArtifactStore;
+  files: Pick<ArtifactGuard, 'put' | 'keep' | 'read' | 'settled'>;
+  allowance: SessionAllowance;
   project: string;
   inlineBytesMax: number;
+  inlineTextBytesMax: number;
   now(): number;
 }
 
-/** Something that may hold references, with the rows to append beside it. */
-export interface Offloaded<Thing> {
+/** Something that may hold references, with the rows to append beside it and what to append ahead of it (O1). */
+export interface Moved<Thing> {
   value: Thing;
   artifacts: readonly ArtifactRow[];
+  offloaded: readonly Offloaded[];
+}
+
+/** What will carry the reference. */
+export interface Carrier {
+  from: EventKind;
+  call?: string;
+  /** Of the tool that was called. */
+  name?: string;
+}
+
+interface Put {
+  ref: ArtifactRef;
+  row: ArtifactRow;
+}
+
+/** There is no room: `unkept` is said of it instead (O3). */
+interface Unkept {
+  unkept: string;
+  detail: string;
 }
 
 export class Overflow {
   readonly #options: OverflowOptions;
+  readonly #announced = new Set<string>();
+  /** O2. The same message is restored once. */
+  readonly #restored = new WeakMap<Message, Message>();
 
   constructor(options: OverflowOptions) {
     this.#options = options;
   }
 
-  /** A text that fits is answered as it is. */
-  async text(text: string): Promise<{ text: string; ref?: ArtifactRef; artifacts: readonly ArtifactRow[] }> {
-    if (!this.#overflows(text)) return { text, artifacts: [] };
-    const { ref, row } = await this.#put(Buffer.from(text), 'text/plain; charset=utf-8', null, preview(text));
-    return { text: ref.preview, ref, artifacts: [row] };
+  /** Of what was said. A text that fits is answered as it is. */
+  async text(text: string, from: EventKind): Promise<Moved<{ text: string; ref?: ArtifactRef }>> {
+    const { inlineTextBytesMax } = this.#options;
+    if (!isOver(text, inlineTextBytesMax)) return still({ text });
+    const bytes = Buffer.from(text);
+    const put = await this.#put(bytes, TEXT, null);
+    if (!('ref' in put)) return still({ text: bytes.length <= UNKEPT_BYTES_MAX ? text : put.unkept });
+    return this.#moved({ text: put.ref.preview, ref: put.ref }, put, { from }, put.ref.tokens ?? 0);
   }
 
   /** A tool's output: either `output` as it is, or the members of a reference. */
-  async output(output: unknown): Promise<Offloaded<{ output: unknown } | ArtifactRef>> {
-    const text = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
-    if (!this.#overflows(text)) return { value: { output: output ?? null }, artifacts: [] };
-    const type = typeof output === 'string' ? 'text/plain; charset=utf-8' : 'application/json';
-    const { ref, row } = await this.#put(Buffer.from(text), type, null, preview(text));
-    return { value: ref, artifacts: [row] };
+  async output(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
+    return this.#carried(output, await this.#output(output, carrier.name), carrier);
   }
 
-  async input(parts: readonly InputPart[]): Promise<Offloaded<readonly InputPart[]>> {
-    return this.#each(parts, (part) => this.#inputPart(part));
+  /** The same where all of it has to be kept. Throws `artifact.quota`. */
+  async whole(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
+    const made = await this.#output(output, carrier.name);
+    if (made !== undefined && !('ref' in made)) throw noRoom(made);
+    return this.#carried(output, made, carrier);
   }
 
-  async message(parts: readonly Part[]): Promise<Offloaded<readonly Part[]>> {
-    return this.#each(parts, (part) => this.#part(part));
+  /** What a model is shown of an output: as it is, or the beginning, the end and how to read it back. */
+  async shown(output: unknown): Promise<unknown> {
+    const made = await this.#output(output, undefined);
+    if (made === undefined) return output;
+    return 'ref' in made ? shownOf(made.ref) : made.unkept;
   }
 
-  /** O2. */
+  /** Throws `artifact.quota` (O3). */
+  async input(parts: readonly InputPart[]): Promise<Moved<readonly InputPart[]>> {
+    return this.#each(parts, (part) => this.#said(part, 'turn.accepted'));
+  }
+
+  async message(parts: readonly Part[]): Promise<Moved<readonly Part[]>> {
+    return this.#each(parts, (part): Promise<Moved<Part>> | Part => {
+      if (part.type === 'text' || part.type === 'file') return this.#said(part, 'message');
+      if (part.type !== 'tool-result' || part.ref !== undefined) return part;
+      const { call, name } = part;
+      return this.output(part.output, { from: 'message', call, name }).then(({ value, ...rest }) => {
+        if ('output' in value) {
+          const isSame = value.output === (part.output ?? null);
+          return { value: isSame ? part : { ...part, output: value.output }, ...rest };
+        }
+        const { output: _moved, ...whole } = part;
+        return { value: { ...whole, ref: value }, ...rest };
+      });
+    });
+  }
+
+  /** O2. Throws what reading throws. */
   async restoreInput(input: Input): Promise<Input> {
-    return { ...input, parts: await Promise.all(input.parts.map((part) => this.#restored(part))) };
+    if (input.parts.every((part) => part.ref === undefined)) return input;
+    return { ...input, parts: await Promise.all(input.parts.map((part) => this.#whole(part))) };
   }
 
+  /** O2. What cannot be read any more is shown in short, and says so. */
   async restore(messages: readonly Message[]): Promise<readonly Message[]> {
     return Promise.all(
       messages.map(async (message) => {
-        const parts = await Promise.all(
-          message.parts.map(async (part): Promise<Part> => (isSaid(part) ? this.#restored(part) : part)),
-        );
-        return { ...message, parts };
+        const isWhole = message.parts.every((part) => !('ref' in part) || part.ref === undefined);
+        return isWhole ? message : (this.#restored.get(message) ?? this.#restore(message));
       }),
     );
   }
 
-  #overflows(text: string): boolean {
-    const max = this.#options.inlineBytesMax;
-    return text.length > max || (text.length * 3 > max && Buffer.byteLength(text) > max);
+  /** The rows of these are written, or will never be. */
+  settled(rows: readonly ArtifactRow[]): void {
+    const { files, project, allowance } = this.#options;
+    const digests = rows.map(({ digest }) => digest);
+    for (const digest of digests) allowance.settled(digest);
+    files.settled(project, digests);
+  }
+
+  async #restore(message: Message): Promise<Message> {
+    let bytes = 0;
+    let isWhole = true;
+    const parts = message.parts.map(async (part): Promise<Part> => {
+      if (part.type === 'tool-result' && part.ref !== undefined)
+        return { ...part, output: shownOf(part.ref) };
+      if (!isSaid(part) || part.ref === undefined) return part;
+      bytes += part.ref.bytes;
+      try {
+        return await this.#whole(part);
+      } catch (error) {
+        if (!(error instanceof SojournError)) throw error;
+        isWhole = false;
+        return unread(part, part.ref, error);
+      }
+    });
+    const restored = { ...message, parts: await Promise.all(parts) };
+    if (isWhole && bytes <= REMEMBERED_BYTES_MAX) this.#restored.set(message, restored);
+    return restored;
+  }
+
+  #carried(
+    output: unknown,
+    made: Put | Unkept | undefined,
+    carrier: Carrier,
+  ): Moved<{ output: unknown } | ArtifactRef> {
+    if (made === undefined) return still({ output: output ?? null });
+    if (!('ref' in made)) return still({ output: made.unkept });
+    return this.#moved(made.ref, made, carrier, tokensAbout(shownOf(made.ref)));
   }
 
   async #each<Each extends Part>(
     parts: readonly Each[],
-    convert: (part: Each) => Promise<Offloaded<Each>> | Each,
-  ): Promise<Offloaded<readonly Each[]>> {
+    convert: (part: Each) => Promise<Moved<Part>> | Part,
+  ): Promise<Moved<readonly Each[]>> {
     const artifacts: ArtifactRow[] = [];
-    const value: Each[] = [];
+    const offloaded: Offloaded[] = [];
+    const value: Part[] = [];
     for (const part of parts) {
       const made = convert(part);
       if (!(made instanceof Promise)) {
         value.push(made);
         continue;
       }
-      const offloaded = await made;
-      value.push(offloaded.value);
-      artifacts.push(...offloaded.artifacts);
+      const moved = await made;
+      value.push(moved.value);
+      artifacts.push(...moved.artifacts);
+      offloaded.push(...moved.offloaded);
     }
-    return { value, artifacts };
+    return { value: value as Each[], artifacts, offloaded };
   }
 
-  #inputPart(part: InputPart): Promise<Offloaded<InputPart>> | InputPart {
-    return part.type === 'text' ? this.#textPart(part) : this.#filePart(part);
-  }
-
-  #part(part: Part): Promise<Offloaded<Part>> | Part {
-    if (part.type === 'text') return this.#textPart(part);
-    if (part.type === 'file') return this.#filePart(part);
-    if (part.type !== 'tool-result' || part.ref !== undefined) return part;
-    return this.output(part.output).then(({ value, artifacts }) => {
-      if ('output' in value) return { value: part, artifacts };
-      const { output: _moved, ...rest } = part;
-      return { value: { ...rest, ref: value }, artifacts };
-    });
-  }
-
-  #textPart(part: TextPart): Promise<Offloaded<TextPart>> | TextPart {
-    if (part.ref !== undefined || !this.#overflows(part.text)) return part;
-    return this.text(part.text).then(({ text, ref, artifacts }) => ({
-      value: ref === undefined ? part : { ...part, text, ref },
-      artifacts,
+  #said(part: TextPart | FilePart, from: EventKind): Promise<Moved<Part>> | Part {
+    const { inlineBytesMax, inlineTextBytesMax } = this.#options;
+    if (part.ref !== undefined) return part;
+    if (part.type === 'file') {
+      const { data, ...rest } = part;
+      return data === undefined || !isOver(data, inlineBytesMax) ? part : this.#file(data, rest, from);
+    }
+    if (!isOver(part.text, inlineTextBytesMax)) return part;
+    if (from === 'turn.accepted') return this.#textPart(part, from);
+    return this.text(part.text, from).then(({ value, ...rest }) => ({
+      value: { ...part, ...value },
+      ...rest,
     }));
   }
 
-  #filePart(part: FilePart): Promise<Offloaded<FilePart>> | FilePart {
-    const { data, ...rest } = part;
-    if (data === undefined || !this.#overflows(data)) return part;
-    return this.#put(Buffer.from(data, 'base64'), part.mediaType, part.name ?? null, '').then(
-      ({ ref, row }) => ({
-        value: { ...rest, ref },
-        artifacts: [row],
-      }),
-    );
+  async #textPart(part: TextPart, from: EventKind): Promise<Moved<Part>> {
+    const put = await this.#put(Buffer.from(part.text), TEXT, null);
+    if (!('ref' in put)) throw noRoom(put);
+    return this.#moved({ ...part, text: put.ref.preview, ref: put.ref }, put, { from }, put.ref.tokens ?? 0);
   }
 
-  async #put(
-    bytes: Uint8Array,
-    mediaType: string,
-    name: string | null,
-    shown: string,
-  ): Promise<{ ref: ArtifactRef; row: ArtifactRow }> {
-    const digest = await this.#options.files.put(this.#options.project, bytes);
+  async #file(data: string, part: Omit<FilePart, 'data'>, from: EventKind): Promise<Moved<Part>> {
+    const bytes = Buffer.from(data, 'base64');
+    const put = await this.#put(bytes, part.mediaType, part.name ?? null);
+    if ('ref' in put) return this.#moved({ ...part, ref: put.ref }, put, { from }, put.ref.tokens ?? 0);
+    if (from === 'turn.accepted') throw noRoom(put);
+    return still({ type: 'text', text: `[${part.name ?? part.mediaType}]\n${put.unkept}` });
+  }
+
+  /** Undefined for what fits. */
+  async #output(output: unknown, name: string | undefined): Promise<Put | Unkept | undefined> {
+    const { inlineBytesMax } = this.#options;
+    // A text that has no UTF-8 is kept as JSON: nothing of it is lost.
+    const isText = typeof output === 'string' && output.isWellFormed();
+    const text = isText ? output : ((JSON.stringify(output) as string | undefined) ?? 'null');
+    const bytesMax =
+      name === READ_BACK ? READ_BACK_FACTOR * Math.max(inlineBytesMax, SHOWN_BYTES) : inlineBytesMax;
+    if (!isOver(text, bytesMax)) return undefined;
+    return this.#put(Buffer.from(text), isText ? TEXT : 'application/json', null);
+  }
+
+  /** O5. */
+  async #put(bytes: Buffer, mediaType: string, name: string | null): Promise<Put | Unkept> {
+    const { files, project, allowance, inlineBytesMax } = this.#options;
+    const digest = hash('sha256', bytes);
+    const excerpt = excerptOf(bytes, mediaType, Math.min(SHOWN_BYTES, inlineBytesMax));
     const size = bytes.byteLength;
-    return {
-      ref: { artifact: digest, bytes: size, mediaType, preview: shown },
-      row: { digest, bytes: size, mediaType, name, at: this.#options.now() },
-    };
+    const grant = await allowance.ask(digest, size);
+    const ref: ArtifactRef = { artifact: digest, bytes: size, mediaType, ...excerpt };
+    if (grant.kind === 'refused')
+      return { unkept: excerptText(ref, 'could not be kept: artifact.quota'), detail: grant.detail };
+    if (grant.kind === 'granted' && !files.keep(project, digest)) {
+      try {
+        await files.put(project, bytes, digest);
+      } catch (error) {
+        allowance.failed(digest);
+        throw error;
+      }
+    }
+    return { ref, row: { digest, bytes: size, mediaType, name, at: this.#options.now() } };
   }
 
-  async #restored<Each extends TextPart | FilePart>(part: Each): Promise<Each> {
+  #moved<Thing>(value: Thing, { ref, row }: Put, { from, call }: Carrier, shownTokens: number): Moved<Thing> {
+    const repeats = (from === 'message' && call !== undefined) || from === 'turn.ended';
+    const isAnnounced = repeats && this.#announced.has(ref.artifact);
+    this.#announced.add(ref.artifact);
+    const [oldest] = this.#announced;
+    if (this.#announced.size > ANNOUNCED_MAX && oldest !== undefined) this.#announced.delete(oldest);
+    const offloaded = isAnnounced
+      ? []
+      : [offloadOf(ref, { from, ...(call === undefined ? {} : { call }) }, shownTokens)];
+    return { value, artifacts: [row], offloaded };
+  }
+
+  async #whole<Each extends TextPart | FilePart>(part: Each): Promise<Each> {
     if (part.ref === undefined) return part;
     const bytes = Buffer.from(await this.#options.files.read(this.#options.project, part.ref.artifact));
     const { ref: _restored, ...rest } = part;
@@ -149,12 +288,53 @@ export class Overflow {
   }
 }
 
-function isSaid(part: Part): part is TextPart | FilePart {
-  return part.type === 'text' || part.type === 'file';
+/** What a model is shown of a reference: the beginning, the end, and how to read the rest. */
+export function shownOf(ref: ArtifactRef): string {
+  const { artifact, bytes, mediaType, lines } = ref;
+  const size = `${count(bytes)} bytes${lines === undefined ? '' : ` in ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`} of ${mediaType}`;
+  const how = `[This is part of ${size}. Read more with the tool ${READ_BACK} and its ref "artifact:${artifact}": by lines, bytes, head, tail, search or JSON path.]`;
+  const part = excerptText(ref, 'left out');
+  return part === '' ? how : `${part}\n${how}`;
 }
 
-/** The beginning, cut between code points. */
-function preview(text: string): string {
-  const cut = text.slice(0, PREVIEW_CHARS);
-  return cut.isWellFormed() || !text.isWellFormed() ? cut : cut.slice(0, -1);
+/** What is appended ahead of what carries the reference (O1). */
+export function offloads(turn: string | null, offloaded: readonly Offloaded[]): Draft[] {
+  return offloaded.map((body) => ({ kind: 'context.offloaded', turn, body }));
+}
+
+export function offloadOf(
+  { artifact, bytes, mediaType, tokens }: ArtifactRef,
+  about: Pick<Offloaded, 'from' | 'call'>,
+  shownTokens: number,
+): Offloaded {
+  const whole = tokens ?? Math.ceil(bytes / 4);
+  return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: `artifact:${artifact}` };
+}
+
+function excerptText({ bytes, preview, tail = '' }: ArtifactRef, what: string): string {
+  const left = Math.max(0, bytes - Buffer.byteLength(preview) - Buffer.byteLength(tail));
+  if (preview === '') return what === 'left out' ? '' : `… ${count(left)} bytes ${what} …`;
+  return `${preview}\n… ${count(left)} bytes ${what} …${tail === '' ? '' : `\n${tail}`}`;
+}
+
+/** Of a file or a text that is not there any more, or cannot be read. */
+function unread(part: TextPart | FilePart, ref: ArtifactRef, { code }: SojournError): TextPart {
+  const name = part.type === 'file' ? `[${part.name ?? part.mediaType}]\n` : '';
+  return { type: 'text', text: `${name}${excerptText(ref, `could not be read: ${code}`)}` };
+}
+
+const count = (number: number): string => number.toLocaleString('en-US');
+
+const still = <Thing>(value: Thing): Moved<Thing> => ({ value, artifacts: [], offloaded: [] });
+
+function noRoom({ detail }: Unkept): SojournError {
+  return new SojournError('artifact.quota', detail);
+}
+
+function isOver(text: string, bytesMax: number): boolean {
+  return text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax);
+}
+
+function isSaid(part: Part): part is TextPart | FilePart {
+  return part.type === 'text' || part.type === 'file';
 }

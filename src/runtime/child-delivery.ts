@@ -8,6 +8,7 @@
 //        budget still has the result in its log.
 //   CD4. What a turn asked for does not go on after a crash when that turn ended early.
 import { SojournError } from '../kernel/errors.ts';
+import { offloads } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
@@ -129,8 +130,13 @@ export class ChildDelivery {
     }
   }
 
-  async #record(parent: SessionCore, { body, artifacts }: ChildEnd, asked: ParentTurn): Promise<void> {
-    await parent.append([{ kind: 'child.ended', turn: turnIn(parent, asked), body }], {
+  async #record(
+    parent: SessionCore,
+    { body, artifacts, offloaded }: ChildEnd,
+    asked: ParentTurn,
+  ): Promise<void> {
+    const turn = turnIn(parent, asked);
+    await parent.append([...offloads(turn, offloaded), { kind: 'child.ended', turn, body }], {
       row: {},
       artifacts,
       once: {
@@ -186,7 +192,8 @@ function news(child: SessionRow, { outcome, text, error, handOff, ref }: EndBody
   const lines = [`Sub-agent ${child.agent}${title}, session ${child.id}, ended its turn: ${outcome}.`];
   if (error !== undefined) lines.push(`${error.code}: ${error.message}`);
   if (text !== '') lines.push('', text);
-  if (ref !== undefined) lines.push(`(The beginning of ${ref.bytes} bytes, artifact ${ref.artifact}.)`);
+  if (ref !== undefined)
+    lines.push(`(The beginning of ${ref.bytes} bytes; the whole is artifact:${ref.artifact}.)`);
   if (handOff === undefined) return lines.join('\n');
   lines.push('', `Hand-off: ${handOff.summary}`);
   for (const [name, items] of [

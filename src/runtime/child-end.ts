@@ -3,8 +3,10 @@
 //   CE1. It is the same whenever it is read: what the log says of the last attempt, and nothing else.
 //   CE2. It fits into one event of the parent: a long text is its preview and a reference, and so are large images; images
 //        beyond the bounds are left out.
+import { offloadOf } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
 import type { ArtifactRow, EventStore, SessionRow, StoredEvent, TurnRow } from '../store/store.ts';
+import type { Offloaded } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { ArtifactRef, FilePart, Part } from '../wire/message.ts';
 
@@ -14,6 +16,7 @@ export interface ChildEnd {
   body: EndBody;
   /** What `body` refers to: the parent's log refers to it from now on. */
   artifacts: readonly ArtifactRow[];
+  offloaded: readonly Offloaded[];
 }
 
 const PAGE = { eventsMax: 1_000, bytesMax: 1_024 * 1_024 };
@@ -48,10 +51,14 @@ export async function endOf(
     ...(images.length === 0 ? {} : { images }),
     ...(handOff === undefined ? {} : { handOff }),
   };
-  const artifacts = ref === undefined ? [] : [rowOf(ref, null, now)];
+  const moved = ref === undefined ? [] : [{ ref, name: null as string | null }];
   for (const image of images)
-    if (image.ref !== undefined) artifacts.push(rowOf(image.ref, image.name ?? null, now));
-  return { body, artifacts };
+    if (image.ref !== undefined) moved.push({ ref: image.ref, name: image.name ?? null });
+  return {
+    body,
+    artifacts: moved.map((one) => rowOf(one.ref, one.name, now)),
+    offloaded: moved.map((one) => offloadOf(one.ref, { from: 'child.ended' }, one.ref.tokens ?? 0)),
+  };
 }
 
 /** CE2. In the order they were shown. */

@@ -9,15 +9,17 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
+import { Allowance } from '../context/allowance.ts';
 import { ArtifactGuard } from '../context/artifact-guard.ts';
 import { Overflow } from '../context/overflow.ts';
+import { ReadingBack } from '../context/read-back.ts';
 import { SignIns } from '../identity/identity.ts';
 import { Flow } from '../log/flow.ts';
 import { Timeline } from '../log/timeline.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { SessionHost } from '../session/host.ts';
 import type { Prices } from '../session/prices.ts';
-import type { Store, StoredEvent } from '../store/store.ts';
+import type { SessionNum, Store, StoredEvent } from '../store/store.ts';
 import type { Outcome } from '../wire/turn.ts';
 import { Bill } from './bill.ts';
 import { SubAgentSessions } from './children.ts';
@@ -66,6 +68,8 @@ export class RuntimeHost implements SessionHost {
   readonly summariser: Summariser | undefined;
   readonly flow: Flow;
   readonly files: ArtifactGuard;
+  readonly readingBack: ReadingBack;
+  readonly allowance: Allowance;
   readonly router: SessionRouter;
   readonly registry: LiveKeeper;
   readonly bill: Bill;
@@ -95,7 +99,9 @@ export class RuntimeHost implements SessionHost {
     this.hooks = parts.hooks;
     this.coalesceDeltas = parts.coalesceDeltas;
     this.summariser = parts.summariser;
-    this.files = new ArtifactGuard(parts.store.files, parts.clock);
+    this.files = new ArtifactGuard(parts.store.files, parts.store, parts.clock);
+    this.allowance = new Allowance(parts);
+    this.readingBack = new ReadingBack({ ...parts, files: this.files });
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
     this.bill = new Bill(parts);
@@ -141,12 +147,14 @@ export class RuntimeHost implements SessionHost {
     this.#draining = true;
   }
 
-  overflow(project: string): Overflow {
+  overflow(project: string, num: () => SessionNum | undefined): Overflow {
     const { files, limits, clock } = this;
     return new Overflow({
       files,
+      allowance: this.allowance.of(project, num),
       project,
       inlineBytesMax: limits.inlineBytesMax,
+      inlineTextBytesMax: limits.inlineTextBytesMax,
       now: () => clock.now(),
     });
   }

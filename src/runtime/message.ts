@@ -15,7 +15,7 @@ export async function prepareMessage(
   const parts: readonly InputPart[] =
     typeof call.input === 'string' ? [{ type: 'text', text: call.input }] : call.input;
   const id = ids.id();
-  const { value, artifacts } = await session.core.overflow.input(parts);
+  const { value, artifacts, offloaded } = await session.core.overflow.input(parts);
   const named: Message['named'] = {};
   if (call.deadlineMs !== undefined) named.deadlineMs = call.deadlineMs;
   if (call.budget !== undefined) named.budget = call.budget;
@@ -23,6 +23,7 @@ export async function prepareMessage(
     input: { id, parts: value },
     whole: { id, parts },
     artifacts,
+    offloaded,
     policy: call.policy ?? 'queue',
     kind: call.kind ?? 'user',
     author: from.author,

@@ -1,7 +1,9 @@
 // Agent turn: what the agent sees of the turn it runs.
-import { SojournError } from '../kernel/errors.ts';
+import { assert, SojournError } from '../kernel/errors.ts';
 import type { AgentTurn, Answer, Question } from '../agent/agent.ts';
+import { masked } from '../kernel/secret.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
+import type { ReadBack, ReadBackCall } from '../wire/context.ts';
 import type { Input, Message } from '../wire/message.ts';
 import type { HandOff } from '../wire/turn.ts';
 import type { SessionCore } from './core.ts';
@@ -56,8 +58,23 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     handOff: (handOff) => void (parts.left.handOff = boundedHandOff(handOff)),
     resource: (name, open, close) => live.resource(name, open, close),
     pinned: (name, value) => parts.session.pinned(name, value),
+    readBack: (call) => readBack(parts, call),
+    shown: (output) => shown(parts, output),
     completeSession: () => void (parts.left.completed = true),
   };
+}
+
+/** What fits is the agent's own; what is moved out is kept without our secrets, as its `tool.returned` will be. */
+async function shown({ session }: AgentTurnParts, output: unknown): Promise<unknown> {
+  const safe = masked(output);
+  const seen = await session.overflow.shown(safe);
+  return seen === safe ? output : seen;
+}
+
+async function readBack({ session, host, abort }: AgentTurnParts, call: ReadBackCall): Promise<ReadBack> {
+  const { num } = session.log;
+  assert(num !== undefined, 'a turn runs only in a session that is in the store');
+  return host.readingBack.read({ num, project: session.row.project }, call, abort.signal);
 }
 
 function takeInbox(parts: AgentTurnParts): readonly Input[] {

@@ -6,6 +6,7 @@
 //   I7. Whoever waits for an outcome is told after the place is free: a new message is not refused as busy.
 //   I8. Nothing here rejects: a broken log is `lost` once, and the store knows the rest.
 import { SojournError } from '../kernel/errors.ts';
+import { offloads } from '../context/overflow.ts';
 import type { Use } from '../keeper/keeper.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { SessionPatch, TurnPatch } from '../store/store.ts';
@@ -279,8 +280,9 @@ export class Conduct {
     if (early) await host.children.stop(core, turn.id, `its parent's turn ended ${ending.outcome}`);
     const voided = core.questions.voidAll(turn);
     const requests = voided.requests.map((request) => shifted(request, closing.drafts.length));
-    const text = await core.overflow.text(ending.text);
-    const drafts: Draft[] = [...closing.drafts, ...voided.drafts];
+    const text = await core.overflow.text(ending.text, 'turn.ended');
+    const moved = offloads(turn.id, text.offloaded);
+    const drafts: Draft[] = [...closing.drafts, ...voided.drafts, ...moved];
     const turns: TurnPatch[] = requeue(core, turn, drafts);
     const completed = ending.left?.completed === true && !early;
     const handOff = ending.left?.handOff;
@@ -291,8 +293,7 @@ export class Conduct {
       turn: turn.id,
       body: {
         outcome: ending.outcome,
-        text: text.text,
-        ...(text.ref === undefined ? {} : { ref: text.ref }),
+        ...text.value,
         ...(ending.error === undefined ? {} : { error: ending.error }),
         ...(completed ? { sessionCompleted: true as const } : {}),
         ...(handOff === undefined ? {} : { handOff }),

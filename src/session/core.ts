@@ -63,7 +63,7 @@ export class SessionCore {
     this.#uncreated = fresh !== undefined;
     this.facts = factsOf(row);
     this.mailbox = new Mailbox(host.limits.queueMax);
-    this.overflow = host.overflow(row.project);
+    this.overflow = host.overflow(row.project, () => this.log.num);
     const { limits, clock, bill } = host;
     const account = bill.account(row, fresh !== undefined);
     this.spending = new Spending({ row, limits, clock, prices: bill.prices, account, watch: bill });
@@ -79,11 +79,7 @@ export class SessionCore {
       inFlightBytesMax: host.limits.inFlightBytesMax,
       eventBytesMax: host.limits.eventBytesMax,
       onDurable: (events) => this.#durable(events),
-      onArtifacts: (rows) =>
-        host.files.settled(
-          row.project,
-          rows.map(({ digest }) => digest),
-        ),
+      onArtifacts: (rows) => this.overflow.settled(rows),
       onBroken: (error) => hooks.broken(error),
     });
     this.compaction = new Compaction(this);

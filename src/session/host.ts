@@ -7,9 +7,10 @@ import type { Agent, Children, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { ArtifactGuard } from '../context/artifact-guard.ts';
 import type { Overflow } from '../context/overflow.ts';
+import type { ReadingBack } from '../context/read-back.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Flow } from '../log/flow.ts';
-import type { SessionRow, Store, StoredEvent } from '../store/store.ts';
+import type { SessionNum, SessionRow, Store, StoredEvent } from '../store/store.ts';
 import type { Outcome, Progress } from '../wire/turn.ts';
 import type { Account } from './account.ts';
 import type { SessionCore } from './core.ts';
@@ -92,7 +93,9 @@ export interface SessionHost {
   readonly coalesceDeltas: boolean;
   /** Undefined when no agent of this name is registered any more. */
   agent(name: string): Agent | undefined;
-  overflow(project: string): Overflow;
+  /** Of one session; `num` tells its number once it has one. */
+  overflow(project: string, num: () => SessionNum | undefined): Overflow;
+  readonly readingBack: ReadingBack;
   readonly children: Family;
   /** Something a waiting caller may be interested in has changed. Must not throw. */
   changed(session: SessionCore): void;

@@ -6,9 +6,11 @@
 //   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
+import { offloads } from '../context/overflow.ts';
 import type { Place } from '../keeper/keeper.ts';
 import type { Draft, Written } from '../log/session-log.ts';
 import type { ArtifactRow, OnceRow, SessionPatch, TurnPatch } from '../store/store.ts';
+import type { Offloaded } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
 import { type Input, textOf } from '../wire/message.ts';
 import type { Budget } from '../wire/session.ts';
@@ -26,6 +28,7 @@ export interface Message extends Omit<TurnSpec, 'id' | 'inputs'> {
   /** The input with its large parts still in it. */
   whole: Input;
   artifacts: readonly ArtifactRow[];
+  offloaded: readonly Offloaded[];
   policy: Policy;
   /** What the message itself named, for the log. */
   named: { deadlineMs?: Millis; budget?: Budget };
@@ -123,7 +126,8 @@ export class Intake {
     const waits = use !== null || message.isOwed === true;
     const place = waits ? undefined : this.#reserve(forget);
     core.current = turn;
-    const drafts = [...core.creation(), this.#accepted(message, turn, 'started')];
+    const moved = offloads(turn.id, message.offloaded);
+    const drafts = [...core.creation(), ...moved, this.#accepted(message, turn, 'started')];
     const turns: TurnPatch[] = [{ ...queuedPatch(turn, clock.now()), acceptedEvent: drafts.length - 1 }];
     if (use !== null) {
       turn.attempt = 1;
@@ -179,9 +183,10 @@ export class Intake {
     const disposition =
       placement.kind === 'queue' ? 'queued' : placement.kind === 'collect' ? 'collected' : 'steered';
     const stops = placement.kind === 'queue' ? placement.stops : undefined;
-    const drafts: Draft[] = [this.#accepted(message, turn, disposition, stops)];
+    const drafts = offloads(turn.id, message.offloaded);
+    const acceptedEvent = drafts.push(this.#accepted(message, turn, disposition, stops)) - 1;
     const turns: TurnPatch[] =
-      placement.kind === 'queue' ? [{ ...queuedPatch(turn, core.host.clock.now()), acceptedEvent: 0 }] : [];
+      placement.kind === 'queue' ? [{ ...queuedPatch(turn, core.host.clock.now()), acceptedEvent }] : [];
     if (stops !== undefined) {
       const dropped = message.policy === 'rollback';
       stops.dropped ||= dropped;

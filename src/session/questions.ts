@@ -13,11 +13,12 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { Answer, Question } from '../agent/agent.ts';
-import type { Overflow } from '../context/overflow.ts';
+import { offloads, type Overflow } from '../context/overflow.ts';
 import type { Also, Draft, Written } from '../log/session-log.ts';
 import { timeText } from '../log/event.ts';
 import type { ArtifactRow, RequestPatch } from '../store/store.ts';
 import type { AnswerCall } from '../wire/calls.ts';
+import type { Offloaded } from '../wire/context.ts';
 import type { ArtifactRef } from '../wire/message.ts';
 import type { Ask, AskEnd, Turn } from './turn.ts';
 
@@ -40,6 +41,7 @@ export interface ShownInput {
   ref?: ArtifactRef;
   /** To be appended with the question. */
   artifacts: readonly ArtifactRow[];
+  offloaded: readonly Offloaded[];
 }
 
 export class Questions {
@@ -66,11 +68,12 @@ export class Questions {
     return false;
   }
 
-  /** Q6. Before a question is opened. */
+  /** Q6. Before a question is opened. Throws `artifact.quota`. */
   async shown({ tool }: Question): Promise<ShownInput> {
-    const { value, artifacts } = await this.#options.overflow.output(tool?.input);
-    if ('output' in value) return { input: tool?.input, artifacts };
-    return { input: value.preview, ref: value, artifacts };
+    const carrier = { from: 'request.opened', ...(tool === undefined ? {} : { call: tool.call }) } as const;
+    const { value, ...moved } = await this.#options.overflow.whole(tool?.input, carrier);
+    if ('output' in value) return { input: tool?.input, ...moved };
+    return { input: value.preview, ref: value, ...moved };
   }
 
   /** Opens a question and resolves when it is durable. Its end arrives at `answered`. */
@@ -78,7 +81,7 @@ export class Questions {
     turn: Turn,
     key: string,
     question: Question,
-    { artifacts, ...shown }: ShownInput,
+    { artifacts, offloaded, ...shown }: ShownInput,
     answered: (end: AskEnd) => void,
   ): Promise<Ask> {
     const { clock, ids, requestMs } = this.#options;
@@ -98,6 +101,7 @@ export class Questions {
       ...(question.options === undefined ? {} : { options: question.options }),
       ...(question.tool === undefined ? {} : { tool: { ...question.tool, ...shown, inputHash: hash } }),
     };
+    const moved = offloads(turn.id, offloaded);
     const row: RequestPatch = {
       id: ask.request,
       turn: turn.id,
@@ -105,10 +109,10 @@ export class Questions {
       state: 'open',
       openedAt,
       expiresAt,
-      openedEvent: 0,
+      openedEvent: moved.length,
     };
     try {
-      await this.#options.append(turn, [{ kind: 'request.opened', turn: turn.id, body }], {
+      await this.#options.append(turn, [...moved, { kind: 'request.opened', turn: turn.id, body }], {
         requests: [row],
         ...(artifacts.length === 0 ? {} : { artifacts }),
       });

@@ -11,7 +11,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
-import type { Overflow } from '../context/overflow.ts';
+import { offloads, type Overflow } from '../context/overflow.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
 import type { Part, ToolResultPart } from '../wire/message.ts';
@@ -272,11 +272,11 @@ export class TurnRun {
 
   async #said(event: Extract<AgentEvent, { kind: 'message' }>): Promise<void> {
     const { overflow, turn, log } = this.#options;
-    const { value: parts, artifacts } = await overflow.message(event.parts.map(kept));
+    const { value: parts, artifacts, offloaded } = await overflow.message(event.parts.map(kept));
     const message = this.#composer.said(event.role, event.parts, event.message);
-    const drafts: Draft[] = [{ kind: 'message', turn: turn.id, body: { message, role: event.role, parts } }];
-    if (artifacts.length > 0) await log.append(drafts, { artifacts });
-    else for (const draft of drafts) this.#push(draft);
+    const draft: Draft = { kind: 'message', turn: turn.id, body: { message, role: event.role, parts } };
+    if (artifacts.length > 0) await log.append([...offloads(turn.id, offloaded), draft], { artifacts });
+    else this.#push(draft);
   }
 
   async #called(event: Extract<AgentEvent, { kind: 'tool.called' }>): Promise<void> {
@@ -296,7 +296,8 @@ export class TurnRun {
     const name = this.#calls.get(call);
     if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
     const isError = event.isError ?? false;
-    const { value, artifacts } = await overflow.output(masked(event.output)); // R6
+    const carrier = { from: event.kind, call, name };
+    const { value, artifacts, offloaded } = await overflow.output(masked(event.output), carrier); // R6
     this.#calls.delete(call);
     const part: ToolResultPart =
       'output' in value
@@ -304,7 +305,7 @@ export class TurnRun {
         : { type: 'tool-result', call, name, ref: value, isError };
     this.#composer.returned(part);
     const draft: Draft = { kind: 'tool.returned', turn: turn.id, body: { call, isError, ...value } };
-    if (artifacts.length > 0) await log.append([draft], { artifacts });
+    if (artifacts.length > 0) await log.append([...offloads(turn.id, offloaded), draft], { artifacts });
     else this.#push(draft);
   }
 
@@ -319,13 +320,13 @@ export class TurnRun {
   async #flush(drafts: Draft[], partial: boolean): Promise<void> {
     const { overflow, turn } = this.#options;
     for (const { message, role, parts } of this.#composer.close()) {
-      const { value, artifacts } = await overflow.message(parts);
+      const { value, artifacts, offloaded } = await overflow.message(parts);
       this.#artifacts.push(...artifacts);
       const mark: { partial?: true } = partial && role === 'assistant' ? { partial: true } : {};
-      drafts.push({
+      drafts.push(...offloads(turn.id, offloaded), {
         kind: 'message',
         turn: turn.id,
-        body: { message, role, parts: value as readonly Part[], ...mark },
+        body: { message, role, parts: value, ...mark },
       });
     }
   }

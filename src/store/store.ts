@@ -281,6 +281,14 @@ export interface RowStore {
   once(session: SessionNum, key: string, now: Millis): Promise<OnceRow | null>;
   artifacts(session: SessionNum): Promise<readonly ArtifactRow[]>;
   artifact(session: SessionNum, digest: string): Promise<ArtifactRow | null>;
+  /** The bytes of all that a session refers to. */
+  artifactBytes(session: SessionNum): Promise<number>;
+  /** The bytes of all that sessions of a project refer to, each artifact once. */
+  artifactBytesOf(project: string): Promise<number>;
+  /** Those of `digests` that some session of the project refers to. */
+  referred(project: string, digests: readonly string[]): Promise<readonly string[]>;
+  /** The projects whose sessions refer to artifacts. */
+  artifactProjects(): Promise<readonly string[]>;
   snapshot(session: SessionNum): Promise<string | null>;
   /** Removes once-rows that have expired; answers how many, at most `limit`. */
   forgetExpired(now: Millis, limit: number): Promise<number>;
@@ -311,13 +319,26 @@ export interface ControlStore {
   removeProject(name: string): Promise<boolean>;
 }
 
-/** Content-addressed files, apart for each project. */
+/** A file that is there. */
+export interface KeptArtifact {
+  digest: string;
+  bytes: number;
+  /** When it was last put, by the store's clock. */
+  putAt: Millis;
+}
+
+/** Content-addressed files, apart for each project. What a file cannot be read or written for throws `store.failed`. */
 export interface ArtifactStore {
   /** Durable when it resolves; the same bytes twice are one file. Throws `artifact.too_large`, `store.full`. */
   put(project: string, bytes: Uint8Array): Promise<string>;
   /** `start` inclusive, `end` exclusive; the whole without them. Throws `artifact.not_found`, `artifact.range`, `store.damaged` when the whole does not match its digest. */
   read(project: string, digest: string, start?: number, end?: number): Promise<Uint8Array>;
-  remove(project: string, digest: string): Promise<void>;
+  /** False where it stays for now, because a backup is being made. */
+  remove(project: string, digest: string): Promise<boolean>;
+  /** The files of a project, ascending by digest, behind `after` (empty: from the first), at most `limit`. */
+  list(project: string, after: string, limit: number): Promise<readonly KeptArtifact[]>;
+  /** Removes files of projects that are not `known` and were put before `before`, at most `limit`; answers how many. */
+  removeStrangers(known: readonly string[], before: Millis, limit: number): Promise<number>;
 }
 
 export interface StoreStats {

@@ -22,7 +22,7 @@ import type {
   TokenRow,
 } from '../store/store.ts';
 import { copyRow, isStaged, type KeptSession, MemoryDisk, nameOf } from './memory/disk.ts';
-import { memoryFiles } from './memory/files.ts';
+import { artifactsOf, bytesOf, memoryFiles } from './memory/files.ts';
 import { endOfToken, type MemoryAccess, MemoryIdentities } from './memory/identities.ts';
 import { type Gate, MemoryGroups } from './memory/groups.ts';
 import { listPage } from './memory/listing.ts';
@@ -56,7 +56,7 @@ export class MemoryStore implements Store {
     this.#clock = clock;
     this.#copies = copies;
     this.#groups = new MemoryGroups(disk, clock, gate);
-    this.files = memoryFiles(disk, (read) => this.#read(read));
+    this.files = memoryFiles(disk, clock, (read) => this.#read(read));
     const access: MemoryAccess = { read: (read) => this.#read(read), write: (write) => this.#call(write) };
     this.identities = new MemoryIdentities(disk, access);
     this.timelines = memoryTimelines(disk, access);
@@ -235,6 +235,25 @@ export class MemoryStore implements Store {
 
   artifact(session: SessionNum, digest: string): ReturnType<Store['artifact']> {
     return this.#read(() => copyOf(this.disk.sessions.get(session)?.artifacts.get(digest)));
+  }
+
+  artifactBytes(session: SessionNum): Promise<number> {
+    return this.#read(() => bytesOf(this.disk.sessions.get(session)?.artifacts ?? new Map()));
+  }
+
+  artifactBytesOf(project: string): Promise<number> {
+    return this.#read(() => bytesOf(artifactsOf(this.disk, project)));
+  }
+
+  referred(project: string, digests: readonly string[]): Promise<readonly string[]> {
+    return this.#read(() => digests.filter((digest) => artifactsOf(this.disk, project).has(digest)));
+  }
+
+  artifactProjects(): Promise<readonly string[]> {
+    return this.#read(() => {
+      const having = this.#kept().filter(({ artifacts }) => artifacts.size > 0);
+      return [...new Set(having.map(({ row }) => row.project))].sort();
+    });
   }
 
   snapshot(session: SessionNum): Promise<string | null> {

@@ -2,7 +2,9 @@
 //
 // Owns no rules of the runtime: it records what the agent asks and spawns, and answers as it was told.
 import type { Clock, Millis } from '../kernel/clock.ts';
+import { SojournError } from '../kernel/errors.ts';
 import { silentLogger } from '../kernel/logger.ts';
+import type { ReadBack, ReadBackCall } from '../wire/context.ts';
 import type { Input, InputPart, Message, Part } from '../wire/message.ts';
 import { noUsage } from '../wire/session.ts';
 import type {
@@ -31,6 +33,8 @@ export interface TestTurnOptions {
     agent: string,
     input: string | readonly Part[],
   ) => Partial<ChildResult> | Promise<Partial<ChildResult>>;
+  /** @default as one whose log has nothing of that name */
+  readBack?: (call: ReadBackCall) => ReadBack | Promise<ReadBack>;
   /** @default every delay is over at once, and recorded in `waits` */
   clock?: Clock;
 }
@@ -46,6 +50,7 @@ export interface TestTurn {
   /** In order of asking. */
   readonly asks: readonly { key: string; question: Question }[];
   readonly spawns: readonly Spawned[];
+  readonly reads: readonly ReadBackCall[];
   /** Every delay that the default clock was asked for. */
   readonly waits: readonly Millis[];
   readonly sessionCompleted: boolean;
@@ -67,10 +72,11 @@ export const TEST_SESSION: SessionFacts = Object.freeze({
 });
 
 export function testTurn(options: TestTurnOptions = {}): TestTurn {
-  const { id = 'turn-1', answer = () => ({ decision: 'allow' }) } = options;
+  const { id = 'turn-1', answer = () => ({ decision: 'allow' }), readBack = nothingThere } = options;
   const controller = new AbortController();
   const asks: { key: string; question: Question }[] = [];
   const spawns: Spawned[] = [];
+  const reads: ReadBackCall[] = [];
   const waits: Millis[] = [];
   const things = new Map<string, Promise<unknown>>();
   const inbox: Input[] = [];
@@ -108,6 +114,11 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       return thing as Promise<Thing>;
     },
     pinned: pinning(),
+    readBack: async (call) => {
+      reads.push(call);
+      return await readBack(call);
+    },
+    shown: async (output) => output,
     completeSession() {
       completed = true;
     },
@@ -117,6 +128,7 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     turn,
     asks,
     spawns,
+    reads,
     waits,
     get sessionCompleted() {
       return completed;
@@ -125,6 +137,10 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     steer: (text) => void inbox.push({ id: `steered-${(steered += 1)}`, parts: [{ type: 'text', text }] }),
     untaken: () => inbox.length,
   };
+}
+
+function nothingThere({ ref = 'nothing' }: ReadBackCall): never {
+  throw new SojournError('artifact.not_found', `This session has no ${ref}`);
 }
 
 function pinning(): AgentTurn['pinned'] {

@@ -2,33 +2,45 @@
 //
 //   A1. A file appears under its name only when all of it is on disk: it is written beside, synced, renamed, and the
 //       folder synced. The same bytes again replace it by themselves, which also heals it.
-//   A2. No link is followed and nothing but a regular file is read: the folder may have been tampered with.
+//   A2. No link is followed, nothing but a regular file of one name is read, and what was read is what lies there, even
+//       where somebody exchanges files and folders meanwhile: the folder may have been tampered with.
 //   A3. A whole that does not match its digest is never returned. Large ones go in slices, so that no call holds up
 //       the event loop.
 //   A4. Nothing is removed while a backup copies.
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
-import type { ArtifactStore } from '../store.ts';
-import { artifactsFolder, damaged, syncFolder } from './folder.ts';
+import type { ArtifactStore, KeptArtifact } from '../store.ts';
+import { artifactsFolder, damaged } from './folder.ts';
+import { OpenFolder } from './open-folder.ts';
 
 const SLICE_BYTES = 1_024 * 1_024;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** A file that was just replaced by itself is opened again. */
+const OPENED_MAX = 5;
 /** What a crash in the middle of a put leaves. */
 export const UNFINISHED = /^put-\d+\.tmp$/;
+const PROJECT = /^[0-9a-f]{64}$/;
+const FIRST = /^[0-9a-f]{2}$/;
+const REST = /^[0-9a-f]{62}$/;
+const DIGEST = /^[0-9a-f]{64}$/;
 
 export class ArtifactFiles implements ArtifactStore {
   readonly #folder: string;
   readonly #bytesMax: number;
+  readonly #clock: Clock;
   #puts = 0;
-  #copying: Promise<unknown> = Promise.resolve();
+  #copies = 0;
+  readonly #removing = new Set<Promise<unknown>>();
 
-  constructor(folder: string, bytesMax: number) {
+  constructor(folder: string, bytesMax: number, clock: Clock) {
     this.#folder = artifactsFolder(folder);
     this.#bytesMax = bytesMax;
+    this.#clock = clock;
   }
 
   /** Removes what a crash left half written. Nobody else may be writing: the folder is locked. */
@@ -45,82 +57,164 @@ export class ArtifactFiles implements ArtifactStore {
       throw new SojournError('artifact.too_large', detail);
     }
     this.#puts += 1;
-    const beside = join(this.#folder, `put-${this.#puts}.tmp`);
+    const name = `put-${this.#puts}.tmp`;
+    const way: OpenFolder[] = [];
     try {
-      const digest = await writeSynced(beside, bytes);
-      const folder = await this.#makeFolder(project, digest);
-      await rename(beside, join(folder, digest.slice(2)));
-      syncFolder(folder);
+      const root = await OpenFolder.open(this.#folder);
+      way.push(root);
+      const digest = await writeSynced(join(root.path, name), bytes, this.#clock.now());
+      const outer = await root.innerMade(projectFolder(project));
+      way.push(outer);
+      const inner = await outer.innerMade(digest.slice(0, 2));
+      way.push(inner);
+      await rename(join(root.path, name), join(inner.path, digest.slice(2)));
+      await inner.sync();
       return digest;
     } catch (error) {
-      await rm(beside, { force: true }).catch(() => undefined); // The first error is the one to tell.
+      // The first error is the one to tell.
+      await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
       throw asStoreError(error);
+    } finally {
+      await Promise.all(way.map((folder) => folder.close()));
     }
   }
 
   async read(project: string, digest: string, start?: number, end?: number): Promise<Uint8Array> {
-    if (!/^[0-9a-f]{64}$/.test(digest)) throw notFound(digest);
-    const path = join(await this.#checkFolder(project, digest), digest.slice(2));
-    const file = await open(path, READ).catch((error: unknown) => {
-      throw isCode(error, 'ENOENT') ? notFound(digest) : isCode(error, 'ELOOP') ? notAFile(path) : error;
-    });
+    if (!DIGEST.test(digest)) throw notFound(digest);
     try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw notAFile(path);
-      const [from, to] = [start ?? 0, end ?? stat.size];
-      if (!(from >= 0 && from <= to && to <= stat.size)) {
-        throw new SojournError('artifact.range', `${from} to ${to} of ${stat.size} bytes`);
+      const { file, bytes: size } = await this.#openFile(project, digest);
+      try {
+        const [from, to] = [start ?? 0, end ?? size];
+        if (!(from >= 0 && from <= to && to <= size)) {
+          throw new SojournError('artifact.range', `${from} to ${to} of ${size} bytes`);
+        }
+        const isWhole = from === 0 && to === size;
+        const hash = isWhole ? createHash('sha256') : undefined;
+        const bytes = await readSlices(file, from, to, hash);
+        if (hash !== undefined && hash.digest('hex') !== digest) {
+          throw new SojournError('store.damaged', `Artifact ${digest} does not hold what was put there`);
+        }
+        return bytes;
+      } finally {
+        await file.close();
       }
-      const isWhole = from === 0 && to === stat.size;
-      const hash = isWhole ? createHash('sha256') : undefined;
-      const bytes = await readSlices(file, from, to, hash);
-      if (hash !== undefined && hash.digest('hex') !== digest) {
-        throw new SojournError('store.damaged', `Artifact ${digest} does not hold what was put there`);
-      }
-      return bytes;
-    } finally {
-      await file.close();
+    } catch (error) {
+      throw isCode(error, 'ENOENT') ? notFound(digest) : asStoreError(error);
     }
   }
 
-  async remove(project: string, digest: string): Promise<void> {
-    await this.#copying;
-    if (!/^[0-9a-f]{64}$/.test(digest)) return;
-    await rm(join(this.#pathOf(project, digest), digest.slice(2)), { force: true });
+  async remove(project: string, digest: string): Promise<boolean> {
+    if (this.#copies > 0) return false; // A4
+    if (!DIGEST.test(digest)) return true;
+    return this.#removed(projectFolder(project), digest.slice(0, 2), digest.slice(2));
+  }
+
+  async list(project: string, after: string, limit: number): Promise<readonly KeptArtifact[]> {
+    const found: KeptArtifact[] = [];
+    const outer = join(this.#folder, projectFolder(project));
+    for (const first of await foldersIn(outer, FIRST)) {
+      if (first < after.slice(0, 2)) continue;
+      for (const { rest, bytes, putAt } of await filesIn(
+        join(outer, first),
+        (rest) => first + rest > after,
+        limit,
+      )) {
+        found.push({ digest: first + rest, bytes, putAt });
+        if (found.length >= limit) return found;
+      }
+    }
+    return found;
+  }
+
+  async removeStrangers(known: readonly string[], before: Millis, limit: number): Promise<number> {
+    const ours = new Set(known.map(projectFolder));
+    let removed = 0;
+    for (const project of await foldersIn(this.#folder, PROJECT)) {
+      if (ours.has(project)) continue;
+      const outer = join(this.#folder, project);
+      for (const first of await foldersIn(outer, FIRST)) {
+        for (const { rest, putAt } of await filesIn(join(outer, first), () => true, limit)) {
+          if (this.#copies > 0 || removed >= limit) return removed; // A4
+          if (putAt < before && (await this.#removed(project, first, rest))) removed += 1;
+        }
+        await rmdir(join(outer, first)).catch(() => undefined); // Something is left in it.
+      }
+      await rmdir(outer).catch(() => undefined);
+    }
+    return removed;
   }
 
   /** Puts off removals until `copy` has settled (A4). */
   async whileCopying<T>(copy: () => Promise<T>): Promise<T> {
-    const copying = copy();
-    this.#copying = Promise.allSettled([this.#copying, copying]);
-    return copying;
-  }
-
-  #pathOf(project: string, digest: string): string {
-    return join(this.#folder, projectFolder(project), digest.slice(0, 2));
-  }
-
-  async #makeFolder(project: string, digest: string): Promise<string> {
-    const inner = this.#pathOf(project, digest);
-    const made = await mkdir(inner, { recursive: true, mode: 0o700 });
-    if (made !== undefined) {
-      syncFolder(join(inner, '..'));
-      syncFolder(this.#folder);
+    this.#copies += 1;
+    try {
+      await Promise.allSettled(this.#removing);
+      return await copy();
+    } finally {
+      this.#copies -= 1;
     }
-    return this.#checkFolder(project, digest);
   }
 
-  /** A2, for the folders on the way. */
-  async #checkFolder(project: string, digest: string): Promise<string> {
-    const inner = this.#pathOf(project, digest);
-    for (const path of [this.#folder, join(inner, '..'), inner]) {
-      const stat = await lstat(path).catch((error: unknown) => {
-        throw isCode(error, 'ENOENT') ? notFound(digest) : error;
-      });
-      if (!stat.isDirectory()) throw damaged(path, 'it is not a folder');
+  async #removed(project: string, first: string, rest: string): Promise<boolean> {
+    const removing = this.#unlink([project, first], rest);
+    this.#removing.add(removing);
+    try {
+      await removing;
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw asStoreError(error);
+    } finally {
+      this.#removing.delete(removing);
     }
-    return inner;
+    return true;
   }
+
+  async #unlink(folders: readonly string[], name: string): Promise<void> {
+    const way = [await OpenFolder.open(this.#folder)];
+    try {
+      for (const folder of folders) {
+        const last = way.at(-1);
+        if (last !== undefined) way.push(await last.inner(folder));
+      }
+      await unlink(join(way.at(-1)?.path ?? this.#folder, name));
+    } finally {
+      await Promise.all(way.map((folder) => folder.close()));
+    }
+  }
+
+  /** A2. What is open is the file that lies there, seen after it was opened. */
+  async #openFile(project: string, digest: string): Promise<{ file: FileHandle; bytes: number }> {
+    const outer = join(this.#folder, projectFolder(project));
+    const inner = join(outer, digest.slice(0, 2));
+    const path = join(inner, digest.slice(2));
+    for (let opened = 1; ; opened += 1) {
+      const file = await open(path, READ);
+      try {
+        const [stat, there, ...folders] = await Promise.all([
+          file.stat(),
+          lstat(path),
+          ...[this.#folder, outer, inner].map((folder) => lstat(folder)),
+        ]);
+        if (!folders.every((folder) => folder.isDirectory()))
+          throw damaged(inner, 'a folder on the way is a link');
+        if (!there.isFile() || !stat.isFile()) throw notAFile(path);
+        if (stat.ino === there.ino && stat.dev === there.dev) {
+          if (stat.nlink > 1) throw new SojournError('store.damaged', `${path} has another name as well`);
+          return { file, bytes: stat.size };
+        }
+        // It was put again meanwhile, or it is not what it seems.
+        if (opened >= OPENED_MAX) throw notAFile(path);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+      await file.close();
+    }
+  }
+}
+
+/** Below the folder of artifacts. */
+export function artifactPath(project: string, digest: string): string {
+  return join(projectFolder(project), digest.slice(0, 2), digest.slice(2));
 }
 
 /** No project's name reaches the file system: names that differ by case or accents stay apart. */
@@ -129,16 +223,17 @@ export function projectFolder(project: string): string {
 }
 
 /** Answers the digest. */
-async function writeSynced(path: string, bytes: Uint8Array): Promise<string> {
+async function writeSynced(path: string, bytes: Uint8Array, at: Millis): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path, WRITE, 0o600);
   try {
-    for (let at = 0; at < bytes.byteLength;) {
-      const slice = bytes.subarray(at, at + SLICE_BYTES);
+    for (let place = 0; place < bytes.byteLength;) {
+      const slice = bytes.subarray(place, place + SLICE_BYTES);
       const { bytesWritten } = await file.write(slice);
       hash.update(slice.subarray(0, bytesWritten));
-      at += bytesWritten;
+      place += bytesWritten;
     }
+    await file.utimes(new Date(at), new Date(at));
     await file.sync();
   } finally {
     await file.close();
@@ -163,6 +258,33 @@ async function readSlices(
   return bytes;
 }
 
+/** In order; empty for what is no folder. */
+async function foldersIn(folder: string, names: RegExp): Promise<string[]> {
+  return (await entriesIn(folder)).filter((name) => names.test(name)).sort();
+}
+
+/** The first `limit` whole artifacts, in order. */
+async function filesIn(
+  folder: string,
+  isWanted: (rest: string) => boolean,
+  limit: number,
+): Promise<{ rest: string; bytes: number; putAt: Millis }[]> {
+  const rests = (await entriesIn(folder)).filter((name) => REST.test(name) && isWanted(name)).sort();
+  const found = await Promise.all(
+    rests.slice(0, limit).map(async (rest) => {
+      const stat = await lstat(join(folder, rest)).catch(() => undefined);
+      return stat?.isFile() === true ? [{ rest, bytes: stat.size, putAt: Math.round(stat.mtimeMs) }] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** A2. */
+async function entriesIn(folder: string): Promise<string[]> {
+  const stat = await lstat(folder).catch(() => undefined);
+  return stat?.isDirectory() === true ? readdir(folder) : [];
+}
+
 function notFound(digest: string): SojournError {
   return new SojournError('artifact.not_found', `There is no artifact ${digest.slice(0, 64)}`);
 }
@@ -176,11 +298,14 @@ function isCode(error: unknown, ...codes: string[]): boolean {
 }
 
 function asStoreError(error: unknown): unknown {
-  if (isCode(error, 'ENOSPC', 'EDQUOT')) {
+  if (error instanceof SojournError) return error;
+  if (isCode(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
     return new SojournError('store.full', 'There is no space for an artifact', { cause: error });
   }
-  if (isCode(error, 'EIO', 'EROFS', 'EMFILE', 'ENFILE')) {
-    return new SojournError('store.failed', 'An artifact could not be written', { cause: error });
+  if (isCode(error, 'ELOOP', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'ENXIO')) {
+    return new SojournError('store.damaged', 'Something else lies where an artifact belongs', {
+      cause: error,
+    });
   }
-  return error;
+  return new SojournError('store.failed', 'An artifact could not be written or read', { cause: error });
 }

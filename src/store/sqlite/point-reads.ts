@@ -126,6 +126,40 @@ export class PointReads {
     return row === undefined ? null : { ...row };
   }
 
+  artifactBytes(session: SessionNum): number {
+    return this.#connection.number(
+      'SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE session = ?',
+      session,
+    );
+  }
+
+  /** Each digest once, ascending, behind `after`. */
+  artifactsOf(project: string, after: string, limit: number): readonly { digest: string; bytes: number }[] {
+    return this.#connection.rows(
+      `SELECT digest, max(bytes) AS bytes FROM artifacts WHERE project = ? AND digest > ?
+       GROUP BY digest ORDER BY digest LIMIT ?`,
+      project,
+      after,
+      limit,
+    );
+  }
+
+  referred(project: string, digests: readonly string[]): readonly string[] {
+    const other = 'SELECT 1 FROM artifacts WHERE project = ? AND digest = ? LIMIT 1';
+    return digests.filter((digest) => this.#connection.row(other, project, digest) !== undefined);
+  }
+
+  /** One step of the index a project. */
+  artifactProjects(): readonly string[] {
+    const found: string[] = [];
+    const next = 'SELECT project FROM artifacts WHERE project > ? ORDER BY project LIMIT 1';
+    for (let last: string | undefined = ''; last !== undefined;) {
+      last = this.#connection.row<{ project: string }>(next, last)?.project;
+      if (last !== undefined) found.push(last);
+    }
+    return found;
+  }
+
   snapshot(session: SessionNum): string | null {
     const row = this.#connection.row<{ snapshot: string }>(
       'SELECT snapshot FROM snapshots WHERE session = ?',

@@ -3,6 +3,7 @@
 //   The event loop never waits for the disk: one thread writes (commit-queue.ts, group.ts), short reads run here on a
 //   connection of their own, long ones on another thread. Who wants to know what is stored where reads schema.ts.
 import { statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { type Clock, type Millis, systemClock } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../../kernel/limits.ts';
@@ -39,6 +40,7 @@ export interface SqliteLimits extends QueueBounds, SpaceBounds {
 }
 
 const MiB = 1_024 * 1_024;
+const ARTIFACTS_A_PAGE = 1_000;
 
 const DEFAULTS: Readonly<SqliteLimits> = Object.freeze({
   groupJobsMax: 1_024,
@@ -76,7 +78,7 @@ export async function sqliteStore(options: SqliteOptions): Promise<Store> {
     checkDatabase(folder, clock.now());
     const space = new Space(folder, limits, clock, logger);
     const start = { folder, durability, now: clock.now() };
-    const files = new ArtifactFiles(folder, limits.artifactBytesMax);
+    const files = new ArtifactFiles(folder, limits.artifactBytesMax, clock);
     await files.sweep();
     const queue = await CommitQueue.start(start, clock, limits, ({ ballastUsed, listsDamaged }) => {
       if (ballastUsed) space.ballastUsed();
@@ -250,6 +252,31 @@ class SqliteStore implements Store {
 
   async artifact(session: SessionNum, digest: string) {
     return this.#read(() => this.#points.artifact(session, digest));
+  }
+
+  async artifactBytes(session: SessionNum) {
+    return this.#read(() => this.#points.artifactBytes(session));
+  }
+
+  /** Page by page, so that others come between. */
+  async artifactBytesOf(project: string) {
+    let bytes = 0;
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const from: string = after;
+      const page = this.#read(() => this.#points.artifactsOf(project, from, ARTIFACTS_A_PAGE));
+      for (const artifact of page) bytes += artifact.bytes;
+      after = page.at(-1)?.digest;
+      if (after !== undefined) await setImmediate();
+    }
+    return bytes;
+  }
+
+  async referred(project: string, digests: readonly string[]) {
+    return this.#read(() => this.#points.referred(project, digests));
+  }
+
+  async artifactProjects() {
+    return this.#read(() => this.#points.artifactProjects());
   }
 
   async snapshot(session: SessionNum) {

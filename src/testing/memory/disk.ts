@@ -53,7 +53,7 @@ export class MemoryDisk {
   /** By project. */
   readonly timelines = new Map<string, KeptTimeline>();
   /** By project and digest. */
-  readonly files = new Map<string, Uint8Array>();
+  readonly files = new Map<string, { bytes: Uint8Array; putAt: Millis }>();
   #lastNum: SessionNum = 0;
 
   /** By key or alias. */
@@ -109,7 +109,7 @@ export class MemoryDisk {
     for (const [id, row] of this.identities) copy.identities.set(id, { ...row });
     for (const [id, row] of this.signIns) copy.signIns.set(id, { ...row });
     for (const [name, kept] of this.timelines) copy.timelines.set(name, structuredClone(kept));
-    for (const [digest, bytes] of this.files) copy.files.set(digest, bytes);
+    for (const [digest, file] of this.files) copy.files.set(digest, file);
     return copy;
   }
 }

@@ -66,9 +66,81 @@ export function filing({ test, expect }: TestRunner, open: OpenStore): void {
       for (const name of ['', '..', '../../sojourn.db', digest.toUpperCase(), `${digest}0`]) {
         expect(await codeOf(store.files.read('default', name))).toBe('artifact.not_found');
       }
-      await store.files.remove('default', digest);
-      await store.files.remove('default', digest);
+      expect(await store.files.remove('default', digest)).toBe(true);
+      expect(await store.files.remove('default', digest)).toBe(true);
       expect(await codeOf(store.files.read('default', digest))).toBe('artifact.not_found');
+    }),
+  );
+
+  test(
+    'the files of a project are listed page by page, each with its age',
+    Trial.run(open, async ({ store }) => {
+      const texts = ['a', 'bb', 'ccc', 'dddd', 'eeeee'];
+      const digests = await Promise.all(texts.map((text) => store.files.put('default', bytesOf(text))));
+      await store.files.put('other', bytesOf('of another'));
+
+      const listed: { digest: string; bytes: number; putAt: number }[] = [];
+      for (let page = await store.files.list('default', '', 2); page.length > 0;) {
+        listed.push(...page);
+        page = await store.files.list('default', listed.at(-1)?.digest ?? '', 2);
+      }
+
+      expect(listed.map(({ digest }) => digest)).toEqual(digests.toSorted());
+      expect(listed.map(({ bytes }) => bytes).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
+      expect(listed.every(({ putAt }) => putAt > 0)).toBe(true);
+      expect(await store.files.list('none', '', 2)).toEqual([]);
+    }),
+  );
+
+  test(
+    'files of projects that nobody knows are removed once they are old enough, and no others',
+    Trial.run(open, async ({ store }) => {
+      const digest = await store.files.put('default', bytesOf('kept'));
+      const strange = await store.files.put('strange', bytesOf('gone'));
+      const [file] = await store.files.list('strange', '', 1);
+      const putAt = file?.putAt ?? 0;
+
+      expect(await store.files.removeStrangers(['default'], putAt, 10)).toBe(0);
+      expect(await store.files.removeStrangers(['default'], putAt + 1, 10)).toBe(1);
+      expect(textOf(await store.files.read('default', digest))).toBe('kept');
+      expect(await codeOf(store.files.read('strange', strange))).toBe('artifact.not_found');
+    }),
+  );
+
+  test(
+    'what sessions refer to is told and summed, for a session and for a project',
+    Trial.run(open, async (trial) => {
+      const { store } = trial;
+      const artifact = (name: string, bytes: number) => ({
+        digest: digestOf(bytesOf(name)),
+        bytes,
+        mediaType: 'text/plain',
+        name: null,
+        at: 1,
+      });
+      const shared = artifact('shared', 100);
+      const { num, epoch } = await trial.make('a');
+      await trial.write({ session: num, epoch, events: [], artifacts: [shared, artifact('own', 20)] });
+      const other = await trial.make('b');
+      await trial.write({ session: other.num, epoch: other.epoch, events: [], artifacts: [shared] });
+      const away = await trial.make('c', { project: 'other' });
+      await trial.write({
+        session: away.num,
+        epoch: away.epoch,
+        events: [],
+        artifacts: [artifact('away', 3)],
+      });
+      const digests = ['shared', 'own', 'away', 'none'].map((name) => digestOf(bytesOf(name)));
+
+      expect(await Promise.all([num, other.num, 9_999].map((one) => store.artifactBytes(one)))).toEqual([
+        120, 100, 0,
+      ]);
+      expect(await store.artifactBytesOf('default')).toBe(120);
+      expect(await store.artifactBytesOf('none')).toBe(0);
+      expect(await store.referred('default', digests)).toEqual(digests.slice(0, 2));
+      expect(await store.artifactProjects()).toEqual(['default', 'other']);
+      await store.erase(num);
+      expect(await store.artifactBytesOf('default')).toBe(100);
     }),
   );
 }
