@@ -265,8 +265,8 @@ export class SessionRouter {
   }
 }
 
-/** A project's name has no control characters, so this is injective. */
-const nameOf = (project: string, key: string): string => `${project}\0${key}`;
+/** A key has no control characters, so this is injective. */
+export const nameOf = (project: string, key: string): string => `${project}\0${key}`;
 
 function rowOf(fresh: NewSession): SessionRow {
   const { at, ...row } = fresh;
