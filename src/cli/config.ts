@@ -114,7 +114,9 @@ function checked(file: string, exported: unknown): LoadedConfig {
     throw wrong(`defaultAgent is ${JSON.stringify(rest.defaultAgent)}, which agents does not name`);
   }
   if (rest.summariser !== undefined && typeof rest.summariser?.summarise !== 'function') {
-    throw wrong('summariser must be a Summariser, for example modelSummariser(model) of sojourn/agent/ai-sdk');
+    throw wrong(
+      'summariser must be a Summariser, for example modelSummariser(model) of sojourn/agent/ai-sdk',
+    );
   }
   return { ...rest, agents: ready };
 }

@@ -69,7 +69,7 @@ export class Compaction {
   consider(): void {
     const { host, row, workingSet, closing, log } = this.#core;
     if (this.#state.kind !== 'idle' || closing || host.draining || log.broken) return;
-    if (workingSet === undefined || workingSet.pressure === 'none') return;
+    if (workingSet === undefined || row.internal || workingSet.pressure === 'none') return;
     const stay = host.registry.stay(row.id);
     if (stay === null) return;
     const abort = new AbortController();
@@ -79,6 +79,11 @@ export class Compaction {
       host.changed(this.#core);
     });
     this.#state = { kind: 'running', job: { abort, over } };
+  }
+
+  /** Or it waits to ask its summariser again. */
+  get isAtWork(): boolean {
+    return this.#state.kind !== 'idle';
   }
 
   /** Resolves when no job is at work any more. One is ended, not waited for, except for what is on its way to the disk. */
@@ -104,7 +109,8 @@ export class Compaction {
       const pieces = set.pieces();
       const room = roomOf(set, inputs);
       const least = Math.min(FOLD_TOKENS_MIN, takenBy(pieces));
-      const made = isHopeless(room, least) ? undefined : this.#plan(pieces, room);
+      const isKept = this.#core.row.internal || isHopeless(room, least);
+      const made = isKept ? undefined : this.#plan(pieces, room);
       if (made === undefined) return tooLarge(room, pieces);
       await this.#append(set, made, this.#byRules(set, made));
     }
@@ -227,7 +233,7 @@ export class Compaction {
       tokensBefore: set.tokens,
       tokensAfter: Math.max(0, set.tokens - saved),
       digests,
-      ...(told.bill ?? {}),
+      ...told.bill,
     };
     const row = told.bill === undefined ? {} : this.#core.spending.columns();
     await this.#core.append([{ kind: 'context.compacted', turn: null, body }], { row });

@@ -16,6 +16,7 @@ import { messageEvent, Round } from './round.ts';
 import { loadSdk, type Sdk, type StreamingAgent } from './sdk.ts';
 
 export { givenTools, type GivenTool } from './given-tools.ts';
+export { modelSummariser, type SummariserOptions } from './summariser.ts';
 export { childTools, type ChildTools, type ChildToolsOptions } from './child-tools.ts';
 
 /** Makes the agent of one turn, where its tools or its instructions depend on the turn. */

@@ -6,7 +6,7 @@ import type { AgentEvent } from '../agent.ts';
  * The four counts are disjoint: input tokens are those neither read from a cache nor written to it. `model` is the name the
  * endpoint answered with.
  */
-export function usageEvent(used: LanguageModelUsage, model: string): AgentEvent {
+export function usageEvent(used: LanguageModelUsage, model: string): Extract<AgentEvent, { kind: 'usage' }> {
   const { cacheReadTokens = 0, cacheWriteTokens = 0, noCacheTokens } = used.inputTokenDetails;
   const inputTokens =
     noCacheTokens ?? Math.max(0, (used.inputTokens ?? 0) - cacheReadTokens - cacheWriteTokens);
