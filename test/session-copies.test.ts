@@ -136,7 +136,7 @@ describe('export and import', () => {
     await say(world, 'chat', '/big 100000');
     const other = hostCaller('other');
 
-    const view = await world.runtime.import('copy', given(await exported(world, 'chat')), other);
+    const view = await world.runtime.import('copy', given(await exported(world, 'chat')), {}, other);
     const page = await world.runtime.events('copy', { after: 0 }, other);
     const [artifact] = await world.runtime.artifacts('copy', other);
     const receipt = await world.runtime.send('copy', { input: '/recall 1' }, {}, other);

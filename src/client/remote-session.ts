@@ -4,7 +4,16 @@
 //   R2. A stream survives lost connections and restarts of the server, and never yields a (session, seq) twice.
 //   R3. A stream is a send, and then the log from where its receipt says: the same path whether or not anything was lost,
 //       and one in which a missing event is noticed. It costs one round trip more than streaming the answer to the POST.
-import type { AnswerCall, CancelResult, ForkCall, OpenCall, TurnCall, UpdateCall } from '../wire/calls.ts';
+import type {
+  AnswerCall,
+  CancelResult,
+  ForkCall,
+  ImportCall,
+  ImportedSession,
+  OpenCall,
+  TurnCall,
+  UpdateCall,
+} from '../wire/calls.ts';
 import type { ContextView } from '../wire/context.ts';
 import type { Event } from '../wire/event.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
@@ -232,10 +241,21 @@ export class RemoteSession {
     return response.body ?? new Blob([]).stream();
   }
 
-  /** Takes an export back as a new session under this key. */
-  import(lines: string | Blob | ReadableStream<Uint8Array>, options: WithSignal = {}): Promise<SessionView> {
+  /** Takes an export, or a log of another agent, as a new session under this key. */
+  import(
+    lines: string | Blob | ReadableStream<Uint8Array>,
+    call: ImportCall & WithSignal = {},
+  ): Promise<ImportedSession> {
+    const { signal, ...query } = call;
     const raw = { body: lines, mediaType: 'application/x-ndjson' };
-    return this.#json({ method: 'POST', path: '/import', raw, unbounded: true, ...options });
+    return this.#json({
+      method: 'POST',
+      path: '/import',
+      query: { ...query },
+      raw,
+      unbounded: true,
+      ...signalOf(signal),
+    });
   }
 
   async artifacts(options: WithSignal = {}): Promise<readonly ArtifactView[]> {

@@ -9,6 +9,8 @@ import type {
   CancelResult,
   DirtyCall,
   ForkCall,
+  ImportCall,
+  ImportedSession,
   OpenCall,
   SendOptions,
   SessionQuery,
@@ -65,7 +67,13 @@ export interface RuntimeCalls {
   fork(key: string, call: ForkCall, caller?: Caller): Promise<SessionView>;
   /** JSON lines. */
   export(key: string, caller?: Caller): Promise<AsyncIterable<string>>;
-  import(key: string, lines: AsyncIterable<string>, caller?: Caller): Promise<SessionView>;
+  /** Of an export, or of a log of another agent. Throws `session.exists`, `input.invalid` with the place, `artifact.quota`. */
+  import(
+    key: string,
+    lines: AsyncIterable<string>,
+    call?: ImportCall,
+    caller?: Caller,
+  ): Promise<ImportedSession>;
   transcript(key: string, caller?: Caller): Promise<readonly TranscriptMessage[]>;
   tree(key: string, caller?: Caller): Promise<TreeNode>;
   /** What its next turn would see, and what that takes. Wakes nothing. */

@@ -14,6 +14,8 @@ import type {
   CancelResult,
   DirtyCall,
   ForkCall,
+  ImportCall,
+  ImportedSession,
   OpenCall,
   SendOptions,
   SessionQuery,
@@ -29,14 +31,17 @@ import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
 import { hostCaller } from './access.ts';
 import type { ArtifactSlice, RuntimeCalls, Tail } from './calls.ts';
+import { Collecting } from './collecting.ts';
 import { ContextCalls } from './context-calls.ts';
 import { ControlCalls } from './control-calls.ts';
 import { untilIdle } from './finding.ts';
 import { Forgetting } from './forgetting.ts';
 import type { RuntimeHost } from './host.ts';
+import { Importing } from './importing.ts';
 import { Portability } from './portability.ts';
 import { SessionRegistry } from './registry.ts';
 import { SessionCalls } from './session-calls.ts';
+import { clearStaged } from './staging.ts';
 import { RuntimeSignIns } from './sign-in-calls.ts';
 import { TimelineCalls } from './timeline-calls.ts';
 import { TurnCalls } from './turn-calls.ts';
@@ -53,6 +58,7 @@ export class Runtime implements RuntimeCalls {
   readonly #context: ContextCalls;
   readonly #control: ControlCalls;
   readonly #portability: Portability;
+  readonly #importing: Importing;
   readonly signIns: RuntimeSignIns;
   readonly timeline: TimelineCalls;
   /** Live sessions, for the host itself: nothing asks who it is. */
@@ -60,6 +66,7 @@ export class Runtime implements RuntimeCalls {
   #health: RuntimeCalls['health'] = 'starting';
   #shutdown: Promise<void> | undefined;
   readonly #forgetting: Forgetting;
+  readonly #collecting: Collecting;
 
   /** Use `createRuntime`. */
   constructor(host: RuntimeHost) {
@@ -69,10 +76,12 @@ export class Runtime implements RuntimeCalls {
     this.#context = new ContextCalls(host);
     this.#control = new ControlCalls(host);
     this.#portability = new Portability(host);
+    this.#importing = new Importing(host, this.#portability);
     this.signIns = new RuntimeSignIns(host);
     this.timeline = new TimelineCalls(host);
     this.registry = new SessionRegistry(host);
     this.#forgetting = new Forgetting(host);
+    this.#collecting = new Collecting(host);
     void host.store.failed.then(() => (this.#health = 'failed')); // Never rejects.
   }
 
@@ -120,8 +129,13 @@ export class Runtime implements RuntimeCalls {
     return this.#portability.export(key, caller);
   }
 
-  import(key: string, lines: AsyncIterable<string>, caller = hostCaller()): Promise<SessionView> {
-    return this.#portability.import(key, lines, caller);
+  import(
+    key: string,
+    lines: AsyncIterable<string>,
+    call: ImportCall = {},
+    caller = hostCaller(),
+  ): Promise<ImportedSession> {
+    return this.#importing.import(key, lines, call, caller);
   }
 
   transcript(key: string, caller = hostCaller()): Promise<readonly TranscriptMessage[]> {
@@ -297,7 +311,9 @@ export class Runtime implements RuntimeCalls {
     const projects = await store.projects();
     if (!projects.some((project) => project.name === 'default'))
       await store.addProject('default', clock.now());
+    await clearStaged(this.#host);
     await this.#forgetting.begin();
+    this.#collecting.begin();
     this.#host.signIns.start();
     let recovered = 0;
     for (let after = 0; ;) {
@@ -328,7 +344,7 @@ export class Runtime implements RuntimeCalls {
   async #drain(graceMs: number): Promise<void> {
     const host = this.#host;
     const { router, idle } = host;
-    const forgotten = this.#forgetting.end();
+    const cleaned = Promise.all([this.#forgetting.end(), this.#collecting.end()]);
     host.drain();
     router.drain();
     if (this.#health !== 'failed') this.#health = 'draining';
@@ -349,7 +365,7 @@ export class Runtime implements RuntimeCalls {
     const over = new SojournError('runtime.draining', 'The runtime has shut down');
     idle.end(over);
     for (const session of router.sessions) session.drop(over);
-    await Promise.all([forgotten, host.milestones.settled()]);
+    await Promise.all([cleaned, host.milestones.settled()]);
     await host.signIns.close();
     await host.store.close();
   }

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { InputPart } from './message.ts';
 import type { Milestone } from './post.ts';
-import type { Budget, SessionState } from './session.ts';
+import type { Budget, SessionState, SessionView } from './session.ts';
 import type { Scope } from './access.ts';
 import type { Policy, TurnKind } from './turn.ts';
 
@@ -77,6 +77,37 @@ export interface ForkCall {
   /** The last turn whose history is taken along; default all. */
   afterTurn?: string;
 }
+
+export const IMPORT_FORMATS = ['sojourn', 'claude-code', 'openai', 'ai-sdk', 'swe-agent'] as const;
+/** `sojourn`: an export of ours. The others are logs of other agents. */
+export type ImportFormat = (typeof IMPORT_FORMATS)[number];
+
+/** `POST /v1/sessions/{key}/import`. */
+export interface ImportCall {
+  /** Default `auto`: told by what is in it. */
+  format?: ImportFormat | 'auto';
+  /** Who goes on with the session. Default: the agent of the export; for logs of other agents the default one. */
+  agent?: string;
+  /** Each call of the model becomes a turn of its own: to replay a log of another agent. */
+  turnPerStep?: boolean;
+}
+
+export interface ImportSummary {
+  format: ImportFormat;
+  turns: number;
+  /** Of tools. */
+  calls: number;
+  events: number;
+  artifacts: number;
+  /** In artifacts. */
+  offloadedBytes: number;
+  /** What was understood and is no part of the conversation, by kind: how often. */
+  leftOut: Readonly<Record<string, number>>;
+  /** How many lines or members could not be understood, and the beginnings of the first of them. */
+  notUnderstood: { count: number; samples: readonly { at: string; text: string }[] };
+}
+
+export type ImportedSession = SessionView & { imported: ImportSummary };
 
 export interface DirtyCall {
   project?: string;

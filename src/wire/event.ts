@@ -25,6 +25,8 @@ export interface EventBodies {
     channel: string | null;
     parent: string | null;
     forkedFrom?: { session: string; seq: number };
+    /** It began as a log of another agent, of this format. */
+    importedFrom?: { format: string };
   };
   'session.remade': { reason: string; generation: number; error?: string };
   'session.evicted': { reason: EvictReason };

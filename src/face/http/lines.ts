@@ -17,11 +17,13 @@ export async function* linesOf(
 ): AsyncGenerator<string, void, undefined> {
   const held: Buffer[] = [];
   let heldBytes = 0;
+  let number = 1;
   for await (const piece of piecesOf(request, limits.bodyMsMax, clock, pulse)) {
     let from = 0;
     for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, from)) {
       held.push(piece.subarray(from, at));
-      yield textOf(held);
+      yield textOf(held, number);
+      number += 1;
       held.length = 0;
       heldBytes = 0;
       from = at + 1;
@@ -29,10 +31,10 @@ export async function* linesOf(
     held.push(piece.subarray(from));
     heldBytes += piece.length - from;
     if (heldBytes > limits.importLineBytesMax) {
-      throw new SojournError('input.too_large', `A line is over ${limits.importLineBytesMax} bytes`);
+      throw new SojournError('input.too_large', `Line ${number} is over ${limits.importLineBytesMax} bytes`);
     }
   }
-  if (heldBytes > 0) yield textOf(held);
+  if (heldBytes > 0) yield textOf(held, number);
 }
 
 /** The body as it comes (L2). The connection stays whole, for the answer to a body that is given up. */
@@ -68,8 +70,8 @@ async function* piecesOf(
   }
 }
 
-function textOf(pieces: readonly Buffer[]): string {
+function textOf(pieces: readonly Buffer[], number: number): string {
   const bytes = Buffer.concat(pieces);
-  if (!isUtf8(bytes)) throw new SojournError('input.invalid_json', 'A line is not UTF-8');
+  if (!isUtf8(bytes)) throw new SojournError('input.invalid_json', `Line ${number} is not UTF-8`);
   return bytes.toString('utf8');
 }

@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import { SojournError } from '../../kernel/errors.ts';
 import { SESSION_STATES, type SessionState } from '../../wire/session.ts';
+import { IMPORT_FORMATS, type ImportCall } from '../../wire/calls.ts';
+import { importedView } from '../../wire/import-schema.ts';
 import { forkCall, openCall, reasonCall, updateCall } from '../../wire/schema.ts';
 import {
   evictedView,
@@ -83,9 +85,47 @@ async function importLines(x: Exchange): Promise<void> {
   checkContentType(x.request, LINE_TYPES);
   x.takeBody();
   const { limits, clock, pulse } = x.parts;
-  const view = await x.runtime.import(x.key, linesOf(x.request, limits, clock, pulse), x.caller);
+  const call = importCallOf(x);
+  const view = await x.runtime.import(x.key, linesOf(x.request, limits, clock, pulse), call, x.caller);
   x.json(201, view, [located(view.key)]);
 }
+
+function importCallOf(x: Exchange): ImportCall {
+  const format = x.query('format');
+  if (format !== undefined && !isFormat(format))
+    throw new SojournError(
+      'input.invalid',
+      `At "?format": must be auto or one of ${IMPORT_FORMATS.join(', ')}`,
+    );
+  const agent = x.query('agent');
+  return {
+    ...(format === undefined ? {} : { format }),
+    ...(agent === undefined ? {} : { agent }),
+    turnPerStep: x.queryFlag('turnPerStep') ?? false,
+  };
+}
+
+const isFormat = (text: string): text is NonNullable<ImportCall['format']> =>
+  text === 'auto' || IMPORT_FORMATS.some((format) => format === text);
+
+const importParameters: readonly Parameter[] = [
+  {
+    name: 'format',
+    in: 'query',
+    description: `What the body is: \`auto\`, which is the default and tells it by the content, or one of ${IMPORT_FORMATS.join(', ')}. \`sojourn\` is an export.`,
+  },
+  {
+    name: 'agent',
+    in: 'query',
+    description:
+      'Who goes on with the session. Default: the agent of the export; the default one for other logs.',
+  },
+  {
+    name: 'turnPerStep',
+    in: 'query',
+    description: '`true`: of a log of another agent, each call of its model becomes a turn of its own.',
+  },
+];
 
 const filters: readonly Parameter[] = [
   { name: 'state', in: 'query', description: `One of ${SESSION_STATES.join(', ')}.` },
@@ -217,9 +257,14 @@ export const sessionRoutes: readonly Route[] = [
     access: 'send',
     tag: 'Sessions',
     id: 'importSession',
-    summary: 'Take an export back as a new session under this key',
+    summary: 'Take an export, or a log of another agent, as a new session under this key',
+    description:
+      'All of it is taken, or nothing is. A line of an export is at most 8 MiB, a log of another agent 64 Mi characters in all. What of such a log is no part of the conversation, or could not be understood, is counted in `imported`.',
+    parameters: importParameters,
     bodyType: 'application/x-ndjson',
-    answers: { 201: { ...session, description: 'The new session.' } },
+    answers: {
+      201: { description: 'The new session, and what became of what was sent.', schema: importedView },
+    },
     answer: importLines,
   },
   {

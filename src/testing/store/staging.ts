@@ -32,12 +32,8 @@ export function staging({ test, expect }: TestRunner, open: OpenStore): void {
       const turns = [{ id: 't', state: 'done' as const, endEvent: 0 }];
       await trial.write({ session: num, epoch, events, turns, key: 'a', row: { turnsEnded: 1 } });
 
-      expect(await trial.store.byKey('default', 'a')).toMatchObject({
-        num,
-        key: 'a',
-        headSeq: 2,
-        turnsEnded: 1,
-      });
+      const row = await trial.store.byKey('default', 'a');
+      expect([row?.num, row?.key, row?.headSeq, row?.turnsEnded]).toEqual([num, 'a', 2, 1]);
       expect(await trial.store.byKey('default', STAGED)).toBe(null);
       expect(await trial.store.staged(10)).toEqual([]);
       expect((await trial.store.turn(num, 't'))?.endSeq).toBe(2);
@@ -64,7 +60,8 @@ export function staging({ test, expect }: TestRunner, open: OpenStore): void {
       }
       expect(await trial.texts(num)).toEqual([]);
       await trial.write({ session: num, epoch, events: [event('kept')], key: 'free' });
-      expect(await trial.store.byKey('default', 'free')).toMatchObject({ num, title: null, headSeq: 1 });
+      const row = await trial.store.byKey('default', 'free');
+      expect([row?.num, row?.title, row?.headSeq]).toEqual([num, null, 1]);
     }),
   );
 
