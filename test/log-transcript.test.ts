@@ -1,6 +1,6 @@
-// A transcript is what the log says, whether it was read from the beginning or from a checkpoint.
+// A transcript is what the log says, whether it was read from the beginning or from what was packed of it.
 import { expect, test } from 'vitest';
-import { type Checkpoint, Transcript } from '../src/log/transcript.ts';
+import { type PackedTranscript, Transcript } from '../src/log/transcript.ts';
 import type { StoredEvent } from '../src/store/store.ts';
 
 const input = (text: string) => ({ id: text, parts: [{ type: 'text', text }] });
@@ -42,7 +42,7 @@ const shown = (transcript: Transcript) => ({
     transcript.offered(turn),
     transcript.steered(turn),
   ]),
-  bytes: transcript.bytes,
+  chars: transcript.chars,
   lastSeq: transcript.lastSeq,
 });
 
@@ -54,17 +54,24 @@ test.each(LOG.map((event) => event.seq))(
     const before = new Transcript();
     before.feed(LOG.slice(0, cut));
 
-    const stored = JSON.stringify(before.checkpoint(10_000));
-    const after = Transcript.from(JSON.parse(stored) as Checkpoint);
+    const stored = JSON.stringify(before.pack());
+    const after = Transcript.of(JSON.parse(stored) as PackedTranscript);
     after.feed(LOG);
 
     expect(shown(after)).toEqual(shown(whole));
   },
 );
 
-test('a conversation that is too long has no checkpoint, and is read from its log', () => {
+test('a turn that is released is gone, and what is shortened takes less', () => {
   const transcript = new Transcript();
   transcript.feed(LOG);
+  const before = transcript.chars;
 
-  expect(transcript.checkpoint(100)).toBeUndefined();
+  transcript.shorten('c', (part) => (part.type === 'text' ? { ...part, text: '2nd' } : part));
+  expect(transcript.said('c').map(({ parts }) => parts)).toContainEqual([{ type: 'text', text: '2nd' }]);
+  expect(transcript.chars).toBe(before - 'second'.length + '2nd'.length);
+
+  transcript.release('a');
+  expect(transcript.said('a')).toEqual([]);
+  expect(transcript.messages().every(({ turn }) => turn !== 'a')).toBe(true);
 });

@@ -9,7 +9,7 @@
 //       cut, since an encoder is quadratic in the length of a word.
 //   K3. Counting never throws: what is counted may hold the names of an encoding's control tokens.
 import { Buffer } from 'node:buffer';
-import type { FilePart, Part } from '../wire/message.ts';
+import type { ArtifactRef, FilePart, Part } from '../wire/message.ts';
 
 /** Models of one family share an encoding, or are measured by the nearest one that is public. */
 export type Family = 'openai' | 'claude' | 'other';
@@ -33,11 +33,16 @@ const ESTIMATE_BYTES = 3;
 /** What a message and a part of a call take besides their texts. */
 export const MESSAGE_TOKENS = 4;
 const CALL_TOKENS = 8;
+/** The line that says how a result that was moved out can be read. */
+const REF_TOKENS = 80;
 
 /** A picture of the size that providers scale down to; documents and sounds by their length. */
 const IMAGE_TOKENS = 1_600;
 const FILE_TOKENS_MIN = 500;
 const FILE_BYTES_A_TOKEN = 40;
+
+/** What a figure was counted by: a family's encoding, or no encoding at all. */
+export type CountedBy = Family | 'estimate';
 
 export function familyOf(model: string | undefined): Family {
   if (model === undefined) return 'other';
@@ -47,6 +52,12 @@ export function familyOf(model: string | undefined): Family {
 
 /** Counts a text. */
 export type Count = (text: string) => number;
+
+/** What counts, and by what. */
+export interface Counter {
+  by: CountedBy;
+  count: Count;
+}
 
 /** About a third of its bytes (K1). */
 export const estimate: Count = (text) => Math.ceil(Buffer.byteLength(text) / ESTIMATE_BYTES);
@@ -99,12 +110,16 @@ export function tokensOf(part: Part, count: Count): number {
       return CALL_TOKENS + count(part.name) + count(jsonOf(part.input));
     case 'tool-result':
       return (
-        CALL_TOKENS +
-        (part.output === undefined ? count(part.ref?.preview ?? '') : count(jsonOf(part.output)))
+        CALL_TOKENS + (part.output === undefined ? refTokens(part.ref, count) : count(jsonOf(part.output)))
       );
     case 'custom':
       return count(jsonOf(part.data));
   }
+}
+
+/** Of what a model is shown of it. */
+function refTokens(ref: ArtifactRef | undefined, count: Count): number {
+  return ref === undefined ? 0 : count(ref.preview) + count(ref.tail ?? '') + REF_TOKENS;
 }
 
 /** By what stands at its beginning. */

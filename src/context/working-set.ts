@@ -3,169 +3,377 @@
 // Owns: which content stays, what stands for what left, what all of it takes of the window. Does not own: when something
 // leaves (`session/compaction.ts`), by what plan (`budget.ts`), how a digest is made (`digest.ts`).
 //
-//   W1. Feeding the same events gives the same set, from the start or behind a checkpoint. Nothing else changes it.
+//   W1. Feeding the same events shows the same messages, from the start or behind a checkpoint. Nothing else changes them.
 //   W2. One set a session, and none is shared: it lives and dies with the live session.
-import type { Limits } from '../kernel/limits.ts';
-import { type Checkpoint, Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
+//   W3. What a digest of turns stands for is given up, and so is a turn that was dropped or never started: what is held in
+//       memory is bounded by the window, not by the log.
+//   W4. What is counted is exact once `counted()` resolves near the window; before that, and far from it, it is an estimate that
+//       is rather too high. Looking at it loads nothing.
+//   W5. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
+//   W6. A provider's figure is taken only for a prompt that can have held just this set and its turn's inputs.
+import { timeText } from '../log/event.ts';
+import { TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { Seq, StoredEvent } from '../store/store.ts';
-import type { ContextView, Pressure } from '../wire/context.ts';
+import type { ContextEntry, ContextView, Digest, Pressure } from '../wire/context.ts';
+import type { EventBodies } from '../wire/event.ts';
 import type { Message, Part } from '../wire/message.ts';
+import { shownDigest } from './digest.ts';
+import { Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
+import type { Passage } from './passage.ts';
+import { type PackedPassages, Passages } from './passages.ts';
+import type { Piece } from './piece.ts';
+import { type CountedBy, TOKENS, type Tokens } from './tokens.ts';
 
-export type { Checkpoint };
+export type { WorkingSetOptions } from './gauge.ts';
+export type { Piece, PieceCall } from './piece.ts';
 
 /** The kinds it is made of: what to read when it is built from the store. */
-export const WORKING_SET_KINDS: readonly string[] = TRANSCRIPT_KINDS;
+export const WORKING_SET_KINDS: readonly string[] = [
+  ...TRANSCRIPT_KINDS,
+  'tool.called',
+  'tool.returned',
+  'child.started',
+  'usage',
+  'context.compacted',
+];
 
-export interface WorkingSetOptions {
-  windowTokens: number;
-  /** Names the family tokens are counted by, until a model's usage names its own. */
-  model: string | undefined;
-  limits: Pick<Limits, 'contextMild' | 'contextAggressive' | 'contextEmergency'>;
+/** A working set at one moment, as it is stored. */
+export interface Checkpoint {
+  lastSeq: Seq;
+  /** JSON. */
+  packed: string;
 }
 
-/** What can leave, as a plan sees it: the standing digest of turns, or an ended turn. */
-export interface Piece {
-  kind: 'digest' | 'turn';
-  /** Null of a digest. */
-  turn: string | null;
-  /** The first and the last of its events; those of other turns may lie between them. */
+/** Of what a checkpoint holds: one of another format is passed over, and the log read instead. */
+export const CHECKPOINT_FORMAT = 2;
+
+/** The digest of turns that stands first. */
+interface Standing {
   from: Seq;
   to: Seq;
-  /** The id of the task it belongs to; of a digest the last one's. */
+  ref: string;
+  text: string;
+  /** The last of the tasks it stands for. */
   task: string | null;
-  /** As it is shown now. */
-  tokens: number;
-  /** Those of `tokens` that are what people said in it. */
-  saidTokens: number;
-  calls: readonly PieceCall[];
+  at: string;
+  counts?: { by: CountedBy; tokens: number };
 }
 
-/** A call of a tool that was answered, by the turn and the call's own id: a call's id may come again in another turn. */
-export interface PieceCall {
-  turn: string;
-  call: string;
-  name: string;
-  /** Of its `tool.returned`. */
-  seq: Seq;
-  /** Input and result, as shown now. */
-  tokens: number;
-  digested: boolean;
-  /** The pair as it was, for a summariser. */
-  messages(): readonly Message[];
+interface Tally {
+  digested: number;
+  compactions: number;
+  tokensSaved: number;
+  lastCompaction: Seq | null;
 }
+
+interface Packed {
+  passages: PackedPassages;
+  gauge: PackedGauge;
+  tally: Tally;
+  standing?: Standing;
+  asking?: string;
+}
+
+/** How long counting goes on before others have their turn. */
+const COUNT_MS_MAX = 5;
+const BEGINNING_CHARS = 160;
 
 export class WorkingSet {
-  #options: WorkingSetOptions;
-  /** Recovery asks it for inputs and offers. */
-  readonly transcript: Transcript;
+  readonly #passages = new Passages();
+  readonly #gauge: Gauge;
+  #lastSeq: Seq = 0;
+  #standing: Standing | undefined;
+  #tally: Tally = { digested: 0, compactions: 0, tokensSaved: 0, lastCompaction: null };
+  /** The turn whose next usage is of its first prompt (W6). */
+  #asking: string | undefined;
+  /** Of a checkpoint, until it is taken apart (W5). */
+  #packed: string | undefined;
+  #history: readonly Message[] | undefined;
 
-  constructor(options: WorkingSetOptions, transcript = new Transcript()) {
-    this.#options = options;
-    this.transcript = transcript;
+  constructor(options: WorkingSetOptions, tokens: Tokens = TOKENS) {
+    this.#gauge = new Gauge(options, tokens);
   }
 
-  static from(checkpoint: Checkpoint, options: WorkingSetOptions): WorkingSet {
-    return new WorkingSet(options, Transcript.from(checkpoint));
+  static from({ lastSeq, packed }: Checkpoint, options: WorkingSetOptions, tokens = TOKENS): WorkingSet {
+    const set = new WorkingSet(options, tokens);
+    set.#lastSeq = lastSeq;
+    set.#packed = packed;
+    return set;
   }
 
   /** Its agent was replaced by another one. */
   measureBy(options: WorkingSetOptions): void {
-    this.#options = options;
+    this.#gauge.options = options;
   }
 
-  /** Ahead of being asked, while nobody waits for it. Idempotent. */
+  /** W5. Idempotent. */
   unpack(): void {
-    this.transcript.unpack();
+    if (this.#packed === undefined) return;
+    const { passages, gauge, tally, standing, asking } = JSON.parse(this.#packed) as Packed;
+    this.#packed = undefined;
+    this.#passages.unpack(passages);
+    this.#gauge.unpack(gauge);
+    this.#tally = tally;
+    this.#standing = standing;
+    this.#asking = asking;
   }
 
-  /** Undefined when it would be larger than `charsMax`. */
+  /** Undefined when it would be larger than `charsMax`, or there is nothing in it. */
   checkpoint(charsMax: number): Checkpoint | undefined {
-    return this.transcript.checkpoint(charsMax);
+    const packed = this.#packed ?? this.#pack(charsMax);
+    return packed === undefined || packed.length > charsMax ? undefined : { lastSeq: this.#lastSeq, packed };
   }
 
-  /** Events in order; those seen before are passed over. The only way it changes (W1). */
-  feed(events: readonly StoredEvent[]): void {
-    this.transcript.feed(events);
+  #pack(charsMax: number): string | undefined {
+    const { chars } = this.#passages;
+    if (chars > charsMax || (chars === 0 && this.#standing === undefined)) return undefined;
+    const packed: Packed = {
+      passages: this.#passages.pack(),
+      gauge: this.#gauge.pack(),
+      tally: this.#tally,
+      ...(this.#standing === undefined ? {} : { standing: this.#standing }),
+      ...(this.#asking === undefined ? {} : { asking: this.#asking }),
+    };
+    return JSON.stringify(packed);
   }
 
   get lastSeq(): Seq {
-    return this.transcript.lastSeq;
+    return this.#lastSeq;
   }
 
   /** About what it holds in memory. */
   get bytes(): number {
-    return this.transcript.bytes;
+    return 2 * (this.#packed?.length ?? this.#passages.chars + (this.#standing?.text.length ?? 0));
   }
 
   /** Some message refers to a file: what was said has to be restored before an agent sees it. */
   get hasRefs(): boolean {
-    return this.transcript.hasRefs;
+    this.unpack();
+    return this.#passages.hasRefs;
   }
 
-  /** What an agent sees of the time before its turn, oldest first. */
+  /** Events in order; those seen before are passed over. The only way it changes (W1). */
+  feed(events: readonly StoredEvent[]): void {
+    if (events.length > 0) this.unpack();
+    for (const event of events) {
+      if (event.seq <= this.#lastSeq) continue;
+      this.#lastSeq = event.seq;
+      if (event.kind === 'usage') this.#used(event);
+      else if (event.kind === 'context.compacted') this.#compact(event);
+      else this.#passages.feed(event);
+      this.#follow(event);
+    }
+  }
+
+  /** What an agent sees of the time before its turn, oldest first. The same messages as long as nothing changes. */
   history(): readonly Message[] {
-    return this.transcript.history();
+    this.unpack();
+    this.#history ??= [
+      ...(this.#standing === undefined ? [] : [messageOf(this.#standing)]),
+      ...[...this.#passages.ended].flatMap(({ messages }) => messages),
+    ];
+    return this.#history;
   }
 
   /**
-   * Resolves when the counts below can be trusted near the window; at once where the set is far from it. Before a plan
-   * is made from them it is awaited; what is read before that is an estimate that is never too low.
+   * Resolves when the counts below can be trusted (W4); at once where the set, with the `nextTokens` that come to it, is far
+   * from its window. To be awaited before a plan is made from them. Where no encoding can be loaded they stay estimates.
    */
-  counted(): Promise<void> {
-    return Promise.resolve();
+  async counted(nextTokens = 0): Promise<void> {
+    const gauge = this.#gauge;
+    if (!gauge.near(this.tokens + nextTokens) || this.#isCounted || !(await gauge.ready())) return;
+    let since = performance.now();
+    for (const passage of this.#passages.ended) {
+      this.#counts(passage);
+      if (performance.now() - since < COUNT_MS_MAX) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
+  }
+
+  get #isCounted(): boolean {
+    const { wanted } = this.#gauge;
+    for (const passage of this.#passages.ended) if (!passage.isCounted(wanted)) return false;
+    return this.#standing === undefined || this.#standing.counts?.by === wanted;
   }
 
   /** Of `history()`. */
   get tokens(): number {
-    return 0;
+    this.unpack();
+    let tokens = this.#standingTokens();
+    for (const passage of this.#passages.ended) {
+      const counts = this.#counts(passage);
+      tokens += this.#gauge.scaled(counts.tokens, counts.by);
+    }
+    return tokens;
   }
 
   /** What a prompt has besides, as the provider's figures tell. */
   get overheadTokens(): number {
-    return 0;
+    this.unpack();
+    return this.#gauge.overheadTokens;
   }
 
   get windowTokens(): number {
-    return this.#options.windowTokens;
+    return this.#gauge.windowTokens;
   }
 
   /** Of what may come to it: the inputs of a turn. */
-  count(_said: readonly { readonly parts: readonly Part[] }[]): number {
-    return 0;
+  count(said: readonly { readonly parts: readonly Part[] }[]): number {
+    this.unpack();
+    const { counter } = this.#gauge;
+    return this.#gauge.scaled(this.#gauge.count(said, counter), counter.by);
   }
 
   get pressure(): Pressure {
-    return 'none';
+    return this.#gauge.pressure(this.tokens);
   }
 
   /** Oldest first: the standing digest, then the ended turns that were not dropped. */
   pieces(): readonly Piece[] {
-    return [];
+    this.unpack();
+    const turns = [...this.#passages.ended].map((passage): Piece => {
+      const { by, tokens, saidTokens, calls } = this.#counts(passage);
+      const scale = (count: number): number => this.#gauge.scaled(count, by);
+      const { turn, from, to, task } = passage;
+      const ends = { from, to: to ?? from };
+      const counts = { tokens: scale(tokens), saidTokens: scale(saidTokens) };
+      return { kind: 'turn', turn, ...ends, task, ...counts, calls: passage.calls(calls, scale) };
+    });
+    if (this.#standing === undefined) return turns;
+    const { from, to, task } = this.#standing;
+    const tokens = this.#standingTokens();
+    return [{ kind: 'digest', turn: null, from, to, task, tokens, saidTokens: 0, calls: [] }, ...turns];
   }
 
-  /** As they were said, for a summariser: of a digest nothing, its text is `earlier`. */
-  messagesOf(_piece: Piece): readonly Message[] {
-    return [];
+  /** As they are shown, for a summariser: of a digest nothing, its text is `earlier`. */
+  messagesOf(piece: Piece): readonly Message[] {
+    this.unpack();
+    return piece.turn === null ? [] : (this.#passages.get(piece.turn)?.messages ?? []);
   }
 
   /** The text of the standing `turns` digest. */
   get earlier(): string | undefined {
-    return undefined;
+    this.unpack();
+    return this.#standing?.text;
   }
 
   view(): Omit<ContextView, 'session' | 'artifacts' | 'marks'> {
+    const { tokens, pressure } = this;
+    const { pending, returned, tasks } = this.#passages;
+    const { digested, compactions: count, tokensSaved, lastCompaction: lastSeq } = this.#tally;
     return {
-      seq: this.lastSeq,
+      seq: this.#lastSeq,
       windowTokens: this.windowTokens,
       overheadTokens: this.overheadTokens,
-      tokens: this.tokens,
-      pressure: this.pressure,
-      counting: this.#options.model ?? 'unknown',
-      entries: [],
-      calls: { pending: [], returned: 0, digested: 0 },
-      compactions: { count: 0, tokensSaved: 0, lastSeq: null },
-      tasks: [],
-      earlierTasks: 0,
+      tokens,
+      pressure,
+      counting: this.#gauge.counter.by,
+      entries: this.#entries(),
+      calls: { pending, returned, digested },
+      compactions: { count, tokensSaved, lastSeq },
+      tasks: tasks.views(),
+      earlierTasks: tasks.earlier,
     };
   }
+
+  #entries(): ContextEntry[] {
+    const turns = [...this.#passages.ended].map((passage): ContextEntry => {
+      const { by, tokens, callTokens } = this.#counts(passage);
+      const { turn, from, to, messages, digested, offloaded, beginning } = passage;
+      return {
+        kind: 'turn',
+        turn,
+        ref: `log:${from}-${to ?? from}`,
+        messages: messages.length,
+        tokens: this.#gauge.scaled(tokens, by),
+        callTokens: this.#gauge.scaled(callTokens, by),
+        digested,
+        offloaded,
+        text: beginning,
+      };
+    });
+    if (this.#standing === undefined) return turns;
+    const { ref } = this.#standing;
+    const text = this.#standing.text.slice(0, BEGINNING_CHARS).toWellFormed();
+    const tokens = this.#standingTokens();
+    const none = { callTokens: 0, digested: 0, offloaded: 0 };
+    return [{ kind: 'digest', turn: null, ref, messages: 1, tokens, ...none, text }, ...turns];
+  }
+
+  #counts(passage: Passage): ReturnType<Passage['counts']> {
+    return passage.counts(this.#gauge.wanted, this.#gauge.counter);
+  }
+
+  #standingTokens(): number {
+    const standing = this.#standing;
+    if (standing === undefined) return 0;
+    const { wanted, counter } = this.#gauge;
+    if (standing.counts === undefined || (standing.counts.by !== wanted && counter.by === wanted)) {
+      const tokens = this.#gauge.count([messageOf(standing)], counter);
+      standing.counts = { by: counter.by, tokens };
+    }
+    return this.#gauge.scaled(standing.counts.tokens, standing.counts.by);
+  }
+
+  #compact(event: StoredEvent): void {
+    const { digests, tokensBefore, tokensAfter } = JSON.parse(event.body) as EventBodies['context.compacted'];
+    for (const digest of digests) {
+      if (digest.kind === 'turns') this.#stand(digest, timeText(event.at));
+      else this.#tally.digested += this.#passages.digest(digest.calls ?? [], this.#gauge.counter);
+    }
+    this.#tally.compactions += 1;
+    this.#tally.tokensSaved += Math.max(0, tokensBefore - tokensAfter);
+    this.#tally.lastCompaction = event.seq;
+  }
+
+  /** W3. It stands for the digest before it, too. */
+  #stand({ from, to, ref, turns, text = '' }: Digest, at: string): void {
+    const last = turns.findLast((turn) => this.#passages.get(turn) !== undefined);
+    const task = last === undefined ? undefined : this.#passages.get(last)?.task;
+    this.#standing = { from, to, ref, text, task: task ?? this.#standing?.task ?? null, at };
+    this.#passages.release(turns);
+  }
+
+  /** What the events between a turn's start and its first figure say (W6). */
+  #follow({ kind, turn }: StoredEvent): void {
+    if (kind === 'turn.started') this.#asking = turn ?? undefined;
+    if (ENDS_ASKING.has(kind) && (turn === null || turn === this.#asking)) this.#asking = undefined;
+    if (CHANGES_HISTORY.has(kind)) this.#history = undefined;
+  }
+
+  #used({ turn, body }: StoredEvent): void {
+    if (turn === null || turn !== this.#asking) return;
+    const { model, inputTokens, cacheReadTokens, cacheWriteTokens } = JSON.parse(
+      body,
+    ) as EventBodies['usage'];
+    if (model !== undefined) this.#gauge.named(model);
+    const { counter } = this.#gauge;
+    let tokens = this.#gauge.count(this.#passages.inputs(turn), counter);
+    if (this.#standing !== undefined) {
+      this.#standingTokens();
+      if (this.#standing.counts?.by !== counter.by) return;
+      tokens += this.#standing.counts.tokens;
+    }
+    for (const passage of this.#passages.ended) {
+      const counts = this.#counts(passage);
+      if (counts.by !== counter.by) return;
+      tokens += counts.tokens;
+    }
+    this.#gauge.note(tokens, inputTokens + cacheReadTokens + cacheWriteTokens, counter.by);
+  }
+}
+
+const ENDS_ASKING = new Set([
+  'usage',
+  'message',
+  'tool.called',
+  'turn.steered',
+  'turn.ended',
+  'context.compacted',
+]);
+const CHANGES_HISTORY = new Set(['turn.ended', 'turn.dropped', 'context.compacted']);
+
+function messageOf({ text, ref, at }: Standing): Message {
+  return { role: 'user', parts: [{ type: 'text', text: shownDigest(text, ref) }], turn: null, at };
 }

@@ -5,8 +5,8 @@
 //   X3. `turn.started` voids what earlier attempts of the turn said, unless it goes on with it; inputs that were steered into
 //       it stay.
 //   X4. A dropped turn is marked, and hidden from agents.
-//   X5. A checkpoint stands for the events up to its `lastSeq`; fed with those after it, it is the same transcript.
-//   X6. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
+//   X5. What is packed stands for the events so far; unpacked and fed with those after them, it is the same transcript.
+//   X6. Nothing is given up by itself: who keeps it small releases turns that are over, and what it shortens stays short.
 import type { StoredEvent } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Input, Message, Part, TranscriptMessage } from '../wire/message.ts';
@@ -25,25 +25,26 @@ export const TRANSCRIPT_KINDS = [
 
 const KINDS = new Set<string>(TRANSCRIPT_KINDS);
 
+interface Said {
+  seq: number;
+  message: TranscriptMessage;
+}
+
 interface TurnBlock {
   id: string;
   inputs: { input: Input; at: string }[];
   steered: Input[];
-  said: TranscriptMessage[];
+  said: Said[];
   started: boolean;
   ended: boolean;
   dropped: boolean;
-}
-
-/** A transcript at one moment, as it is stored: nothing in it that the log does not say (X5). */
-export interface Checkpoint {
-  lastSeq: number;
-  /** JSON. */
-  packed: string;
-}
-
-interface Packed {
+  /** Of the bodies it was made of. */
   chars: number;
+}
+
+/** As JSON: nothing in it that the log does not say (X5). */
+export interface PackedTranscript {
+  lastSeq: number;
   hasRefs: boolean;
   turns: readonly TurnBlock[];
   /** Ids of turns in the order they started. */
@@ -54,72 +55,53 @@ interface Packed {
 export class Transcript {
   readonly #turns = new Map<string, TurnBlock>();
   /** Turns in the order they started (X2). */
-  readonly #order: TurnBlock[] = [];
+  readonly #order = new Set<TurnBlock>();
   /** Inputs offered to a running turn, by input id, until they are taken or requeued. */
   readonly #offered = new Map<string, { input: Input; turn: string }>();
   #lastSeq = 0;
   #chars = 0;
   #hasRefs = false;
-  /** Follows the ended turns that were not dropped. */
-  #history: Message[] = [];
 
-  /** Of a checkpoint, until it is taken apart (X6). */
-  #packed: string | undefined;
-
-  static from({ lastSeq, packed }: Checkpoint): Transcript {
+  /** Takes over what it is given. */
+  static of({ lastSeq, hasRefs, turns, order, offered }: PackedTranscript): Transcript {
     const transcript = new Transcript();
     transcript.#lastSeq = lastSeq;
-    transcript.#packed = packed;
+    transcript.#hasRefs = hasRefs;
+    for (const turn of turns) {
+      transcript.#turns.set(turn.id, turn);
+      transcript.#chars += turn.chars;
+    }
+    for (const id of order) transcript.#order.add(transcript.#block(id));
+    for (const offer of offered) transcript.#offered.set(offer.input.id, offer);
     return transcript;
   }
 
-  /** X6. Idempotent. */
-  unpack(): void {
-    if (this.#packed === undefined) return;
-    const { chars, hasRefs, turns, offered, order } = JSON.parse(this.#packed) as Packed;
-    this.#packed = undefined;
-    this.#chars = chars;
-    this.#hasRefs = hasRefs;
-    for (const turn of turns) this.#turns.set(turn.id, turn);
-    for (const offer of offered) this.#offered.set(offer.input.id, offer);
-    for (const id of order) {
-      const turn = this.#block(id);
-      this.#order.push(turn);
-      if (turn.ended) this.#remember(turn);
-    }
-  }
-
-  /** Undefined when it would stand for more than `charsMax` in the log. */
-  checkpoint(charsMax: number): Checkpoint | undefined {
-    if (this.#packed !== undefined) return { lastSeq: this.#lastSeq, packed: this.#packed };
-    if (this.#chars === 0 || this.#chars > charsMax) return undefined;
-    const packed: Packed = {
-      chars: this.#chars,
+  /** X5. To be written before the next event comes: it shares what it is made of. */
+  pack(): PackedTranscript {
+    return {
+      lastSeq: this.#lastSeq,
       hasRefs: this.#hasRefs,
       turns: [...this.#turns.values()],
-      order: this.#order.map((turn) => turn.id),
+      order: [...this.#order].map((turn) => turn.id),
       offered: [...this.#offered.values()],
     };
-    return { lastSeq: this.#lastSeq, packed: JSON.stringify(packed) };
   }
 
   get lastSeq(): number {
     return this.#lastSeq;
   }
 
-  /** About what it holds in memory. */
-  get bytes(): number {
-    return 2 * (this.#packed?.length ?? this.#chars);
+  /** Of the bodies it is made of: about what it is as JSON. */
+  get chars(): number {
+    return this.#chars;
   }
 
   /** Events in order; those seen before are passed over. */
   feed(events: readonly StoredEvent[]): void {
-    if (events.length > 0) this.unpack();
     for (const event of events) {
       if (event.seq <= this.#lastSeq) continue;
       this.#lastSeq = event.seq;
       if (!KINDS.has(event.kind) || event.turn === null) continue;
-      this.#chars += event.body.length;
       this.#hasRefs ||= event.body.includes('"ref":{');
       this.#apply(event, event.turn);
     }
@@ -127,44 +109,74 @@ export class Transcript {
 
   /** All there is, for people: dropped turns are marked. */
   messages(): TranscriptMessage[] {
-    this.unpack();
-    return this.#order.flatMap((turn) =>
-      [...asked(turn), ...turn.said].map((message) => marked(message, turn)),
+    return [...this.#order].flatMap((turn) =>
+      [...asked(turn), ...turn.said.map(({ message }) => message)].map((message) => marked(message, turn)),
     );
   }
 
-  /** What an agent sees: ended turns that were not dropped. The caller's own array, of shared messages. */
+  /** What an agent sees of a turn, while it is not dropped (X4). */
+  said(turn: string): Message[] {
+    const block = this.#turns.get(turn);
+    if (block === undefined || !block.started || block.dropped) return [];
+    return [...asked(block), ...block.said.map(({ message }) => whole(message))];
+  }
+
+  /** What an agent sees: ended turns that were not dropped. */
   history(): Message[] {
-    this.unpack();
-    return this.#history.slice();
+    return [...this.#order].filter(({ ended }) => ended).flatMap(({ id }) => this.said(id));
   }
 
   /** Some message refers to a file: what was said has to be restored before an agent sees it. */
   get hasRefs(): boolean {
-    this.unpack();
     return this.#hasRefs;
   }
 
   /** Inputs of a turn: what it was accepted with, and what was requeued to it. */
   inputs(turn: string): Input[] {
-    this.unpack();
     return (this.#turns.get(turn)?.inputs ?? []).map(({ input }) => input);
   }
 
   /** Inputs that were offered to a turn and neither taken nor requeued. */
   offered(turn: string): Input[] {
-    this.unpack();
     return [...this.#offered.values()].filter((offer) => offer.turn === turn).map(({ input }) => input);
   }
 
   /** Inputs a turn took while it ran: a later attempt is offered them again. */
   steered(turn: string): readonly Input[] {
-    this.unpack();
     return this.#turns.get(turn)?.steered ?? [];
   }
 
+  /** X6. Of a turn that is over nothing is kept. */
+  release(turn: string): void {
+    const block = this.#turns.get(turn);
+    if (block === undefined) return;
+    this.#turns.delete(turn);
+    this.#order.delete(block);
+    this.#chars -= block.chars;
+  }
+
+  /** X6. Parts of what a turn said; `seq` is of the message they stand in. Those that stay as they are are given back. */
+  shorten(turn: string, change: (part: Part, seq: number) => Part): void {
+    const block = this.#turns.get(turn);
+    if (block === undefined) return;
+    for (const said of block.said) {
+      const parts = said.message.parts.map((part) => {
+        const short = change(part, said.seq);
+        if (short !== part) this.#grow(block, JSON.stringify(short).length - JSON.stringify(part).length);
+        return short;
+      });
+      if (parts.some((part, index) => part !== said.message.parts[index])) {
+        said.message = { ...said.message, parts };
+      }
+    }
+  }
+
   #apply(event: StoredEvent, turn: string): void {
-    if (event.kind === 'turn.ended') return this.#end(this.#block(turn));
+    const block = this.#turns.get(turn);
+    if (event.kind === 'turn.ended') {
+      if (block !== undefined) block.ended = true;
+      return;
+    }
     const at = timeText(event.at);
     const body: unknown = JSON.parse(event.body);
     switch (event.kind) {
@@ -173,70 +185,73 @@ export class Transcript {
       case 'turn.accepted': {
         const { input, disposition } = body as EventBodies['turn.accepted'];
         if (disposition === 'steered') this.#offered.set(input.id, { input, turn });
-        else this.#block(turn).inputs.push({ input, at });
+        else this.#take(turn, { input, at }, event.body.length);
         return;
       }
       case 'turn.steered': {
         const { input } = body as EventBodies['turn.steered'];
         this.#offered.delete(input.id);
-        const block = this.#block(turn);
-        if (block.steered.some((taken) => taken.id === input.id)) return; // A later attempt took it again.
-        block.steered.push(input);
-        block.said.push({ role: 'user', parts: input.parts, turn, at });
-        return;
+        const taker = this.#block(turn);
+        if (taker.steered.some((taken) => taken.id === input.id)) return; // A later attempt took it again.
+        taker.steered.push(input);
+        return this.#say(taker, event, { role: 'user', parts: input.parts, turn, at });
       }
       case 'turn.requeued': {
         const { input, turn: next } = body as EventBodies['turn.requeued'];
         this.#offered.delete(input.id);
-        this.#block(next).inputs.push({ input, at });
+        return this.#take(next, { input, at }, event.body.length);
+      }
+      case 'turn.dropped': {
+        const dropped = this.#turns.get((body as EventBodies['turn.dropped']).turn);
+        if (dropped !== undefined) dropped.dropped = true; // X4
         return;
       }
-      case 'turn.dropped':
-        return this.#drop(this.#block((body as EventBodies['turn.dropped']).turn));
       default: {
         const { role, parts, partial } = body as EventBodies['message'];
-        this.#block(turn).said.push({
-          role,
-          parts: tidyParts(parts),
-          turn,
-          at,
-          ...(partial ? { partial } : {}),
-        });
+        const said = { role, parts: tidyParts(parts), turn, at };
+        return this.#say(this.#block(turn), event, partial ? { ...said, partial } : said);
       }
     }
   }
 
-  /** X4. */
-  #drop(turn: TurnBlock): void {
-    turn.dropped = true;
-    if (turn.ended) this.#history = this.#history.filter((message) => message.turn !== turn.id);
+  #take(turn: string, taken: { input: Input; at: string }, chars: number): void {
+    const block = this.#block(turn);
+    block.inputs.push(taken);
+    this.#grow(block, chars);
   }
 
-  /** Turns end in the order they started: one runs at a time. One that never started said nothing. */
-  #end(turn: TurnBlock): void {
-    turn.ended = true;
-    this.#remember(turn);
+  #say(block: TurnBlock, { seq, body }: StoredEvent, message: TranscriptMessage): void {
+    block.said.push({ seq, message });
+    this.#grow(block, body.length);
   }
 
-  #remember(turn: TurnBlock): void {
-    if (!turn.started || turn.dropped) return;
-    this.#history.push(...asked(turn));
-    for (const { role, parts, turn: id, at } of turn.said) this.#history.push({ role, parts, turn: id, at });
+  #grow(block: TurnBlock, chars: number): void {
+    block.chars += chars;
+    this.#chars += chars;
   }
 
   #block(id: string): TurnBlock {
     let block = this.#turns.get(id);
     if (block === undefined) {
-      block = { id, inputs: [], steered: [], said: [], started: false, ended: false, dropped: false };
+      block = {
+        id,
+        inputs: [],
+        steered: [],
+        said: [],
+        started: false,
+        ended: false,
+        dropped: false,
+        chars: 0,
+      };
       this.#turns.set(id, block);
     }
     return block;
   }
 
   #start(turn: TurnBlock, { goesOn }: EventBodies['turn.started']): void {
-    if (!turn.started) this.#order.push(turn);
+    if (!turn.started) this.#order.add(turn);
     turn.started = true;
-    if (goesOn !== true) turn.said = turn.said.filter((message) => message.role === 'user'); // X3
+    if (goesOn !== true) turn.said = turn.said.filter(({ message }) => message.role === 'user'); // X3
   }
 }
 
@@ -246,6 +261,13 @@ function asked(turn: TurnBlock): TranscriptMessage[] {
 
 function marked(message: TranscriptMessage, turn: TurnBlock): TranscriptMessage {
   return turn.dropped ? { ...message, dropped: true } : message;
+}
+
+/** For an agent it makes no difference whether more would have been said. */
+function whole(message: TranscriptMessage): Message {
+  if (message.partial === undefined) return message;
+  const { role, parts, turn, at } = message;
+  return { role, parts, turn, at };
 }
 
 /** Without empty texts: some providers refuse them in a history. */

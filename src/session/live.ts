@@ -9,7 +9,7 @@ import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Instance, SessionFacts } from '../agent/agent.ts';
-import type { Checkpoint, WorkingSet } from '../context/working-set.ts';
+import { type Checkpoint, CHECKPOINT_FORMAT, type WorkingSet } from '../context/working-set.ts';
 
 export interface LiveParts {
   facts: SessionFacts;
@@ -26,8 +26,8 @@ export interface LiveParts {
 
 const OWN_BYTES = 4_096;
 
-/** A longer conversation is read from its log. */
-const CHECKPOINT_CHARS_MAX = 128 * 1_024;
+/** A larger working set is made from its log. */
+export const CHECKPOINT_CHARS_MAX = 1_024 * 1_024;
 
 /** What a live session leaves behind for its successor. */
 export interface Left {
@@ -37,16 +37,20 @@ export interface Left {
   quiet?: number;
 }
 
-/** As it is stored: a line of JSON, and the conversation behind it as it is, so that it need not be read at once. */
-function leftText({ conversation, ...left }: Left): string {
+/** As it is stored: a line of JSON, and the working set behind it as it is, so that it need not be read at once. */
+export function leftText({ conversation, ...left }: Left): string {
   if (conversation === undefined) return JSON.stringify(left);
-  return `${JSON.stringify({ ...left, lastSeq: conversation.lastSeq })}\n${conversation.packed}`;
+  return `${JSON.stringify({ ...left, lastSeq: conversation.lastSeq, format: CHECKPOINT_FORMAT })}\n${conversation.packed}`;
 }
 
 export function leftOf(text: string): Left {
   const end = text.indexOf('\n');
   if (end < 0) return JSON.parse(text) as Left;
-  const { lastSeq, ...left } = JSON.parse(text.slice(0, end)) as Left & { lastSeq: number };
+  const { lastSeq, format, ...left } = JSON.parse(text.slice(0, end)) as Left & {
+    lastSeq: number;
+    format?: number;
+  };
+  if (format !== CHECKPOINT_FORMAT) return left; // Of another version: the log says all of it.
   return { ...left, conversation: { lastSeq, packed: text.slice(end + 1) } };
 }
 

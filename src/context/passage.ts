@@ -1,0 +1,246 @@
+// Passage: one turn as it stands in a working set, with what it takes of a window.
+//
+//   PA1. A call is named by the turn and its own id, compared as they are. An id that a turn used twice names no call: what
+//        stands for one of them would stand for both.
+//   PA2. What was counted is kept until it changes, also in a checkpoint: nothing is counted twice.
+import type { Seq } from '../store/store.ts';
+import type { Message, Part, ToolCallPart, ToolResultPart } from '../wire/message.ts';
+import { textOf } from '../wire/message.ts';
+import type { TurnKind } from '../wire/turn.ts';
+import { type CountedBy, type Counter, MESSAGE_TOKENS, tokensOf } from './tokens.ts';
+import type { PieceCall } from './piece.ts';
+
+const BEGINNING_CHARS = 160;
+
+interface Counts {
+  by: CountedBy;
+  tokens: number;
+  saidTokens: number;
+  callTokens: number;
+  /** By a call's id; of an id that comes twice, of both. */
+  calls: Map<string, number>;
+}
+
+/** Where a call stands in the log; 0 where it does not. */
+interface CallSeqs {
+  called: Seq;
+  returned: Seq;
+}
+
+export interface PackedPassage {
+  turn: string;
+  kind: TurnKind;
+  from: Seq;
+  to: Seq | null;
+  task: string | null;
+  isDropped?: true;
+  /** The task it comes from, where it was requeued. */
+  origin: string | null;
+  seqs: readonly [call: string, seqs: CallSeqs][];
+  digested: readonly string[];
+  counts?: Omit<Counts, 'calls'> & { calls: readonly [call: string, tokens: number][] };
+}
+
+export class Passage {
+  readonly turn: string;
+  readonly kind: TurnKind;
+  readonly from: Seq;
+  readonly origin: string | null;
+  /** Its last event; null until it has ended. */
+  to: Seq | null = null;
+  task: string | null = null;
+  /** It was rolled back. */
+  isDropped = false;
+  #seqs = new Map<string, CallSeqs>();
+  readonly #digested = new Set<string>();
+  #messages: readonly Message[] = [];
+  #counts: Counts | undefined;
+
+  constructor({ turn, kind, from, origin }: Pick<PackedPassage, 'turn' | 'kind' | 'from' | 'origin'>) {
+    this.turn = turn;
+    this.kind = kind;
+    this.from = from;
+    this.origin = origin;
+  }
+
+  static of(packed: PackedPassage): Passage {
+    const passage = new Passage(packed);
+    passage.to = packed.to;
+    passage.task = packed.task;
+    passage.isDropped = packed.isDropped === true;
+    passage.#seqs = new Map(packed.seqs);
+    for (const call of packed.digested) passage.#digested.add(call);
+    const { counts } = packed;
+    if (counts !== undefined) passage.#counts = { ...counts, calls: new Map(counts.calls) };
+    return passage;
+  }
+
+  pack(): PackedPassage {
+    const { turn, kind, from, to, task, origin } = this;
+    const counts = this.#counts;
+    return {
+      turn,
+      kind,
+      from,
+      to,
+      task,
+      origin,
+      ...(this.isDropped ? { isDropped: true as const } : {}),
+      seqs: [...this.#seqs],
+      digested: [...this.#digested],
+      ...(counts === undefined ? {} : { counts: { ...counts, calls: [...counts.calls] } }),
+    };
+  }
+
+  /** An attempt began that does not go on where the one before stopped. */
+  begin(): void {
+    if (this.#seqs.size > 0) this.#seqs = new Map();
+  }
+
+  called(call: string, seq: Seq): void {
+    this.#seqs.set(call, { called: seq, returned: 0 });
+  }
+
+  returned(call: string, seq: Seq): void {
+    this.#seqs.set(call, { called: this.#seqs.get(call)?.called ?? 0, returned: seq });
+  }
+
+  /** A result stands in the message at `seq`: that is where it can be read if no event told of it by itself. */
+  said(call: string, seq: Seq): void {
+    if (!this.#seqs.get(call)?.returned) this.returned(call, seq);
+  }
+
+  /** What an agent is shown of it from now on. */
+  show(messages: readonly Message[]): void {
+    this.#messages = messages;
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  get digested(): number {
+    return this.#digested.size;
+  }
+
+  /** The calls whose results a digest can stand for: each is there once, and nothing stands for it yet (PA1). */
+  digestible(): Set<string> {
+    const calls = [...this.#pairs()].filter(
+      ([call, pairs]) => pairs.length === 1 && !this.#digested.has(call),
+    );
+    return new Set(calls.map(([call]) => call));
+  }
+
+  /** Its calls `gone` are shown in fewer words now; what it counts by other means is counted anew. */
+  digest(gone: readonly string[], messages: readonly Message[], counter: Counter): void {
+    for (const call of gone) this.#digested.add(call);
+    this.#messages = messages;
+    const counts = this.#counts;
+    if (counts === undefined) return;
+    if (counter.by !== counts.by) {
+      this.#counts = undefined;
+      return;
+    }
+    const isGone = new Set(gone);
+    const now = new Map<string, number>();
+    for (const { parts } of messages) {
+      for (const part of parts) {
+        if (!isOfCall(part) || !isGone.has(part.call)) continue;
+        now.set(part.call, (now.get(part.call) ?? 0) + tokensOf(part, counter.count));
+      }
+    }
+    for (const [call, tokens] of now) {
+      const less = (counts.calls.get(call) ?? 0) - tokens;
+      counts.calls.set(call, tokens);
+      counts.tokens -= less;
+      counts.callTokens -= less;
+    }
+  }
+
+  /** PA2. As `counter` counts, or as was counted before by what is `wanted` and not at hand. */
+  counts(wanted: CountedBy, counter: Counter): Readonly<Counts> {
+    const known = this.#counts;
+    if (known !== undefined && (known.by === wanted || counter.by !== wanted)) return known;
+    this.#counts = counted(this.#messages, counter);
+    return this.#counts;
+  }
+
+  /** Nothing is to be counted any more. */
+  isCounted(by: CountedBy): boolean {
+    return this.#counts?.by === by;
+  }
+
+  /** Answered calls, in order (PA1). */
+  calls(tokens: ReadonlyMap<string, number>, scale: (tokens: number) => number): PieceCall[] {
+    const calls: PieceCall[] = [];
+    for (const [call, pairs] of this.#pairs()) {
+      const pair = pairs.length === 1 ? pairs[0] : undefined;
+      if (pair === undefined) continue;
+      calls.push({
+        turn: this.turn,
+        call,
+        name: pair.result.name,
+        seq: this.#seqs.get(call)?.returned ?? this.from,
+        tokens: scale(tokens.get(call) ?? 0),
+        digested: this.#digested.has(call),
+        messages: () => pair.messages,
+      });
+    }
+    return calls;
+  }
+
+  /** Results that are shown by reference. */
+  get offloaded(): number {
+    let count = 0;
+    for (const { parts } of this.#messages)
+      for (const part of parts) if ('ref' in part && part.ref !== undefined) count += 1;
+    return count;
+  }
+
+  /** Of the first words said in it. */
+  get beginning(): string {
+    for (const { parts } of this.#messages) {
+      const text = textOf(parts).trim();
+      if (text !== '') return text.slice(0, BEGINNING_CHARS).toWellFormed();
+    }
+    return '';
+  }
+
+  /** Each result with its call, by the call's id: an id with several results is ambiguous. */
+  #pairs(): Map<string, { result: ToolResultPart; messages: readonly Message[] }[]> {
+    const open = new Map<string, Message>();
+    const pairs = new Map<string, { result: ToolResultPart; messages: readonly Message[] }[]>();
+    for (const message of this.#messages) {
+      for (const part of message.parts) {
+        if (part.type === 'tool-call') open.set(part.call, { ...message, parts: [part] });
+        if (part.type !== 'tool-result') continue;
+        const call = open.get(part.call);
+        const messages = [...(call === undefined ? [] : [call]), { ...message, parts: [part] }];
+        const others = pairs.get(part.call);
+        if (others === undefined) pairs.set(part.call, [{ result: part, messages }]);
+        else others.push({ result: part, messages });
+      }
+    }
+    return pairs;
+  }
+}
+
+function isOfCall(part: Part): part is ToolCallPart | ToolResultPart {
+  return part.type === 'tool-call' || part.type === 'tool-result';
+}
+
+function counted(messages: readonly Message[], { by, count }: Counter): Counts {
+  const counts: Counts = { by, tokens: 0, saidTokens: 0, callTokens: 0, calls: new Map() };
+  for (const { role, parts } of messages) {
+    counts.tokens += MESSAGE_TOKENS;
+    for (const part of parts) {
+      const tokens = tokensOf(part, count);
+      counts.tokens += tokens;
+      if (role === 'user') counts.saidTokens += tokens;
+      if (!isOfCall(part)) continue;
+      counts.callTokens += tokens;
+      counts.calls.set(part.call, (counts.calls.get(part.call) ?? 0) + tokens);
+    }
+  }
+  return counts;
+}
