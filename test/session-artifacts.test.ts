@@ -71,7 +71,7 @@ test('exactly what fits stays in the log', async () => {
 test('an agent hears a large message whole, now and in its history, also after a restart', async () => {
   const long = 'a long story. '.repeat(1_000);
   const stage = new Stage({ rerun: 'safe' });
-  await using world = await testRuntime({ agents: { stage }, limits: { inlineBytesMax: 1_000 } });
+  await using world = await testRuntime({ agents: { stage }, limits: { inlineTextBytesMax: 1_000 } });
   const { turn } = await send(world, 'chat', long);
   const first = await stage.next();
 
@@ -94,7 +94,7 @@ test('an agent hears a large message whole, now and in its history, also after a
 test('a large message that is steered into a turn is heard whole, also by the attempt after a crash', async () => {
   const long = 'a long story. '.repeat(1_000);
   const stage = new Stage({ rerun: 'safe' });
-  await using world = await testRuntime({ agents: { stage }, limits: { inlineBytesMax: 1_000 } });
+  await using world = await testRuntime({ agents: { stage }, limits: { inlineTextBytesMax: 1_000 } });
   await send(world, 'chat', 'hello');
   const first = await stage.next();
   await send(world, 'chat', { input: long, policy: 'steer' });

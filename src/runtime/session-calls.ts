@@ -177,7 +177,9 @@ export class SessionCalls {
     const { orphans } = await store.erase(session.core.row.num);
     this.#host.bill.erase(session.id);
     this.#host.router.giveUp(session, notFound(session.core.row.key));
-    for (const digest of orphans) await this.#host.files.remove(session.core.row.project, digest);
+    const { project } = session.core.row;
+    for (const digest of orphans) await this.#host.files.remove(project, digest);
+    this.#host.allowance.erased(project);
   }
 
   /** A host's own sessions among ours, newest activity first; ours win where keys are equal, on whatever page they are. */

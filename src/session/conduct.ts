@@ -228,7 +228,11 @@ export class Conduct {
     const left: Left = { completed: false };
     if (turn.stop !== undefined) return { end: { kind: 'stopped', stop: turn.stop, gaveUp: false }, left };
     const inputs: Input[] = [];
-    for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
+    try {
+      for (const input of turn.spec.inputs) inputs.push(await overflow.restoreInput(input));
+    } catch (error) {
+      return { end: { kind: 'failed', error: turnError(error) }, left };
+    }
     const tooLarge = await core.compaction.makeRoom(inputs);
     if (tooLarge !== undefined) return { end: { kind: 'failed', error: tooLarge }, left };
     const said = core.workingSet?.history() ?? [];

@@ -162,7 +162,8 @@ function askedOf(turn: Turn, events: readonly StoredEvent[]): void {
 
 /** Y4. What an earlier attempt took is offered to the next one. */
 async function offer(core: SessionCore, turn: Turn, transcript: Transcript): Promise<void> {
-  const whole = (input: Input): Promise<Input> => core.overflow.restoreInput(input);
+  // One that cannot be read is offered as the log has it: the rest of the session goes on.
+  const whole = (input: Input): Promise<Input> => core.overflow.restoreInput(input).catch(() => input);
   for (const logged of transcript.offered(turn.id)) turn.inbox.push({ logged, whole: await whole(logged) });
   for (const logged of transcript.steered(turn.id)) turn.taken.push({ logged, whole: await whole(logged) });
 }
