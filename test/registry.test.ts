@@ -221,9 +221,9 @@ test('what a watcher is given is a copy of that moment, and frozen', async () =>
   await use(world, 'b');
 
   expect(keys).toEqual([{ id: ids.a, project: 'default', key: 'a' }]);
-  expect(values).toEqual([peeked]);
+  expect(values).toEqual([{ ...peeked, state: undefined }]);
   expect(peeked).toMatchObject({ session: { id: ids.a, agent: 'scripted', owner: null }, held: false });
-  for (const shown of [keys[0], values[0], values[0]?.session, values[0]?.state])
+  for (const shown of [keys[0], values[0], values[0]?.session, peeked, peeked?.state, peeked?.state?.calls])
     expect(Object.isFrozen(shown)).toBe(true);
 });
 

@@ -9,8 +9,11 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
 import type { SessionFacts } from '../agent/agent.ts';
 import { type EvictReason, Keeper, type Peeked, type Stay } from '../keeper/keeper.ts';
+import type { SessionCore } from '../session/core.ts';
 import type { LiveContext } from '../session/host.ts';
 import type { LiveSession } from '../session/live.ts';
+import type { Seq } from '../store/store.ts';
+import type { Pressure } from '../wire/context.ts';
 
 /** Who it is. */
 export type LiveFacts = Readonly<Omit<SessionFacts, 'metadata'>>;
@@ -18,7 +21,24 @@ export type LiveFacts = Readonly<Omit<SessionFacts, 'metadata'>>;
 /** What a live session has for its next turn, at one moment. */
 export interface WorkingState {
   /** The event up to which it holds. */
-  readonly lastSeq: number;
+  readonly lastSeq: Seq;
+  /** What the next prompt takes of the window, without what comes to it. */
+  readonly tokens: number;
+  readonly windowTokens: number;
+  readonly pressure: Pressure;
+  readonly calls: {
+    /** Without a result yet, by their turns and ids as they are. */
+    readonly pending: readonly { readonly turn: string; readonly call: string; readonly name: string }[];
+    /** Since the session began: with a result, and with one that was digested. */
+    readonly returned: number;
+    readonly digested: number;
+    /** Results that are shown by reference now. */
+    readonly offloaded: number;
+  };
+  /** Since the session began: each is a boundary, and kept whole. */
+  readonly tasks: number;
+  /** A job is making it smaller. */
+  readonly compacting: boolean;
 }
 
 /** A live session, at one moment. */
@@ -31,14 +51,12 @@ export interface LiveSnapshot {
   readonly held: boolean;
   /** 0 when it is held. */
   readonly idleMs: Millis;
-  /** Null where its agent keeps the conversation itself. */
-  readonly state: WorkingState | null;
 }
 
 /** Keeps a session live until it is released, by hand or by `using`. */
 export interface SessionLease extends Disposable {
   readonly session: LiveFacts;
-  /** As it is now. Throws `keeper.gone` once the lease is over (LE1). */
+  /** As it is now; null where its agent keeps the conversation itself. Throws `keeper.gone` once the lease is over (LE1). */
   readonly state: WorkingState | null;
   /** Idempotent. Idle time begins with the last release. */
   release(): void;
@@ -49,7 +67,7 @@ export class LiveKeeper extends Keeper<string, LiveSession, LiveContext> {
   readonly #leases = new Map<string, Set<SessionLease>>();
 
   /** Null for what is not live, or is leaving. */
-  lease(id: string): SessionLease | null {
+  lease(id: string, state: () => WorkingState | null): SessionLease | null {
     const stay = this.stay(id);
     const peeked = this.peek(id);
     if (stay === null || peeked === null) {
@@ -58,7 +76,7 @@ export class LiveKeeper extends Keeper<string, LiveSession, LiveContext> {
     }
     const leases = this.#leases.get(id) ?? new Set();
     this.#leases.set(id, leases);
-    const lease = new LiveLease(this, factsOf(peeked), stay, () => {
+    const lease = new LiveLease(factsOf(peeked), state, stay, () => {
       leases.delete(lease);
       if (leases.size === 0) this.#leases.delete(id);
     });
@@ -89,23 +107,21 @@ export class LiveKeeper extends Keeper<string, LiveSession, LiveContext> {
 
 class LiveLease implements SessionLease {
   readonly session: LiveFacts;
-  readonly #keeper: Pick<LiveKeeper, 'peek'>;
+  readonly #state: () => WorkingState | null;
   readonly #stay: Stay;
   readonly #onOver: () => void;
   #isOver = false;
 
-  constructor(keeper: Pick<LiveKeeper, 'peek'>, session: LiveFacts, stay: Stay, onOver: () => void) {
-    this.#keeper = keeper;
+  constructor(session: LiveFacts, state: () => WorkingState | null, stay: Stay, onOver: () => void) {
     this.session = session;
+    this.#state = state;
     this.#stay = stay;
     this.#onOver = onOver;
   }
 
   get state(): WorkingState | null {
-    const peeked = this.#isOver ? null : this.#keeper.peek(this.session.id);
-    if (peeked === null)
-      throw new SojournError('keeper.gone', `The lease on session ${this.session.key} is over`);
-    return stateOf(peeked.thing);
+    if (!this.#isOver) return this.#state();
+    throw new SojournError('keeper.gone', `The lease on session ${this.session.key} is over`);
   }
 
   release(): void {
@@ -122,22 +138,35 @@ class LiveLease implements SessionLease {
 
 /** LE2. */
 export function snapshotOf(peeked: Peeked<LiveSession>): LiveSnapshot {
-  const { thing, generation, dirty, state, idleMs } = peeked;
+  const { generation, dirty, state, idleMs } = peeked;
   return Object.freeze({
     session: factsOf(peeked),
     generation,
     dirty,
     held: state !== 'ready',
     idleMs,
-    state: stateOf(thing),
+  });
+}
+
+/** LE2. */
+export function stateOf({ workingSet, compaction }: SessionCore): WorkingState | null {
+  if (workingSet === undefined) return null;
+  const { seq, tokens, windowTokens, pressure, calls, entries, tasks, earlierTasks } = workingSet.view();
+  const { returned, digested } = calls;
+  const pending = Object.freeze(calls.pending.map((call) => Object.freeze({ ...call })));
+  const offloaded = entries.reduce((sum, entry) => sum + entry.offloaded, 0);
+  return Object.freeze({
+    lastSeq: seq,
+    tokens,
+    windowTokens,
+    pressure,
+    calls: Object.freeze({ pending, returned, digested, offloaded }),
+    tasks: tasks.length + earlierTasks,
+    compacting: compaction.isAtWork,
   });
 }
 
 function factsOf({ thing }: Peeked<LiveSession>): LiveFacts {
   const { id, key, project, agent, owner, parent } = thing.facts;
   return Object.freeze({ id, key, project, agent, owner, parent });
-}
-
-function stateOf({ workingSet }: LiveSession): WorkingState | null {
-  return workingSet === undefined ? null : Object.freeze({ lastSeq: workingSet.lastSeq });
 }

@@ -20,7 +20,14 @@ import type { SessionRow } from '../store/store.ts';
 import { checkKey } from './access.ts';
 import { notFound } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
-import { LiveKeeper, type LiveSnapshot, type SessionLease, snapshotOf } from './leases.ts';
+import {
+  LiveKeeper,
+  type LiveSnapshot,
+  type SessionLease,
+  snapshotOf,
+  stateOf,
+  type WorkingState,
+} from './leases.ts';
 import type { SessionRouter } from './router.ts';
 
 /** Which session: by a key of it within a project (default `default`), or by its id. */
@@ -61,15 +68,19 @@ export class SessionRegistry {
     if (row === null) return null;
     const { registry } = this.#host;
     const use = registry.tryUse(row.id);
-    const lease = registry.lease(row.id);
+    const lease = this.#lease(row.id);
     use?.release();
     return lease;
   }
 
   /** The session where it is live, null where it is not; for those who watch: it is no use, and changes nothing. */
-  async peek(target: SessionTarget): Promise<LiveSnapshot | null> {
+  async peek(
+    target: SessionTarget,
+  ): Promise<(LiveSnapshot & { readonly state: WorkingState | null }) | null> {
     const row = await this.#row(target);
-    return row === null ? null : this.#snapshot(row.id);
+    const peeked = row === null ? null : this.#host.registry.peek(row.id);
+    if (row === null || peeked === null) return null;
+    return Object.freeze({ ...snapshotOf(peeked), state: this.#state(row.id) });
   }
 
   /** Of those that are live: a copy, at most `liveMax` and those that are being replaced. */
@@ -78,7 +89,11 @@ export class SessionRegistry {
   }
 
   values(): readonly LiveSnapshot[] {
-    return this.#host.registry.keys().flatMap((id) => this.#snapshot(id) ?? []);
+    const { registry } = this.#host;
+    return registry.keys().flatMap((id) => {
+      const peeked = registry.peek(id);
+      return peeked === null ? [] : [snapshotOf(peeked)];
+    });
   }
 
   get size(): number {
@@ -111,15 +126,19 @@ export class SessionRegistry {
     const use =
       registry.tryUse(row.id) ??
       (await registry.use(row.id, context, { place: registry.reserve(row.id, context) }));
-    const lease = registry.lease(row.id);
+    const lease = this.#lease(row.id);
     use.release();
     if (lease === null) throw new SojournError('keeper.gone', `Session ${row.key} is being put away`);
     return lease;
   }
 
-  #snapshot(id: string): LiveSnapshot | null {
-    const peeked = this.#host.registry.peek(id);
-    return peeked === null ? null : snapshotOf(peeked);
+  #lease(id: string): SessionLease | null {
+    return this.#host.registry.lease(id, () => this.#state(id));
+  }
+
+  #state(id: string): WorkingState | null {
+    const session = this.#host.router.peek(id);
+    return session === undefined ? null : stateOf(session.core);
   }
 }
 
