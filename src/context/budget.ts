@@ -46,7 +46,7 @@ export const FOLD_TOKENS_MIN = 128;
 const FOLD_SHARE = 0.1;
 /** How far below `contextMild` a batch goes, and the least of the window that it gains (BG4). */
 const MILD_AGAIN = 0.8;
-const MILD_GAIN = 0.04;
+const MILD_GAIN = 0.06;
 const AGGRESSIVE_GAIN = 0.02;
 /** A call that gains less than this stays. */
 const CALL_GAIN = 32;
@@ -159,11 +159,16 @@ class PlanDraft {
     };
   }
 
-  /** What a digest of the first pieces gains, which take so much. One alone is made anew only where there is nothing else. */
+  /** What a digest of the first pieces gains, which take so much. */
   #foldGain(count: number, leaving: number): number {
-    const least = this.#pieces[0]?.kind === 'digest' && this.#pieces.length > 1 ? 2 : 1;
-    if (count < least) return 0;
-    return Math.max(0, leaving - foldTokensOf(leaving, this.#windowTokens));
+    if (count < (this.#standsAlone ? 1 : 2) && this.#pieces[0]?.kind === 'digest') return 0;
+    return count === 0 ? 0 : Math.max(0, leaving - foldTokensOf(leaving, this.#windowTokens));
+  }
+
+  /** A digest is made anew by itself only where it is all there is, or was made for a larger window. */
+  get #standsAlone(): boolean {
+    const tokens = this.#pieces[0]?.tokens ?? 0;
+    return this.#pieces.length === 1 || tokens > Math.max(FOLD_TOKENS_MIN, FOLD_SHARE * this.#windowTokens);
   }
 
   /** BG3. */

@@ -19,6 +19,7 @@ export interface TaskStretch {
 }
 
 const QUOTE_CHARS = 60;
+const LINE_CHARS = 40;
 const INPUT_CHARS_MAX = 200;
 const ASKED_CHARS = 240;
 const ASKED_SHORT_CHARS = 60;
@@ -36,13 +37,13 @@ export function callDigest(name: string, input: unknown, result: ToolResultPart,
   const lines = text.split('\n').filter((line) => /[\p{L}\p{N}]{2}/u.test(line));
   const first = lines[0];
   const last = lines.length > 1 ? lines.at(-1) : undefined;
-  const said = [first, last].flatMap((line) => (line === undefined ? [] : [quoted(line, QUOTE_CHARS)]));
+  const said = [first, last].flatMap((each) => (each === undefined ? [] : [quoted(each, LINE_CHARS)]));
   const asked = salient(input);
   const outcome = result.isError ? 'failed' : 'returned';
   const tool = cut(line(name), QUOTE_CHARS);
   const what = asked === '' ? tool : `${tool} ${asked}`;
   const shown = said.length === 0 ? '' : `: ${said.join(' … ')}`;
-  return `[Moved out: ${what} ${outcome} ${bytes} bytes${shown}. read_back {"ref":"${ref}"} has all of it.]`;
+  return `[Moved out: ${what} ${outcome} ${bytes} bytes${shown}. read_back {"ref":"${ref}"}]`;
 }
 
 /** What is shown of the input of a call whose result has left: short ones as they are. */

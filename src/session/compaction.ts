@@ -171,14 +171,14 @@ export class Compaction {
     if (made.fold.length === 0 || summariser === undefined) return this.#byRules(set, made);
     const { host, row, spending } = this.#core;
     if (spending.isUsedUp) return { ...this.#byRules(set, made), instead: 'the budget is used up' }; // CP5
-    const bill: Bill = { usage: noUsage(), costUsd: 0 };
+    const bills: Bill[] = [];
     const retelling = new Retelling(summariser, {
       clock: host.clock,
       logger: host.logger,
       limits: host.limits,
       session: row.id,
       count: countIn(set),
-      bill: (summary) => this.#bill(bill, summary),
+      bill: (summary) => void bills.push(this.#billed(summary)),
       onWaiting: (waits) => this.#waits(waits),
     });
     const { earlier } = set;
@@ -187,9 +187,10 @@ export class Compaction {
       { kind: 'turns', messages, ...(earlier === undefined ? {} : { earlier }) },
       { tokens: takenBy(made.fold), tokensMax: textTokensMax(set, made), signal },
     );
-    if (retold.text !== undefined) return { text: retold.text, by: summariser.name, bill };
-    if (this.#core.workingSet !== set) return { text: undefined, by: RULES, bill };
-    return { ...this.#byRules(set, made), instead: `${summariser.name}: ${retold.failed}`, bill };
+    const bill = bills.length === 0 ? {} : { bill: summed(bills) };
+    if (retold.text !== undefined) return { text: retold.text, by: summariser.name, ...bill };
+    if (this.#core.workingSet !== set) return { text: undefined, by: RULES, ...bill };
+    return { ...this.#byRules(set, made), instead: `${summariser.name}: ${retold.failed}`, ...bill };
   }
 
   get #summariser(): Summariser | undefined {
@@ -203,17 +204,11 @@ export class Compaction {
   }
 
   /** CP5. */
-  #bill(sum: Bill, { usage = {}, costUsd, model }: Summary): void {
-    const used = {
-      usage,
-      ...(costUsd === undefined ? {} : { costUsd }),
-      ...(model === undefined ? {} : { model }),
-    };
+  #billed({ usage = {}, costUsd, model }: Summary): Bill {
+    const named = model === undefined ? {} : { model };
+    const used = { usage, ...(costUsd === undefined ? {} : { costUsd }), ...named };
     const billed = this.#core.spending.spendBeside(used);
-    const more = usageOf(billed);
-    for (const name of Object.keys(more) as (keyof Usage)[]) sum.usage[name] += more[name];
-    sum.costUsd = addUsd(sum.costUsd, billed.costUsd);
-    if (model !== undefined) sum.model = model;
+    return { usage: usageOf(billed), costUsd: billed.costUsd, ...named };
   }
 
   #byRules(set: WorkingSet, made: Plan): Told {
@@ -243,6 +238,17 @@ export class Compaction {
   async #billOnly({ bill }: Told): Promise<void> {
     if (bill !== undefined) await this.#core.append([], { row: this.#core.spending.columns() });
   }
+}
+
+/** All tries together; the model is the last one's. */
+function summed(bills: readonly Bill[]): Bill {
+  const sum: Bill = { usage: noUsage(), costUsd: 0 };
+  for (const { usage, costUsd, model } of bills) {
+    for (const name of Object.keys(usage) as (keyof Usage)[]) sum.usage[name] += usage[name];
+    sum.costUsd = addUsd(sum.costUsd, costUsd);
+    if (model !== undefined) sum.model = model;
+  }
+  return sum;
 }
 
 function roomOf(set: WorkingSet, inputs: readonly { readonly parts: readonly Part[] }[]): Room {
