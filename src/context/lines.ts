@@ -31,7 +31,7 @@ export async function linesOf(
     }
     at += piece.byteLength;
     isInLine = piece.at(-1) !== 10;
-    if (start !== undefined && to === Infinity) return { from: start, to };
+    if (start !== undefined && start < at && to === Infinity) return { from: start, to };
   }
   const lines = isInLine ? line : line - 1;
   if (start === undefined || (start === at && from > 1)) {

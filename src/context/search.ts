@@ -38,6 +38,8 @@ const WINDOW_BYTES = 65_536;
 const OVERLAP_BYTES = 4_096;
 const AROUND_CHARS = 100;
 const CONTEXT_CHARS = 300;
+/** Behind a window that is not the end of its line, so that `$` does not match there. No text has it. */
+const GOES_ON = '\uFFFF';
 
 export class Search {
   readonly #order: SearchOrder;
@@ -178,7 +180,13 @@ export class Search {
    */
   #excerpts(bytes: Buffer, limit: number): number | undefined {
     const coding = codingOf(bytes);
+    const isEnd = limit === bytes.byteLength;
     const text = this.#before + decoded(bytes);
+    const seen = isEnd ? text : text + GOES_ON;
+    if (!this.#pattern.test(seen)) {
+      this.#unmatched(text); // Whether there is any match is found out much sooner than where.
+      return limit;
+    }
     const base = this.#before.length;
     const bytesTo = (index: number): number => Buffer.byteLength(text.slice(base, index), coding);
     const last =
