@@ -1,9 +1,13 @@
 // The working set at the command line: what a person sees of it, and what reaches a script.
-import { describe, expect, test } from 'vitest';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../src/cli/program.ts';
 import { contextLines } from '../src/cli/context-text.ts';
 import { eventLine } from '../src/cli/event-text.ts';
 import { widthOf } from '../src/cli/wrap.ts';
 import type { ContextEntry, ContextView, TaskView } from '../src/wire/context.ts';
+import { cli, testServer, type TestServer } from './cli-server.ts';
+import { terminalWorld } from './cli-terminal.ts';
 
 function entry(given: Partial<ContextEntry>): ContextEntry {
   const rest = { messages: 2, tokens: 100, callTokens: 0, digested: 0, offloaded: 0, text: 'hello' };
@@ -113,7 +117,7 @@ describe('a working set on a terminal', () => {
       counting: hostile,
     });
 
-    expect(lines.join('')).not.toMatch(/[\u001b\u202e\r\n]/);
+    for (const sign of ['\u001b', '\u202e', '\r', '\n']) expect(lines.join('')).not.toContain(sign);
     expect(lines.join('')).toContain('\\u{1b}[2J');
   });
 
@@ -206,5 +210,77 @@ describe('a line of the log', () => {
     expect(line).toBe(
       '   90  12:00:00  context.compacted  1 call and 2 turns digested by rules, since haiku took too long (aggressive), 45,000 tokens saved: read log:1-40 log:41-60',
     );
+  });
+});
+
+describe('on a real server, with a window that is soon full', () => {
+  let server: TestServer;
+  const sojourn = (...words: string[]) => cli(server.folder, words);
+
+  beforeAll(async () => {
+    server = await testServer({ limits: { contextTokens: 4_000 } });
+    for (let turn = 0; turn < 12; turn += 1) await sojourn('send', 'days', '/big 3000');
+    await sojourn('send', 'days', '/big 50000');
+  });
+  afterAll(() => server.close());
+
+  test('the working set of a session is shown, also when it sleeps', async () => {
+    const { out, code } = await sojourn('show', 'days', '--context');
+    await sojourn('evict', 'days');
+    const asleep = await sojourn('show', 'days', '--context');
+
+    expect(code).toBe(0);
+    expect(out).toMatch(/^days, as its next turn sees it after event \d+\n\n {2}[█▓│░]{60}\n/);
+    expect(out).toMatch(/^ {2}[\d,]+ of 4,000 tokens \(\d+ %\)/m);
+    expect(out).toMatch(/^ {2}log:2-\d+ .* digest: /m);
+    expect(out).toMatch(/^ {2}log:\d+-\d+ .* 1 by reference .*\/big 50000$/m);
+    expect(out).toMatch(/^ {2}compactions {2}\d+, [\d,]+ tokens saved, the last at event \d+$/m);
+    expect(out).toMatch(/^ {2}done {2}1 turn +log:\d+-\d+ +big ×1 +\/big 50000$/m);
+    expect(out).not.toContain('\u001b');
+    expect(asleep.out.split('\n').slice(2)).toEqual(out.split('\n').slice(2));
+  });
+
+  test('scripts get all of it as JSON, and the map of tasks as text or in JSON', async () => {
+    const view = JSON.parse((await sojourn('show', 'days', '--context', '--json')).out) as ContextView;
+    const map = await sojourn('show', 'days', '--mermaid');
+    const inJson = JSON.parse((await sojourn('show', 'days', '--mermaid', '--json')).out) as {
+      mermaid: string;
+    };
+
+    expect(view).toMatchObject({ windowTokens: 4_000, calls: { returned: 13 } });
+    expect(map.out).toMatch(/^flowchart TD\n/);
+    expect(inJson.mermaid.trimEnd()).toBe(map.out.trimEnd());
+  });
+
+  test('its log says on a line each what was moved out and what was digested', async () => {
+    const { out } = await sojourn('tail', 'days', '--no-follow');
+
+    expect(out).toMatch(
+      /context\.offloaded {2}48\.8 KiB of tool\.returned moved out, [\d,]+ tokens saved: read artifact:[0-9a-f]{64}$/m,
+    );
+    expect(out).toMatch(
+      /context\.compacted {2}\d+ (call|turn)s? .*digested by rules .*tokens saved: read log:\d+-\d+/m,
+    );
+  });
+
+  test('a terminal shows it in colours and within its width', async () => {
+    const { world, terminal } = terminalWorld(60);
+    let painted = '';
+    const stdout = Object.assign(terminal, {
+      write: (text: string) => {
+        painted += text;
+        return true;
+      },
+    });
+
+    await run(['show', 'days', '--context'], { ...world, stdout, env: { SOJOURN_DATA: server.folder } });
+
+    expect(painted).toContain('\u001b[');
+    for (const line of stripVTControlCharacters(painted).split('\n'))
+      expect(widthOf(line)).toBeLessThanOrEqual(60);
+  });
+
+  test('a session that is not there is answered as one', async () => {
+    expect((await sojourn('show', 'nobody', '--context')).code).toBe(3);
   });
 });
