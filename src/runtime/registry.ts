@@ -13,6 +13,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { WorkingSet, WorkingSetOptions } from '../context/working-set.ts';
 import type { Making } from '../keeper/keeper.ts';
+import type { SessionCore } from '../session/core.ts';
 import type { LiveContext, SessionHost } from '../session/host.ts';
 import { type Left, leftOf, LiveSession } from '../session/live.ts';
 import type { Session } from '../session/session.ts';
@@ -212,7 +213,7 @@ async function wake(
   const { core } = session;
   // An exclusive one whose replacement failed comes back as it was.
   const agent = making.intent === 'restore' && previous !== undefined ? previous.agent : core.agent;
-  const left = previous === undefined ? await leftBehind(host, core.log.num) : undefined;
+  const left = previous === undefined ? await leftBehind(host, core) : undefined;
   const workingSet = await workingSetOf(session, agent, making.signal, previous, left);
   const snapshot = previous === undefined ? left?.instance : await previous.snapshot();
   making.signal.throwIfAborted();
@@ -257,7 +258,10 @@ export function measure({ limits }: SessionHost, { context }: Pick<Agent, 'conte
   return { windowTokens: context?.windowTokens ?? limits.contextTokens, model: context?.model, limits };
 }
 
-async function leftBehind(host: SessionHost, num: number | undefined): Promise<Left | undefined> {
-  const text = num === undefined ? null : await host.store.snapshot(num);
-  return text === null ? undefined : leftOf(text);
+async function leftBehind(host: SessionHost, { row, log }: SessionCore): Promise<Left | undefined> {
+  const text = log.num === undefined ? null : await host.store.snapshot(log.num);
+  if (text === null) return undefined;
+  const { torn, ...left } = leftOf(text);
+  if (torn) host.logger.warn('session.checkpoint_torn', { session: row.id });
+  return left;
 }

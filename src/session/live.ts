@@ -4,6 +4,7 @@
 //   V2. Closing closes the instance first, then its resources, last opened first, each within `closeMsMax`;
 //       one failure stops none of the others.
 //   V3. A closed live session opens nothing, and its instance is asked nothing: what it left is what it gave before.
+import { crc32 } from 'node:zlib';
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
@@ -40,18 +41,30 @@ export interface Left {
 /** As it is stored: a line of JSON, and the working set behind it as it is, so that it need not be read at once. */
 export function leftText({ conversation, ...left }: Left): string {
   if (conversation === undefined) return JSON.stringify(left);
-  return `${JSON.stringify({ ...left, lastSeq: conversation.lastSeq, format: CHECKPOINT_FORMAT })}\n${conversation.packed}`;
+  const { lastSeq, packed } = conversation;
+  return `${JSON.stringify({ ...left, lastSeq, format: CHECKPOINT_FORMAT, crc: crc32(packed) })}\n${packed}`;
 }
 
-export function leftOf(text: string): Left {
+/**
+ * Without the working set where it is of another version, or not what was written: the log says all of it. Throws
+ * `session.damaged` where that holds for what the agent left, which no log says.
+ */
+export function leftOf(text: string): Left & { torn?: true } {
   const end = text.indexOf('\n');
-  if (end < 0) return JSON.parse(text) as Left;
-  const { lastSeq, format, ...left } = JSON.parse(text.slice(0, end)) as Left & {
-    lastSeq: number;
-    format?: number;
-  };
-  if (format !== CHECKPOINT_FORMAT) return left; // Of another version: the log says all of it.
-  return { ...left, conversation: { lastSeq, packed: text.slice(end + 1) } };
+  const { lastSeq, format, crc, ...left } = headOf(end < 0 ? text : text.slice(0, end));
+  if (end < 0 || lastSeq === undefined || format !== CHECKPOINT_FORMAT) return left;
+  const packed = text.slice(end + 1);
+  return crc === crc32(packed) ? { ...left, conversation: { lastSeq, packed } } : { ...left, torn: true };
+}
+
+function headOf(line: string): Left & { lastSeq?: number; format?: number; crc?: number } {
+  try {
+    const head: unknown = JSON.parse(line);
+    if (typeof head === 'object' && head !== null) return head;
+  } catch {
+    // As below.
+  }
+  throw new SojournError('session.damaged', 'What its agent left when it was put away cannot be read');
 }
 
 interface Resource {
