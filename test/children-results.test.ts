@@ -137,7 +137,8 @@ test('a long result comes home whole', async () => {
   const kept = await world.runtime.artifact('boss', ended?.ref?.artifact ?? '');
 
   expect(result.text).toBe(text);
-  expect([ended?.text.length, kept.total]).toEqual([1_000, text.length]);
+  expect([ended?.text, kept.total]).toEqual([text.slice(0, ended?.text.length), text.length]);
+  expect(ended?.text.length).toBeLessThan(2_000);
 });
 
 test('what nothing was spent on costs nothing, each time anew', async () => {

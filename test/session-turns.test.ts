@@ -273,7 +273,7 @@ test('a long word is cut into events between two characters, and is whole again 
   await using world = await testRuntime({
     agents: { agent },
     coalesceDeltas: false,
-    limits: { inlineBytesMax: 10_000_000 },
+    limits: { inlineTextBytesMax: 10_000_000 },
   });
 
   const view = await say(world, 'chat', 'hello');
