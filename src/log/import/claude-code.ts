@@ -81,20 +81,16 @@ function conversationOf(
   const seen = new Set<string>();
   let before = lines.length;
   for (let leaf = lines.length - 1; leaf >= 0; leaf = before - 1) {
-    let first = leaf;
-    kept.add(leaf);
-    for (
-      let id = textIn(lines[leaf]?.entry['uuid']);
-      id !== undefined && !seen.has(id);
-      id = parents.get(id)
-    ) {
+    const way = [leaf];
+    let id = textIn(lines[leaf]?.entry['uuid']);
+    for (; id !== undefined && !seen.has(id); id = parents.get(id)) {
       seen.add(id);
       const index = byId.get(id);
-      if (index === undefined) continue;
-      kept.add(index);
-      first = Math.min(first, index);
+      if (index !== undefined) way.push(index);
     }
-    before = Math.min(before - 1, first);
+    before = way.reduce((first, index) => Math.min(first, index), leaf);
+    // A way that joins one that is kept was rewound.
+    if (id === undefined) for (const index of way) kept.add(index);
   }
   addTogether(lines, kept);
   for (const [index] of lines.entries()) if (!kept.has(index)) rest.leave('rewound');
