@@ -2,6 +2,7 @@
 //
 // Shown here, by what a host sees (B: traps of the working state of sessions; see traps-b.test.ts):
 //   B-2   'what a session had is the same after it was put away, for whatever reason, and after a crash'
+//   B-2   'a job keeps its session from leaving for another, and is ended when it is sent away'
 //   B-13  'an agent that cannot be opened is told as such, leaves nothing behind, and can be had later'
 //   B-13  'a session whose log cannot be read is refused, and never shown as an empty one; others work'
 //   B-14  'a kept state that is torn is reported and made again from the log'
@@ -15,11 +16,11 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { AgentTurn } from '../src/agent/agent.ts';
+import type { AgentTurn, Summariser } from '../src/agent/agent.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import type { SessionLease, WorkingState } from '../src/runtime/leases.ts';
 import { testRuntime, type TestRuntime } from '../src/testing/test-runtime.ts';
-import { bodies, outcome, refusal, say, seen, send, Stage } from './session-stage.ts';
+import { bodies, gate, outcome, refusal, say, seen, send, Stage } from './session-stage.ts';
 
 const resolve = (world: TestRuntime, key: string): Promise<SessionLease> =>
   world.runtime.registry.resolve({ key });
@@ -225,6 +226,40 @@ test('each session is made smaller by itself, whichever was active last', async 
   for (const key of keys) expect((await stateOf(world, key))?.calls.digested).toBeGreaterThan(0);
 });
 
+test('a job keeps its session from leaving for another, and is ended when it is sent away', async () => {
+  const [asked, never] = [gate(), gate()];
+  let isEnded = false;
+  const summariser: Summariser = {
+    name: 'slow',
+    summarise: async (_stretch, { signal }) => {
+      asked.open();
+      signal.addEventListener('abort', () => (isEnded = true));
+      await never.opened;
+      return { text: 'too late' };
+    },
+  };
+  const talker = functionAgent(async function* () {
+    yield { kind: 'text.delta', text: 'many words '.repeat(300) };
+  });
+  const agents = { talker: { ...talker, context: { windowTokens: 2_000, summariser } } };
+  await using world = await testRuntime({ agents, limits: { liveMax: 1 } });
+  for (let turn = 0; turn < 3; turn += 1) await say(world, 'chat', `talk ${turn}`);
+  await world.runtime.open('other');
+
+  await asked.opened;
+  const atWork = (await world.runtime.registry.peek({ key: 'chat' }))?.state?.compacting;
+  const other = await refusal(resolve(world, 'other'));
+  await world.runtime.evict('chat');
+  const { headSeq } = await world.runtime.session('chat');
+  never.open();
+  await world.clock.advance(0);
+
+  expect([atWork, other, isEnded]).toEqual([true, 'capacity', true]);
+  expect((await bodies(world, 'chat', 'context.compacted')).map(({ by }) => by)).not.toContain('slow');
+  expect((await world.runtime.session('chat')).headSeq).toBe(headSeq);
+  expect(world.runtime.registry.size).toBe(0);
+});
+
 test('what is kept of a session does not grow with its age', async () => {
   const agents = { worker: { ...worker(100), context: { windowTokens: 4_000 } } };
   await using world = await testRuntime({ agents });
@@ -235,13 +270,13 @@ test('what is kept of a session does not grow with its age', async () => {
     return (await world.store.snapshot(num))?.length ?? 0;
   };
 
-  const young = await keptAfter(40);
-  const old = await keptAfter(120);
+  const young = await keptAfter(110); // As many tasks as are listed.
+  const old = await keptAfter(140);
   const state = await stateOf(world, 'chat');
 
   expect(young).toBeGreaterThan(0);
-  expect(old).toBeLessThan(2 * young);
-  expect(state?.calls.returned).toBe(160);
+  expect(old).toBeLessThan(1.25 * young);
+  expect(state?.calls.returned).toBe(250);
   expect(state?.tokens).toBeLessThan(4_000);
 });
 
