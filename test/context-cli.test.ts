@@ -28,7 +28,7 @@ function view(given: Partial<ContextView> = {}): ContextView {
     tokens: 0,
     pressure: 'none',
     marks: { mild: 0.5, aggressive: 0.85, emergency: 0.95 },
-    counting: 'o200k',
+    counting: 'openai',
     entries: [],
     calls: { pending: [], returned: 0, digested: 0 },
     artifacts: { count: 0, bytes: 0 },
@@ -68,7 +68,7 @@ describe('a working set on a terminal', () => {
       '',
       '  ██████████████████████████████▓███████░░░░░░░░░░░░░│░░░░░│░░',
       '  124,520 of 200,000 tokens (62 %), 3,120 of them instructions and tools, pressure mild',
-      '  │ mild 50 %, aggressive 85 %, emergency 95 % of the window; counted as o200k',
+      '  │ mild 50 %, aggressive 85 %, emergency 95 % of the window; counted as OpenAI models do',
       '',
       '  REF            TOKENS               CALLS   MOVED OUT                    WHAT',
       '  log:1-3011       4,210  ▍                                                digest: Fix the parser',
@@ -129,10 +129,10 @@ describe('a working set on a terminal', () => {
 
     const lines = shown({ entries, tasks, earlierTasks: 10 });
 
-    expect(lines.length).toBeLessThan(75);
-    expect(lines).toContainEqual(expect.stringMatching(/^ {2}… +46,100 .* 461 turns$/));
+    expect(lines.length).toBeLessThan(55);
+    expect(lines).toContainEqual(expect.stringMatching(/^ {2}… +47,700 .* 477 turns$/));
     expect(lines).toContainEqual(expect.stringMatching(/turn 500$/));
-    expect(lines).toContain('  490 tasks before these');
+    expect(lines).toContain('  498 tasks before these');
   });
 
   test('of an agent that keeps its own conversation it says so, and measures nothing', () => {

@@ -12,8 +12,8 @@ import { widthOf, wrapped } from './wrap.ts';
 const INDENT = '  ';
 const BAR_MAX = 60;
 const SMALL_BAR = 10;
-const ENTRIES_MAX = 40;
-const TASKS_MAX = 20;
+const ENTRIES_MAX = 24;
+const TASKS_MAX = 12;
 const GAP = 2;
 const TEXT_MIN = 12;
 const TEXT_WISHED = 24;
@@ -34,6 +34,14 @@ const STYLES: Readonly<Record<Pressure, Style>> = {
 const UNMEASURED = {
   agent: 'Its agent keeps the conversation itself',
   internal: 'It is an internal session',
+};
+
+/** By family of models. */
+const COUNTED: Readonly<Record<string, string>> = {
+  estimate: 'estimated, since it is far from full',
+  openai: 'counted as OpenAI models do',
+  claude: 'counted about as Claude models do',
+  other: 'counted about as most models do',
 };
 
 /** All of it, oldest entry first. */
@@ -79,7 +87,9 @@ function windowLines(key: string, view: ContextView, columns: number): Line[] {
     plain(),
     { text: `${INDENT}${windowBar(view, length)}`, style: STYLES[pressure] },
     plain(`${INDENT}${count}${besides}${pressed}`),
-    dim(`${INDENT}│ ${legend.join(', ')} of the window; counted as ${brief(counting, 40)}`),
+    dim(
+      `${INDENT}│ ${legend.join(', ')} of the window; ${COUNTED[counting] ?? `counted as by ${brief(counting, 40)}`}`,
+    ),
   ];
 }
 
@@ -94,6 +104,9 @@ function windowBar({ tokens, overheadTokens, windowTokens, marks }: ContextView,
   return cells.join('');
 }
 
+/** Stands for the references of many. */
+const MANY = '…';
+
 const HEAD = ['REF', 'TOKENS', '', 'CALLS', 'MOVED OUT', 'WHAT'];
 /** Of `HEAD`, without its last: what is left out first where there is little room. */
 const CHOICES = [
@@ -106,11 +119,11 @@ const CHOICES = [
 function entryLines({ entries: given, windowTokens }: ContextView, columns: number): Line[] {
   if (given.length === 0) return [];
   const entries = folded(given);
-  const most = Math.max(...entries.map(({ tokens }) => tokens), 1);
+  const most = Math.max(...given.map(({ tokens }) => tokens), 1);
   const all = entries.map((entry) => [
     entry.ref,
     figure(entry.tokens).padStart(figure(windowTokens).length),
-    smallBar(entry.tokens / most),
+    entry.ref === MANY ? '' : smallBar(entry.tokens / most),
     entry.callTokens > 0 ? figure(entry.callTokens) : '',
     movedText(entry),
   ]);
@@ -138,7 +151,7 @@ function folded(entries: readonly ContextEntry[]): readonly ContextEntry[] {
   const middle: ContextEntry = {
     kind: 'turn',
     turn: null,
-    ref: '…',
+    ref: MANY,
     messages: sum(({ messages }) => messages),
     tokens: sum(({ tokens }) => tokens),
     callTokens: sum(({ callTokens }) => callTokens),

@@ -10,7 +10,7 @@ const TEXT_MAX = 200;
 
 export function eventLine(event: Event): string {
   const at = event.at.slice(11, 19);
-  return `${String(event.seq).padStart(5)}  ${at}  ${event.kind.padEnd(16)}  ${eventSummary(event)}`.trimEnd();
+  return `${String(event.seq).padStart(5)}  ${at}  ${event.kind.padEnd(17)}  ${eventSummary(event)}`.trimEnd();
 }
 
 export function eventSummary(event: Event): string {
