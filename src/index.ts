@@ -29,7 +29,7 @@ export type { SessionRegistry } from './runtime/registry.ts';
 export type { Runtime } from './runtime/runtime.ts';
 export type { SojournHooks } from './runtime/hooks.ts';
 export type { Store } from './store/store.ts';
-export type { Caller, Scope } from './wire/access.ts';
+export type { Caller } from './wire/access.ts';
 export type { Input, Message, Part } from './wire/message.ts';
 export type { Budget, SessionView, Usage } from './wire/session.ts';
 export type { Outcome, Policy, Receipt, TurnView } from './wire/turn.ts';
