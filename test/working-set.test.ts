@@ -27,7 +27,11 @@ test('the result of an old call is shown by its digest, and nothing else of the 
   log.turn('a', 'look', 'seen.', { c1: 'x'.repeat(4_000), c2: 'short' });
   const before = setOf(log).tokens;
 
-  log.compact({ kind: 'calls', turns: ['a'], calls: [{ turn: 'a', call: 'c1', ref: 'log:4', text: '[moved]' }] });
+  log.compact({
+    kind: 'calls',
+    turns: ['a'],
+    calls: [{ turn: 'a', call: 'c1', ref: 'log:4', text: '[moved]' }],
+  });
   const set = setOf(log);
 
   expect(shown(set)).toEqual([
@@ -61,7 +65,15 @@ test('calls a_b and ab are two, and so are two calls c of two turns', () => {
 
 test('calls named __proto__ and constructor are calls as any', () => {
   const log = new WorkingSetLog();
-  log.turn('__proto__', 'look', 'seen.', Object.fromEntries([['__proto__', 'p'.repeat(900)], ['constructor', 'q']]));
+  log.turn(
+    '__proto__',
+    'look',
+    'seen.',
+    Object.fromEntries([
+      ['__proto__', 'p'.repeat(900)],
+      ['constructor', 'q'],
+    ]),
+  );
   const call = { turn: '__proto__', call: '__proto__', ref: 'log:4', text: 'gone' };
 
   log.compact({ kind: 'calls', calls: [call] });
@@ -92,7 +104,14 @@ test('old turns become one message at the beginning, which says how to read them
   log.turn('a', 'one?', 'one.');
   log.turn('b', 'two?', 'two.');
   log.turn('c', 'three?', 'three.');
-  log.compact({ kind: 'turns', from: 1, to: 8, ref: 'log:1-8', turns: ['a', 'b'], text: 'They counted to two.' });
+  log.compact({
+    kind: 'turns',
+    from: 1,
+    to: 8,
+    ref: 'log:1-8',
+    turns: ['a', 'b'],
+    text: 'They counted to two.',
+  });
 
   const set = setOf(log);
 
@@ -193,7 +212,11 @@ test('a result that nothing but a message tells of can be read in that message',
   });
   log.end('a');
 
-  expect(setOf(log).pieces()[0]?.calls.map(({ call, seq }) => [call, seq])).toEqual([['c1', 3]]);
+  expect(
+    setOf(log)
+      .pieces()[0]
+      ?.calls.map(({ call, seq }) => [call, seq]),
+  ).toEqual([['c1', 3]]);
 });
 
 test('a person sees of each entry what it takes, what was digested and what is shown by reference', () => {
@@ -213,7 +236,15 @@ test('a person sees of each entry what it takes, what was digested and what is s
 
   const { entries, tokens } = setOf(log).view();
 
-  expect(entries.map(({ turn, text: words, digested, offloaded, ref: where }) => [turn, words, digested, offloaded, where])).toEqual([
+  expect(
+    entries.map(({ turn, text: words, digested, offloaded, ref: where }) => [
+      turn,
+      words,
+      digested,
+      offloaded,
+      where,
+    ]),
+  ).toEqual([
     ['a', 'look', 1, 1, 'log:1-8'],
     ['b', 'and?', 0, 0, 'log:9-12'],
   ]);

@@ -65,7 +65,8 @@ export class Calibration {
 
   /** One prompt: what was counted of it here, without what it has besides, and all of it by its provider. */
   note(ours: number, theirs: number, by: CountedBy): void {
-    if (theirs < ours * LEAST_SHARE || theirs > ours * FACTOR_MAX + MOST_TOKENS_MORE) return; // CB1
+    const isOfOne = theirs >= ours * LEAST_SHARE && theirs <= ours * FACTOR_MAX + MOST_TOKENS_MORE;
+    if (!isOfOne) return; // CB1
     const known = by === this.#by ? this.#samples : [];
     if (by !== this.#by) this.#factor = 1;
     this.#by = by;

@@ -2,8 +2,7 @@
 //
 // Owns: the family of models, whether an encoding is asked at all, what a provider's figures correct. Does not own: what is counted.
 //
-//   GA1. Far from the window nothing is loaded and nothing encoded: an estimate that is rather too high serves. Once near,
-//        always exact.
+//   GA1. Far from the window nothing is loaded and nothing encoded: an estimate serves. Once near, always exact.
 //   GA2. A model's family is the one its usage names; before that the one its agent names.
 import type { Limits } from '../kernel/limits.ts';
 import type { Pressure } from '../wire/context.ts';

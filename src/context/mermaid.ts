@@ -68,7 +68,10 @@ function counted(count: number, one: string, many = `${one}s`): string {
 
 /** MM1. */
 function quoted(text: string, charsMax: number): string {
-  const line = text.replaceAll(/\s+/gu, ' ').replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '').trim();
+  const line = text
+    .replaceAll(/\s+/gu, ' ')
+    .replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+    .trim();
   const points = Array.from(line);
   const cut = points.length <= charsMax ? points : [...points.slice(0, charsMax - 1), '…'];
   return cut
@@ -76,8 +79,9 @@ function quoted(text: string, charsMax: number): string {
     .join('');
 }
 
-/** A point behind a digit would begin a list. */
-function isPlain(point: string, before: string | undefined): boolean {
-  if (point === '.') return !/^\d$/.test(before ?? '');
-  return /^[\p{L}\p{M}\p{N} ,:!?'/…]$/u.test(point);
+/** A point behind a digit, or a dash by itself, would begin a list. */
+function isPlain(point: string, before = ''): boolean {
+  if (point === '.') return !/\d/.test(before);
+  if (point === '-') return /[\p{L}\p{N}]/u.test(before);
+  return /[\p{L}\p{M}\p{N} ,:!?'/…]/u.test(point);
 }

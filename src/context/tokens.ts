@@ -4,7 +4,7 @@
 // working set), what a provider counted (`calibration.ts`).
 //
 //   K1. The table is loaded once, and only when something is counted: it takes 60 MB and a fifth of a second. Before that
-//       `estimate` serves, which is too high for what people and tools usually write.
+//       `estimate` serves: half as much again is not too little for what people and tools usually write.
 //   K2. The time a count takes is bounded: a long text is counted at places spread over it, and a run without a space is
 //       cut, since an encoder is quadratic in the length of a word.
 //   K3. Counting never throws: what is counted may hold the names of an encoding's control tokens.
@@ -27,7 +27,7 @@ const RUN_CHARS_MAX = 256;
 /** How many words' counts an encoder keeps. */
 const WORDS_REMEMBERED_MAX = 10_000;
 
-/** Fewer than any usual text has for a token. */
+/** For a token: fewer than prose and code have, more than dense JSON has. */
 const ESTIMATE_BYTES = 3;
 
 /** What a message and a part of a call take besides their texts. */

@@ -7,8 +7,8 @@
 //   W2. One set a session, and none is shared: it lives and dies with the live session.
 //   W3. What a digest of turns stands for is given up, and so is a turn that was dropped or never started: what is held in
 //       memory is bounded by the window, not by the log.
-//   W4. What is counted is exact once `counted()` resolves near the window; before that, and far from it, it is an estimate that
-//       is rather too high. Looking at it loads nothing.
+//   W4. What is counted is exact once `counted()` resolves near the window; before that, and far from it, it is an estimate, and
+//       the pressure rather too high than too low. Looking at it loads nothing.
 //   W5. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
 //   W6. A provider's figure is taken only for a prompt that can have held just this set and its turn's inputs.
 import { timeText } from '../log/event.ts';
