@@ -11,7 +11,7 @@ const MAX = 1_000_000;
 /** One thing that happens in a session; numbers choose among what there is. */
 type Step =
   | {
-      do: 'accept' | 'queue' | 'steer' | 'take' | 'requeue' | 'again' | 'goOn' | 'drop' | 'child';
+      do: 'accept' | 'queue' | 'steer' | 'take' | 'requeue' | 'again' | 'goOn' | 'drop';
       words: string;
     }
   | { do: 'call'; call: string; words: string }
@@ -23,7 +23,7 @@ const size = fc.nat(3_000);
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.record({ do: fc.constantFrom('accept', 'queue', 'steer', 'take', 'requeue'), words }),
-    fc.record({ do: fc.constantFrom('again', 'goOn', 'drop', 'child'), words }),
+    fc.record({ do: fc.constantFrom('again', 'goOn', 'drop'), words }),
     fc.record({ do: fc.constant('call'), call: fc.constantFrom('a_b', 'ab', '__proto__', 'c'), words }),
     fc.record({ do: fc.constantFrom('say', 'end', 'end', 'fail', 'usage'), words, size }),
     fc.record({ do: fc.constantFrom('digest', 'fold'), size }),
@@ -80,7 +80,6 @@ function logOf(all: readonly Step[]): WorkingSetLog {
       queue.unshift(`t${count}`);
       offered = undefined;
     } else if (step.do === 'drop') log.add('turn.dropped', turn, { turn });
-    else if (step.do === 'child') log.add('child.started', turn, { session: `s${step.words}` });
     else if (step.do === 'call') log.call(turn, step.call, step.words);
     else if (step.do === 'say') log.say(turn, step.words.repeat(1 + (step.size % 100)));
     else if (step.do === 'usage') log.usage(turn, step.size);

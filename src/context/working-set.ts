@@ -74,8 +74,8 @@ interface Packed {
   asking?: string;
 }
 
-/** How long counting goes on before others have their turn. */
-const COUNT_MS_MAX = 5;
+/** So many tokens are counted before others have their turn: some milliseconds. */
+const COUNTED_AT_ONCE = 10_000;
 const BEGINNING_CHARS = 160;
 
 export class WorkingSet {
@@ -182,12 +182,12 @@ export class WorkingSet {
   async counted(nextTokens = 0): Promise<void> {
     const gauge = this.#gauge;
     if (!gauge.near(this.tokens + nextTokens) || this.#isCounted || !(await gauge.ready())) return;
-    let since = performance.now();
+    let tokens = 0;
     for (const passage of this.#passages.ended) {
-      this.#counts(passage);
-      if (performance.now() - since < COUNT_MS_MAX) continue;
+      if (!passage.isCounted(gauge.wanted)) tokens += this.#counts(passage).tokens;
+      if (tokens < COUNTED_AT_ONCE) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      since = performance.now();
+      tokens = 0;
     }
   }
 
