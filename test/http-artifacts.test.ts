@@ -93,7 +93,8 @@ test.each([
   ['image/svg+xml', 'application/octet-stream', 'attachment'],
   ['application/xhtml+xml', 'application/octet-stream', 'attachment'],
   ['image/png\r\nX-Evil: 1', 'application/octet-stream', 'attachment'],
-  ['image/png', 'image/png', 'attachment'],
+  ['image/png', 'application/octet-stream', 'attachment'],
+  ['video/mp4', 'application/octet-stream', 'attachment'],
 ])('one that calls itself %j is never shown as a page', async (claimed, type, disposition) => {
   const script = '<script>alert(1)</script>'.repeat(4_000);
   const { call, path } = await withFile(script, claimed, 'p"a\r\ng’e.html');
@@ -108,4 +109,53 @@ test.each([
   expect(headers.get('x-content-type-options')).toBe('nosniff');
   expect(headers.get('content-security-policy')).toBe("default-src 'none'; sandbox");
   expect(headers.get('x-evil')).toBeNull();
+});
+
+test.each([
+  ['image/png', '\x89PNG\r\n\x1a\n'],
+  ['image/jpeg', '\xff\xd8\xff\xe0'],
+  ['image/gif', 'GIF89a'],
+  ['image/webp', 'RIFF\x00\x10\x00\x00WEBPVP8 '],
+  ['image/avif', '\x00\x00\x00\x20ftypavif'],
+  ['audio/mpeg', 'ID3\x04'],
+])('a real %s keeps its type, and is a download', async (claimed, magic) => {
+  const served = await serve();
+  const data = Buffer.from(magic.padEnd(10_000, '\x00'), 'latin1').toString('base64');
+  await served.runtime.send('a', { input: [{ type: 'file', mediaType: claimed, data }] }, {}, served.host);
+  const [artifact] = await served.runtime.artifacts('a', served.host);
+  const path = `/v1/sessions/a/artifacts/${artifact?.id}`;
+
+  const whole = await served.call('GET', path);
+  const part = await served.call('GET', path, { headers: { Range: 'bytes=5000-5009' } });
+
+  for (const { headers } of [whole, part]) {
+    expect(headers.get('content-type')).toBe(claimed);
+    expect(headers.get('content-disposition')).toMatch(/^attachment;/);
+  }
+});
+
+test('a file of 64 MiB and a byte is refused, whoever sends it', async () => {
+  const served = await serve();
+  const data = Buffer.alloc(64 * 1_024 * 1_024 + 1).toString('base64');
+
+  const { status, json } = await served.call('POST', '/v1/sessions/a/turns', {
+    body: { input: [{ type: 'file', mediaType: 'application/zip', data }] },
+  });
+
+  expect([status, String(json['code'])]).toEqual([413, expect.stringMatching(/too_large$/)]);
+  await expect(
+    served.runtime.send('a', { input: [{ type: 'file', mediaType: 'a/b', data }] }, {}, served.host),
+  ).rejects.toMatchObject({ code: 'artifact.too_large' });
+  expect((await served.call('GET', '/v1/sessions/a')).status).toBe(404);
+});
+
+test('an empty file is taken as it is', async () => {
+  const served = await serve();
+
+  const { status } = await served.call('POST', '/v1/sessions/a/turns', {
+    body: { input: [{ type: 'file', mediaType: 'text/plain', name: 'empty.txt', data: '' }] },
+  });
+
+  expect(status).toBe(202);
+  expect(await served.runtime.artifacts('a', served.host)).toEqual([]);
 });

@@ -1,7 +1,9 @@
 // Artifact routes: what was too large for the log, whole or by range.
 //
-//   AR1. Bytes that agents and strangers wrote never become a page: text is plain text, all else is a download.
+//   AR1. Bytes that agents and strangers wrote never become a page: text is plain text, all else is a download. What calls
+//        itself a picture, sound or film and does not begin like one is a download of unknown kind.
 //   AR2. At most `SLICE_BYTES` of one answer are in memory, however large the artifact is.
+import { Buffer } from 'node:buffer';
 import { SojournError } from '../../kernel/errors.ts';
 import { artifactPageView } from '../../wire/view-schema.ts';
 import type { Exchange } from './exchange.ts';
@@ -9,13 +11,13 @@ import type { Route } from './route.ts';
 import { drained } from './session-routes.ts';
 
 const SLICE_BYTES = 1_048_576;
+/** What a picture is told by. */
+const BEGINNING_BYTES = 16;
 
 async function read(x: Exchange): Promise<void> {
   const id = x.param('id');
-  const artifact = (await x.runtime.artifacts(x.key, x.caller)).find((one) => one.id === id);
-  if (artifact === undefined)
-    throw new SojournError('artifact.not_found', 'This session has no such artifact');
-  const { bytes: total } = artifact;
+  const beginning = { start: 0, end: BEGINNING_BYTES };
+  const { total, mediaType, name, bytes: magic } = await x.runtime.artifact(x.key, id, beginning, x.caller);
   const range = rangeOf(x, id, total);
   const start = range?.start ?? 0;
   const end = range?.end ?? total;
@@ -25,7 +27,7 @@ async function read(x: Exchange): Promise<void> {
       : await x.runtime.artifact(x.key, id, { start, end: Math.min(end, start + SLICE_BYTES) }, x.caller);
 
   x.head(range === null ? 200 : 206, [
-    ...contentHeaders(artifact.mediaType, artifact.name ?? id),
+    ...contentHeaders(mediaType, name ?? id, magic),
     ['Content-Length', String(end - start)],
     ['ETag', `"${id}"`],
     ['Accept-Ranges', 'bytes'],
@@ -70,10 +72,10 @@ function rangeOf(x: Exchange, id: string, total: number): { start: number; end: 
 }
 
 /** AR1 */
-function contentHeaders(mediaType: string, name: string): (readonly [string, string])[] {
+function contentHeaders(mediaType: string, name: string, magic: Uint8Array): (readonly [string, string])[] {
   const [essence = ''] = mediaType.toLowerCase().split(';');
   const isText = /^text\/|^application\/(json|x-ndjson|jsonl|xml|yaml|toml)$/.test(essence.trim());
-  const isMedia = /^(image\/(png|jpeg|gif|webp|avif)|audio\/[\w.+-]+|video\/[\w.+-]+)$/.test(essence.trim());
+  const isMedia = beginsLike(essence.trim(), Buffer.from(magic).toString('latin1'));
   const type = isText ? 'text/plain; charset=utf-8' : isMedia ? essence.trim() : 'application/octet-stream';
   const encoded = encodeURIComponent(name.toWellFormed().slice(0, 200).toWellFormed()).replace(
     /['()*]/g,
@@ -85,6 +87,21 @@ function contentHeaders(mediaType: string, name: string): (readonly [string, str
     ['Content-Security-Policy', "default-src 'none'; sandbox"],
     ['Cross-Origin-Resource-Policy', 'same-origin'],
   ];
+}
+
+const BEGINNINGS: Readonly<Record<string, RegExp>> = {
+  'image/png': /^\x89PNG\r\n/,
+  'image/jpeg': /^\xff\xd8\xff/,
+  'image/gif': /^GIF8[79]a/,
+  'image/webp': /^RIFF[^]{4}WEBP/,
+  'image/avif': /^[^]{4}ftypavi[fs]/,
+};
+
+/** AR1. `magic` has a character for each byte. */
+function beginsLike(type: string, magic: string): boolean {
+  const beginning = BEGINNINGS[type];
+  if (beginning !== undefined) return beginning.test(magic);
+  return /^(audio|video)\/[\w.+-]+$/.test(type) && !/^\s*</.test(magic);
 }
 
 export const artifactRoutes: readonly Route[] = [

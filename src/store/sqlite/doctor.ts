@@ -7,19 +7,17 @@
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Seq, SessionNum } from '../store.ts';
+import { artifactFindings } from './artifact-findings.ts';
 import { unpack, type ChunkRow } from './chunk.ts';
 import { Connection } from './connection.ts';
-import { projectFolder, UNFINISHED } from './files.ts';
+import { UNFINISHED } from './files.ts';
+import type { Finding } from './finding.ts';
 import { artifactsFolder, databaseFile, isNetworkDisk } from './folder.ts';
 import { damagedPosts } from './post-rows.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { freeBytes, FREE_BYTES_MIN } from './space.ts';
 
-export interface Finding {
-  level: 'error' | 'warning' | 'info';
-  what: string;
-  fix: string;
-}
+export type { Finding } from './finding.ts';
 
 export interface Inspection {
   /** There is no finding of level `error`. */
@@ -245,19 +243,5 @@ function* postFindings(connection: Connection): Iterable<Finding> {
       what: `Post ${id} of ${project} is damaged`,
       fix: 'Nothing has to be done: it is not shown. A backup may have it whole.',
     };
-  }
-}
-
-/** D2, the artifacts. */
-function* artifactFindings(connection: Connection, folder: string): Iterable<Finding> {
-  const rows = connection
-    .sql('SELECT DISTINCT project, digest, bytes FROM artifacts')
-    .iterate() as Iterable<unknown> as Iterable<{ project: string; digest: string; bytes: number }>;
-  for (const { project, digest, bytes } of rows) {
-    const path = join(artifactsFolder(folder), projectFolder(project), digest.slice(0, 2), digest.slice(2));
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat?.isFile() === true && stat.size === bytes) continue;
-    const what = stat === undefined ? 'is missing' : `has ${stat.size} bytes instead of ${bytes}`;
-    yield { level: 'error', what: `Artifact ${path} ${what}`, fix: 'Copy it from a backup.' };
   }
 }
