@@ -71,6 +71,7 @@ describe('what the next turn would see', () => {
   test('is small after many large results, and says what was digested and how to get it back', async () => {
     const session = client.session('long');
     for (let turn = 0; turn < 30; turn += 1) await session.sendAndWait('/big 3000');
+    await session.evict(); // Not before what is being digested is.
 
     const view = await session.context();
 
