@@ -99,13 +99,12 @@ export class Compaction {
 
   /** Before a turn: answers why it cannot run, where nothing makes room for what it was given. Rejects when the log breaks. */
   async makeRoom(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<TurnError | undefined> {
-    const { workingSet } = this.#core;
-    if (workingSet === undefined || this.#isWithin(workingSet, inputs)) return undefined;
+    if (await this.#fits(inputs)) return undefined;
     await this.stop(); // CP1
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const set = this.#core.workingSet;
-      await set?.counted();
-      if (set === undefined || set !== this.#core.workingSet || this.#isWithin(set, inputs)) return undefined;
+      if (set === undefined || (await this.#fits(inputs))) return undefined;
+      if (this.#core.workingSet !== set) continue;
       const pieces = set.pieces();
       const room = roomOf(set, inputs);
       const least = Math.min(FOLD_TOKENS_MIN, takenBy(pieces));
@@ -118,10 +117,13 @@ export class Compaction {
     return left === undefined ? undefined : tooLarge(roomOf(left, inputs), left.pieces());
   }
 
-  #isWithin(set: WorkingSet, inputs: readonly { readonly parts: readonly Part[] }[]): boolean {
+  /** Nothing needs to leave before a turn with these inputs. */
+  async #fits(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<boolean> {
+    const { workingSet: set, host } = this.#core;
+    if (set === undefined) return true;
+    await set.counted(set.count(inputs));
     const { overheadTokens, nextTokens, windowTokens } = roomOf(set, inputs);
-    const { contextEmergency } = this.#core.host.limits;
-    return overheadTokens + set.tokens + nextTokens <= contextEmergency * windowTokens;
+    return overheadTokens + set.tokens + nextTokens <= host.limits.contextEmergency * windowTokens;
   }
 
   #abort(): { job: Job | undefined } {
