@@ -3,6 +3,7 @@
 //
 //   I1. Every trap, B-1 to B-20, and every line of the checklist, B.1 to B.7, is named by at least one head.
 //   I2. What a head quotes is the name of a test in the same file.
+//   I3. What the list below quotes is the name of a test in the file before it.
 //
 // The checklist, as it reads here (where a trap says otherwise, the trap holds):
 //   B.1  one registry has one data folder; what is in memory can be told apart: each instance has a number of its own
@@ -12,6 +13,28 @@
 //   B.5  asking for a live one never makes it, and is a use; how many there are and which can be listed
 //   B.6  who was used longest ago leaves when there are too many
 //   B.7  ids that a host brings along, and a key of "..", stay inside the data folder
+//
+// What else may happen to files, and the test that shows it:
+//
+//   H-DISK 87  test/store-crash.test.ts 'nothing that was acknowledged is missing, however often the process is killed'
+//   H-DISK 87  test/registry-state.test.ts 'a kept state that is torn is reported and made again from the log'
+//   H-DISK 87  test/import-formats.test.ts 'in the middle is counted, and the rest is read'
+//   H-DISK 88  test/import-formats.test.ts 'is refused with the place, and nothing is guessed'
+//   H-DISK 88  test/import-formats.test.ts 'is never more than a few samples of it, however much there is'
+//   H-DISK 89  test/store-damage.test.ts 'a changed event is found, its session set aside and reported, and the others work'
+//   H-DISK 89  test/registry-state.test.ts 'a session whose log cannot be read is refused, and never shown as an empty one; others work'
+//   H-DISK 90  test/store-damage.test.ts 'is refused when its log belongs to another database'
+//   H-DISK 90  test/store-damage.test.ts 'a schema of a newer version is refused before anything is written'
+//   H-DISK 91  test/store-sqlite.test.ts 'an older SQLite is refused'
+//   H-DISK 92  test/store-sqlite.test.ts 'a second process is refused at once, and may open it when the first has ended'
+//   H-DISK 94  test/store-sqlite.test.ts 'everything in it can be read by its owner only, and looser modes are mended and reported'
+//   H-DISK 95  test/store-files.test.ts 'a changed or exchanged file is never read as the artifact, and putting it again heals it'
+//   H-DISK 96  test/store-files.test.ts 'a folder on the way that is a link is not followed'
+//   H-DISK 97  test/store-crash.test.ts 'when a file cannot grow any more nothing is acknowledged, and nothing acknowledged is lost'
+//   H-DISK 97  test/store-sqlite.test.ts 'below the floor of free space new sessions are refused, and those that exist go on'
+//   H-DISK 99  test/http-artifacts.test.ts 'a file of 64 MiB and a byte is refused, whoever sends it'
+//   H-DISK 99  test/http-artifacts.test.ts 'an empty file is taken as it is'
+//   H-DISK 99  test/http-artifacts.test.ts 'one that calls itself %j is never shown as a page'
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -27,10 +50,11 @@ interface Shown {
 const folder = new URL('.', import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts') && !name.startsWith('traps-'));
 
+const textOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8').replaceAll('\\', '');
+
 /** The lines of a head that say `//   B-9   'a title', 'another'`. */
 function shown(file: string): Shown[] {
-  const text = readFileSync(new URL(file, folder), 'utf8');
-  const lines = text.matchAll(/^\/\/ {3}(B[-.]\d+) +(['"].*['"])$/gm);
+  const lines = textOf(file).matchAll(/^\/\/ {3}(B[-.]\d+) +(['"].*['"])$/gm);
   return Array.from(lines).flatMap(([, name = '', quoted = '']) =>
     quoted
       .slice(1, -1)
@@ -49,10 +73,20 @@ test('every trap, and every line of the checklist, is shown by a test that is na
 
 test('what the heads name is there', () => {
   const missing = all.filter(({ file, title }) => {
-    const text = readFileSync(new URL(file, folder), 'utf8').replaceAll('\\', '');
-    return ![`test('${title}'`, `test("${title}"`].some((begun) => text.includes(begun));
+    return ![`test('${title}'`, `test("${title}"`].some((begun) => textOf(file).includes(begun));
   });
 
   expect(missing).toEqual([]);
   expect(all.length).toBeGreaterThan(TRAPS.length);
+});
+
+test('what the list names is there', () => {
+  const rows = Array.from(
+    textOf('traps-b.test.ts').matchAll(/^\/\/ {3}(H-DISK \d+) +test\/(\S+) '(.*)'$/gm),
+    ([, row = '', file = '', title = '']) => ({ row, file, title }),
+  );
+  const missing = rows.filter(({ file, title }) => !textOf(file).includes(`('${title}',`));
+
+  expect(missing).toEqual([]);
+  expect(new Set(rows.map(({ row }) => row)).size).toBe(11);
 });
