@@ -90,7 +90,9 @@ export class Staging {
   async discard(): Promise<void> {
     const { logger } = this.#host;
     this.#events = [];
+    this.#tally.take(); // Its rows name events that are gone.
     try {
+      // Files whose rows are written are found when they are erased.
       if (this.#artifacts.length > 0) await this.#flush();
       if (this.#num !== undefined) await eraseStaged(this.#host, this.#num, this.#session.project);
     } catch (error) {
