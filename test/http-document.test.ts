@@ -193,6 +193,7 @@ describe('health', () => {
     }
     expect(text).toContain('sojourn_turns_total{outcome="completed"} 1\n');
     expect(text).toContain('sojourn_http_answers_total{status="404"} 1\n');
+    expect(text).toMatch(/^sojourn_registry_misses_total 1$/m);
     const types = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)];
     expect(new Set(types.map(([, name]) => name)).size).toBe(types.length);
   });

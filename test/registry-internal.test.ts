@@ -5,11 +5,12 @@
 //   B-12  'only who may operate declares a session internal, and it stays what it was made as'
 //   B.4   'an internal session is left as it is: nothing is woken, nothing is written, no place is taken'
 import { expect, test } from 'vitest';
+import { functionAgent } from '../src/agent/function/function.ts';
 import { hostCaller } from '../src/runtime/access.ts';
 import { testRuntime, type TestRuntime } from '../src/testing/test-runtime.ts';
 import type { Caller, Scope } from '../src/wire/access.ts';
-import { openCall } from '../src/wire/schema.ts';
-import { refusal, say, Stage } from './session-stage.ts';
+import { serve } from './http-support.ts';
+import { bodies, refusal, say, seen, Stage } from './session-stage.ts';
 
 const caller = async (world: TestRuntime, ...scopes: readonly Scope[]): Promise<Caller> => {
   const { secret } = await world.runtime.addToken({ name: 'test', scopes });
@@ -89,6 +90,26 @@ test('an internal session works as any other, and what it starts is internal, to
   expect(world.runtime.registry.keys().map(({ key }) => key)).toContain('own');
 });
 
+test('an internal session is never made smaller: its agent sees all of it, or a turn says that it cannot', async () => {
+  const talker = functionAgent(async function* () {
+    yield { kind: 'text.delta', text: 'many words '.repeat(300) };
+  });
+  const agents = { talker: { ...talker, context: { windowTokens: 2_000 } } };
+  await using world = await testRuntime({ agents });
+  await world.runtime.open('own', { internal: true });
+
+  const ends = [];
+  for (let turn = 0; turn < 4; turn += 1) {
+    await say(world, 'chat', `talk ${turn}`);
+    const { outcome, error } = await say(world, 'own', `talk ${turn}`);
+    ends.push(error?.code ?? outcome);
+  }
+  await seen(world, 'chat', 'context.compacted');
+
+  expect(ends).toEqual(['completed', 'completed', 'completed', 'context.too_large']);
+  expect(await bodies(world, 'own', 'context.compacted')).toEqual([]);
+});
+
 test('an internal session posts nothing, whatever it was asked to post', async () => {
   await using world = await testRuntime();
   await world.runtime.open('own', { internal: true, posts: ['turn'] });
@@ -102,8 +123,15 @@ test('an internal session posts nothing, whatever it was asked to post', async (
   expect(posts.map(({ session }) => session)).toEqual([id]);
 });
 
-test('a caller over the network says it as any other field, and can say nothing else', () => {
-  expect(openCall.safeParse({ internal: true }).success).toBe(true);
-  expect(openCall.safeParse({ internal: false }).success).toBe(false);
-  expect(openCall.safeParse({ internal: 'yes' }).success).toBe(false);
+test('a caller over the network says it as any other field, with a token that may', async () => {
+  const { call, newToken } = await serve();
+  const { secret } = await newToken({ scopes: ['read', 'send'] });
+
+  const refused = await call('PUT', '/v1/sessions/own', { body: { internal: true }, token: secret });
+  const half = await call('PUT', '/v1/sessions/own', { body: { internal: false } });
+  const made = await call('PUT', '/v1/sessions/own', { body: { internal: true } });
+  const read = await call('GET', '/v1/sessions/own');
+
+  expect([refused.status, half.status, made.status]).toEqual([403, 400, 201]);
+  expect([made.json['internal'], read.json['internal']]).toEqual([true, true]);
 });
