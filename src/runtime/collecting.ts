@@ -12,16 +12,14 @@ import type { RuntimeHost } from './host.ts';
 const FIRST_MS: Millis = 5 * 60_000;
 const PAGE = 200;
 
-export interface Collected {
+/** By one sweep; `bytes` without those of projects that nobody knows. */
+interface Collected {
   files: number;
-  /** Without those of projects that nobody knows. */
   bytes: number;
 }
 
 export class Collecting {
   readonly #host: RuntimeHost;
-  /** Since the start. */
-  readonly counts: Collected = { files: 0, bytes: 0 };
   #timer: Timer | undefined;
   /** Never rejects. */
   #running: Promise<void> = Promise.resolve();
@@ -52,31 +50,30 @@ export class Collecting {
 
   /** CO4. */
   async #sweep(): Promise<void> {
-    const { clock, limits, logger } = this.#host;
-    const before = { ...this.counts };
+    const { clock, limits, logger, contextFigures } = this.#host;
+    const collected = { files: 0, bytes: 0 };
     try {
-      await this.#collect(clock.now() - limits.artifactGraceMs);
+      await this.#collect(clock.now() - limits.artifactGraceMs, collected);
+      logger.info('artifacts.collected', collected);
     } catch (error) {
-      logger.warn('artifacts.collect_failed', { error });
-      return;
+      logger.warn('artifacts.collect_failed', { ...collected, error });
     }
-    const { files, bytes } = this.counts;
-    logger.info('artifacts.collected', { files: files - before.files, bytes: bytes - before.bytes });
+    contextFigures.collected(collected.files, collected.bytes);
   }
 
-  async #collect(before: Millis): Promise<void> {
+  async #collect(before: Millis, collected: Collected): Promise<void> {
     const { store, files } = this.#host;
     const named = (await store.projects()).map(({ name }) => name);
     const known = [...new Set([...named, ...(await store.artifactProjects())])];
-    for (const project of known) await this.#ofProject(project, before);
+    for (const project of known) await this.#ofProject(project, before, collected);
     while (!this.#ended) {
       const removed = await files.removeStrangers(known, before, PAGE); // CO3
-      this.counts.files += removed;
+      collected.files += removed;
       if (removed < PAGE) return;
     }
   }
 
-  async #ofProject(project: string, before: Millis): Promise<void> {
+  async #ofProject(project: string, before: Millis, collected: Collected): Promise<void> {
     const { store, files } = this.#host;
     let page = await files.list(project, '', PAGE);
     while (page.length > 0 && !this.#ended) {
@@ -90,8 +87,8 @@ export class Collecting {
       for (const { digest, bytes } of old) {
         if (this.#ended) return; // CO2
         if (kept.has(digest) || !(await files.remove(project, digest))) continue; // CO1
-        this.counts.files += 1;
-        this.counts.bytes += bytes;
+        collected.files += 1;
+        collected.bytes += bytes;
       }
       page = await files.list(project, page.at(-1)?.digest ?? '', PAGE);
     }

@@ -4,10 +4,24 @@ import type { StoredEvent } from '../store/store.ts';
 import type { StatsView } from '../wire/calls.ts';
 
 export class ContextFigures {
-  readonly #counts = { offloads: 0, offloadedBytes: 0, compactions: 0, tokensSaved: 0, byRules: 0 };
+  readonly #counts = {
+    offloads: 0,
+    offloadedBytes: 0,
+    compactions: 0,
+    tokensSaved: 0,
+    byRules: 0,
+    collectedFiles: 0,
+    collectedBytes: 0,
+  };
 
   get counts(): NonNullable<StatsView['context']> {
     return { ...this.#counts };
+  }
+
+  /** Files of artifacts that nobody needed any more. */
+  collected(files: number, bytes: number): void {
+    this.#counts.collectedFiles += files;
+    this.#counts.collectedBytes += bytes;
   }
 
   /** What became durable in a session's log. */

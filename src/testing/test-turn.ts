@@ -78,7 +78,6 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
   const spawns: Spawned[] = [];
   const reads: ReadBackCall[] = [];
   const waits: Millis[] = [];
-  const things = new Map<string, Promise<unknown>>();
   const inbox: Input[] = [];
   let steered = 0;
   let completed = false;
@@ -108,20 +107,14 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     spawn: (agent, input, more) => children.spawn(agent, input, more),
     progress: () => undefined,
     handOff: () => undefined,
-    resource<Thing>(name: string, open: () => Promise<Thing>): Promise<Thing> {
-      const thing = things.get(name) ?? open();
-      things.set(name, thing);
-      return thing as Promise<Thing>;
-    },
+    resource: keeping(),
     pinned: pinning(),
     readBack: async (call) => {
       reads.push(call);
       return await readBack(call);
     },
     shown: async (output) => output,
-    completeSession() {
-      completed = true;
-    },
+    completeSession: () => void (completed = true),
   };
 
   return {
@@ -141,6 +134,15 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
 
 function nothingThere({ ref = 'nothing' }: ReadBackCall): never {
   throw new SojournError('artifact.not_found', `This session has no ${ref}`);
+}
+
+function keeping(): AgentTurn['resource'] {
+  const things = new Map<string, Promise<unknown>>();
+  return <Thing>(name: string, open: () => Promise<Thing>): Promise<Thing> => {
+    const thing = things.get(name) ?? open();
+    things.set(name, thing);
+    return thing as Promise<Thing>;
+  };
 }
 
 function pinning(): AgentTurn['pinned'] {

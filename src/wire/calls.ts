@@ -157,13 +157,18 @@ export interface StatsView {
   refused: { busy: number; capacity: number; full: number };
   turns: Record<string, number>;
   tails: number;
-  /** What left working sets. `byRules`: digests that rules made because a summariser failed. */
+  /**
+   * What left working sets. `byRules`: digests that rules made because a summariser failed. `collected…`: files of artifacts
+   * that no log referred to any more.
+   */
   context?: {
     offloads: number;
     offloadedBytes: number;
     compactions: number;
     tokensSaved: number;
     byRules: number;
+    collectedFiles: number;
+    collectedBytes: number;
   };
   log: { inFlightBytes: number; appends: number; events: number };
   store: {

@@ -258,6 +258,8 @@ export const statsView: z.ZodType<StatsView> = z
         compactions: z.int(),
         tokensSaved: z.int(),
         byRules: z.int().meta({ description: 'Digests that rules made because a summariser failed.' }),
+        collectedFiles: z.int().meta({ description: 'Files of artifacts that no log referred to any more.' }),
+        collectedBytes: z.int(),
       })
       .optional(),
     log: z.object({ inFlightBytes: z.int(), appends: z.int(), events: z.int() }),

@@ -9,7 +9,15 @@ export interface HttpFigures {
   answers: ReadonlyMap<number, number>;
 }
 
-const NO_CONTEXT = { offloads: 0, offloadedBytes: 0, compactions: 0, tokensSaved: 0, byRules: 0 };
+const NO_CONTEXT: NonNullable<StatsView['context']> = {
+  offloads: 0,
+  offloadedBytes: 0,
+  compactions: 0,
+  tokensSaved: 0,
+  byRules: 0,
+  collectedFiles: 0,
+  collectedBytes: 0,
+};
 
 type Kind = 'gauge' | 'counter';
 type Sample = readonly [label: string, value: number];
@@ -41,6 +49,8 @@ export function metricsText(stats: StatsView, http: HttpFigures): string {
       'Digests that rules had to make.',
       context.byRules,
     ),
+    metric('sojourn_collected_files_total', 'counter', 'Files nobody referred to.', context.collectedFiles),
+    metric('sojourn_collected_bytes_total', 'counter', 'Bytes of them.', context.collectedBytes),
     metric('sojourn_log_in_flight_bytes', 'gauge', 'Bytes not yet durable.', log.inFlightBytes),
     metric('sojourn_log_appends_total', 'counter', 'Appends to logs.', log.appends),
     metric('sojourn_log_events_total', 'counter', 'Events appended.', log.events),
