@@ -83,9 +83,9 @@ export function plan(pieces: readonly Piece[], room: Room, limits: ContextLimits
   const target = limits.contextTarget * windowTokens;
   const most = limits.contextEmergency * windowTokens;
   draft.digest(0, older, target); // BG1
-  draft.fold(older, target);
+  draft.fold(older, target, most);
   draft.digest(older, pieces.length, most); // BG2
-  draft.fold(pieces.length, most);
+  draft.fold(pieces.length, most, most);
   const least = pressure === 'emergency' ? 1 : AGGRESSIVE_GAIN * windowTokens;
   return draft.gain < least ? undefined : draft.done(pressure);
 }
@@ -129,8 +129,11 @@ class PlanDraft {
     }
   }
 
-  /** As few of the oldest pieces as it takes, of the first `countMax`; all of them where that is not enough. */
-  fold(countMax: number, goal: number): void {
+  /**
+   * As few of the oldest pieces as it takes, of the first `countMax`; all of them where that is not enough. Their digest is
+   * shorter than it may be only where it would be past `most`.
+   */
+  fold(countMax: number, goal: number, most: number): void {
     if (this.#total <= goal) return;
     const bare = this.#total + this.#fold.gain;
     let { count } = this.#fold;
@@ -143,8 +146,7 @@ class PlanDraft {
     leaving += sumOf(this.#tokens.slice(count, whole), (tokens) => tokens);
     const gain = this.#foldGain(whole, leaving);
     if (gain <= this.#fold.gain) return;
-    // Where all that may leave is not enough, the digest is shorter.
-    const tokensMax = Math.max(FOLD_TOKENS_MIN, leaving - gain - Math.max(0, bare - gain - goal));
+    const tokensMax = Math.max(FOLD_TOKENS_MIN, leaving - gain - Math.max(0, bare - gain - most));
     this.#fold = { count: whole, gain: leaving - tokensMax, tokensMax };
     this.#total = bare - this.#fold.gain;
   }
@@ -162,7 +164,8 @@ class PlanDraft {
   /** What a digest of the first pieces gains, which take so much. */
   #foldGain(count: number, leaving: number): number {
     if (count < (this.#standsAlone ? 1 : 2) && this.#pieces[0]?.kind === 'digest') return 0;
-    return count === 0 ? 0 : Math.max(0, leaving - foldTokensOf(leaving, this.#windowTokens));
+    const digest = count > 1 && this.#pieces[0]?.kind === 'digest' ? (this.#tokens[0] ?? 0) : 0;
+    return count === 0 ? 0 : Math.max(0, leaving - foldTokensOf(leaving, digest, this.#windowTokens));
   }
 
   /** A digest is made anew by itself only where it is all there is, or was made for a larger window. */
@@ -188,9 +191,9 @@ class PlanDraft {
   }
 }
 
-/** What a digest of so much may take. */
-function foldTokensOf(leaving: number, windowTokens: number): number {
-  const most = Math.min(leaving / 2, FOLD_SHARE * windowTokens);
+/** What a digest of so much may take: half of what is new in it, besides what the digest took that it replaces. */
+function foldTokensOf(leaving: number, digest: number, windowTokens: number): number {
+  const most = Math.min(digest + (leaving - digest) / 2, FOLD_SHARE * windowTokens);
   return Math.max(FOLD_TOKENS_MIN, Math.floor(most));
 }
 
