@@ -152,7 +152,10 @@ function named(target: SessionTarget): { id: string | undefined; project: string
   throw new SojournError('input.invalid', 'A session is named by its key, and a project, or by its id alone');
 }
 
-const nameOf = (target: SessionTarget): string => ('id' in target ? target.id : target.key);
+function nameOf(target: SessionTarget): string {
+  const { id, key } = named(target);
+  return id ?? key;
+}
 
 export function liveKeeper(host: SessionHost, router: SessionRouter, hooks: SojournHooks): LiveKeeper {
   const sessionOf = (id: string): Session => {
@@ -224,6 +227,7 @@ async function wake(
     agent,
     instance,
     isRestored: left !== undefined || snapshot !== undefined,
+    stored: snapshot,
     workingSet,
     clock,
     logger,
