@@ -7,6 +7,7 @@
 //   B-14  'a kill while a digest is on its way to the disk loses nothing and doubles nothing'
 //   B-20  'what an agent sees is the same after a restart'
 import { expect, test } from 'vitest';
+import { leftOf } from '../src/session/live.ts';
 import type { Append } from '../src/store/store.ts';
 import type { TestRuntime } from '../src/testing/test-runtime.ts';
 import { type Message, textOf } from '../src/wire/message.ts';
@@ -94,6 +95,25 @@ test('what an agent sees is the same after a restart and after a crash', async (
   expect(shown(histories.at(-1))).toContain('A digest of what was said and done before');
 });
 
+test('after a crash what has left is not read again', async () => {
+  const { agent } = reader();
+  await using world = await small(agent);
+  const kept = world.whenWriting(({ snapshot }) => typeof snapshot === 'string');
+  for (let turn = 0; turn < 24; turn += 1) await say(world, 'chat', 'say 100');
+  await kept;
+  const { num = 0 } = (await world.store.byKey('default', 'chat')) ?? {};
+  await say(world, 'chat', 'say 1'); // What was handed over before is there now.
+  const before = await world.runtime.context('chat');
+
+  await world.crash();
+  const { conversation } = leftOf((await world.store.snapshot(num)) ?? '{}');
+  const after = await world.runtime.context('chat');
+
+  const [body] = await compactions(world, 'chat');
+  expect(conversation?.lastSeq).toBeGreaterThan(body?.digests[0]?.to ?? Infinity);
+  expect(after.entries).toEqual(before.entries);
+});
+
 test('a session whose digest is being made is not put away for want of use', async () => {
   const summariser = hands();
   const { agent } = reader({ summariser });
@@ -103,8 +123,10 @@ test('a session whose digest is being made is not put away for want of use', asy
 
   await world.clock.advance(30_000);
   const during = await world.runtime.session('chat');
+  const kept = world.whenWriting(({ snapshot }) => typeof snapshot === 'string');
   asked.answer({ text: 'Slow and good.' });
-  await compacted(world, 'chat');
+  await kept;
+  await say(world, 'other', 'say 1'); // The last that the job had to write is written by then.
   await world.clock.advance(30_000);
   const after = await world.runtime.session('chat');
 
@@ -211,7 +233,7 @@ test('a digest is thrown away when what it stands on was read anew meanwhile, an
   const asked = await summariser.next();
   const before = await world.runtime.session('chat');
 
-  world.runtime.dirty({ key: 'chat', reason: 'a new version' });
+  await world.runtime.dirty({ key: 'chat', reason: 'a new version' });
   await say(world, 'chat', 'say 1');
   asked.answer({ text: 'Of a set that is gone.', costUsd: 0.5 });
   (await summariser.next()).answer({ text: 'Of the set that is there.', costUsd: 0.25 });

@@ -12,6 +12,7 @@
 //   CP4. A job hurts nobody: it fails for itself. Closing, eviction and shutdown end it; it never makes them wait for a model.
 //   CP5. What a summariser used is on the session's bill, also where its text was thrown away. Without a budget left it is not
 //        asked.
+//   CP6. What has left is not read again after a crash: once a job is over, the set is stored as it is now.
 import { SojournError } from '../kernel/errors.ts';
 import type { Summariser, Summary } from '../agent/agent.ts';
 import { FOLD_TOKENS_MIN, isHopeless, plan, type Plan, type Room, takenBy } from '../context/budget.ts';
@@ -60,6 +61,8 @@ const RULES = 'rules';
 export class Compaction {
   readonly #core: SessionCore;
   #state: State = { kind: 'idle' };
+  /** Room was made, and a crash would still read all that has left. */
+  #owesCheckpoint = false;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -135,7 +138,11 @@ export class Compaction {
   /** CP4. */
   async #work(signal: AbortSignal): Promise<void> {
     try {
-      for (let round = 0; round < ROUNDS_MAX; round += 1) if (!(await this.#round(signal))) return;
+      for (let round = 0; round < ROUNDS_MAX; round += 1) {
+        if (await this.#round(signal)) continue;
+        await this.#keep();
+        return;
+      }
     } catch (error) {
       if (signal.aborted) return;
       this.#core.host.logger.warn('context.compaction_failed', { session: this.#core.row.id, error });
@@ -234,6 +241,17 @@ export class Compaction {
     };
     const row = told.bill === undefined ? {} : this.#core.spending.columns();
     await this.#core.append([{ kind: 'context.compacted', turn: null, body }], { row });
+    this.#owesCheckpoint = true;
+  }
+
+  /** CP6. */
+  async #keep(): Promise<void> {
+    const { host, row, workingSet } = this.#core;
+    if (!this.#owesCheckpoint) return;
+    this.#owesCheckpoint = false;
+    const live = host.registry.peek(row.id)?.thing;
+    const snapshot = live?.workingSet === workingSet ? live?.checkpoint() : undefined;
+    if (snapshot !== undefined) await this.#core.append([], { snapshot, row: {} });
   }
 
   /** CP5. */

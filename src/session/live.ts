@@ -18,6 +18,8 @@ export interface LiveParts {
   instance: Instance;
   /** Something is stored that its last predecessor left. */
   isRestored: boolean;
+  /** What of an instance is stored. */
+  stored: Json | undefined;
   /** Fed with the session's events while it lives. None where the agent keeps the conversation itself. */
   workingSet: WorkingSet | undefined;
   clock: Clock;
@@ -116,6 +118,18 @@ export class LiveSession {
     if (text === undefined || text === this.#kept) return undefined;
     this.#kept = text;
     return text;
+  }
+
+  /**
+   * What is stored, with the working set as it is now: after a crash only what came behind it is read. As JSON text;
+   * undefined where the set is too large, and of an agent whose own snapshots are stored as they come.
+   */
+  checkpoint(): string | undefined {
+    const conversation = this.workingSet?.checkpoint(CHECKPOINT_CHARS_MAX);
+    if (conversation === undefined || this.#closed || this.agent.capabilities.rerun === 'waiting')
+      return undefined;
+    const { stored } = this.#parts;
+    return leftText({ ...(stored === undefined ? {} : { instance: stored }), conversation });
   }
 
   /**
