@@ -14,6 +14,8 @@ import type { FilePart, Input, Message, Part, Role } from '../wire/message.ts';
 import type { Budget, SessionState, Usage } from '../wire/session.ts';
 import type { HandOff, Outcome, Progress, TurnError, TurnKind } from '../wire/turn.ts';
 
+export { READ_BACK, readBackTool, type ReadBackTool } from './read-back-tool.ts';
+
 export interface AgentCapabilities {
   /**
    * What becomes of a turn that has begun when its process ends. `never`: it ends `interrupted`. `safe`: it runs again from

@@ -11,6 +11,7 @@ import { addLog } from './log.ts';
 import { addMcp } from './mcp.ts';
 import { addOverview } from './overview.ts';
 import { refusedFile } from './refused-file.ts';
+import { addRead } from './read.ts';
 import { addRequests } from './requests.ts';
 import { Screen } from './screen.ts';
 import { addSend } from './send.ts';
@@ -57,6 +58,7 @@ function programOf(world: World): Command {
   addTree(program, world);
   addLog(program, world);
   addRequests(program, world);
+  addRead(program, world);
   addSignIn(program, world);
   addTimeline(program, world);
   addTokens(program, world);

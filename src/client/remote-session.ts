@@ -14,7 +14,8 @@ import type {
   TurnCall,
   UpdateCall,
 } from '../wire/calls.ts';
-import type { ContextView } from '../wire/context.ts';
+import type { ContextView, ReadBack, ReadBackCall } from '../wire/context.ts';
+import { flattened } from '../wire/read-back.ts';
 import type { Event } from '../wire/event.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { SessionView, TreeNode } from '../wire/session.ts';
@@ -215,6 +216,11 @@ export class RemoteSession {
   /** What its next turn would see, and what that takes. Wakes nothing. */
   context(options: WithSignal = {}): Promise<ContextView> {
     return this.#json({ method: 'GET', path: '/context', ...options });
+  }
+
+  /** What was moved out of its working set, a page at a time: `next` goes on. */
+  readBack(call: ReadBackCall, options: WithSignal = {}): Promise<ReadBack> {
+    return this.#json({ method: 'GET', path: '/read-back', query: { ...flattened(call) }, ...options });
   }
 
   /** Its tasks, as the text of a Mermaid diagram. */

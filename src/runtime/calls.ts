@@ -20,7 +20,7 @@ import type {
   TurnCall,
   UpdateCall,
 } from '../wire/calls.ts';
-import type { ContextView } from '../wire/context.ts';
+import type { ContextView, ReadBack, ReadBackCall } from '../wire/context.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
@@ -78,6 +78,13 @@ export interface RuntimeCalls {
   tree(key: string, caller?: Caller): Promise<TreeNode>;
   /** What its next turn would see, and what that takes. Wakes nothing. */
   context(key: string, caller?: Caller): Promise<ContextView>;
+  /** What was moved out of it, by reference. Throws `read-back.invalid`, `artifact.not_found`. Wakes nothing. */
+  readBack(
+    key: string,
+    call: ReadBackCall,
+    options?: { signal?: AbortSignal },
+    caller?: Caller,
+  ): Promise<ReadBack>;
   addAlias(key: string, alias: string, caller?: Caller): Promise<void>;
 
   send(key: string, call: TurnCall, options?: SendOptions, caller?: Caller): Promise<Receipt>;

@@ -25,7 +25,7 @@ import type {
   TurnCall,
   UpdateCall,
 } from '../wire/calls.ts';
-import type { ContextView } from '../wire/context.ts';
+import type { ContextView, ReadBack, ReadBackCall } from '../wire/context.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
 import type { RequestView, SessionView, TreeNode } from '../wire/session.ts';
 import type { Receipt, TurnView } from '../wire/turn.ts';
@@ -39,6 +39,7 @@ import { Forgetting } from './forgetting.ts';
 import type { RuntimeHost } from './host.ts';
 import { Importing } from './importing.ts';
 import { Portability } from './portability.ts';
+import { ReadBackCalls } from './read-back-calls.ts';
 import { SessionRegistry } from './registry.ts';
 import { SessionCalls } from './session-calls.ts';
 import { clearStaged } from './staging.ts';
@@ -56,6 +57,7 @@ export class Runtime implements RuntimeCalls {
   readonly #sessions: SessionCalls;
   readonly #turns: TurnCalls;
   readonly #context: ContextCalls;
+  readonly #readBack: ReadBackCalls;
   readonly #control: ControlCalls;
   readonly #portability: Portability;
   readonly #importing: Importing;
@@ -74,6 +76,7 @@ export class Runtime implements RuntimeCalls {
     this.#sessions = new SessionCalls(host);
     this.#turns = new TurnCalls(host, this.#sessions);
     this.#context = new ContextCalls(host);
+    this.#readBack = new ReadBackCalls(host);
     this.#control = new ControlCalls(host);
     this.#portability = new Portability(host);
     this.#importing = new Importing(host, this.#portability);
@@ -148,6 +151,15 @@ export class Runtime implements RuntimeCalls {
 
   context(key: string, caller = hostCaller()): Promise<ContextView> {
     return this.#context.context(key, caller);
+  }
+
+  readBack(
+    key: string,
+    call: ReadBackCall,
+    options: { signal?: AbortSignal } = {},
+    caller = hostCaller(),
+  ): Promise<ReadBack> {
+    return this.#readBack.readBack(key, call, options, caller);
   }
 
   addAlias(key: string, alias: string, caller = hostCaller()): Promise<void> {

@@ -1,6 +1,13 @@
 // Context schema: the shape of a session's working set as callers see it, typed by the wire types it describes.
 import * as z from 'zod';
-import type { ContextEntry, ContextView, TaskView } from './context.ts';
+import type {
+  ContextEntry,
+  ContextView,
+  ReadBack,
+  ReadBackCall,
+  ReadBackSearch,
+  TaskView,
+} from './context.ts';
 
 const amount = z.number().min(0);
 const time = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC.' });
@@ -71,3 +78,42 @@ export const contextView: z.ZodType<ContextView> = z
     earlierTasks: z.int(),
   })
   .meta({ id: 'Context', description: 'What the next turn of a session would see, and what it takes.' });
+
+const place = z.int().min(0);
+const searchCall: z.ZodType<ReadBackSearch> = z.object({
+  pattern: z.string(),
+  ignoreCase: z.boolean().optional(),
+  around: place.optional(),
+  fromLine: place.optional(),
+  fromByte: place.optional(),
+  fromRef: ref.optional(),
+});
+const placeRange = z.object({ from: place, to: place.optional() });
+
+const readBackCall: z.ZodType<ReadBackCall> = z
+  .object({
+    ref: ref.optional(),
+    bytes: placeRange.optional(),
+    lines: placeRange.optional(),
+    head: place.optional(),
+    tail: place.optional(),
+    search: searchCall.optional(),
+    path: z.string().optional(),
+  })
+  .meta({ id: 'ReadBackCall', description: 'The call that goes on where an answer stopped.' });
+
+export const readBackView: z.ZodType<ReadBack> = z
+  .object({
+    ref: ref.nullable().meta({ description: 'Null where all that was moved out was searched.' }),
+    mediaType: z.string(),
+    bytes: place.nullable().meta({ description: 'Of the whole; null for a stretch of the log.' }),
+    text: z.string().meta({ description: 'What agents and strangers wrote: show it as text.' }),
+    range: z
+      .object({ from: place, to: place })
+      .optional()
+      .meta({ description: 'The bytes that `text` is, exactly.' }),
+    encoding: z.enum(['base64']).optional().meta({ description: '`text` is bytes that are no UTF-8.' }),
+    matches: place.optional().meta({ description: 'How many lines or values were found.' }),
+    next: readBackCall.optional(),
+  })
+  .meta({ id: 'ReadBack', description: 'A page of what was moved out of a working set.' });

@@ -3,9 +3,11 @@
 // Owns the bounds of what one message may ask for. Past a bound the command is not begun: the answer says the bound (R1).
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import { DEFAULT_LIMITS } from '../../kernel/limits.ts';
 import type { Input, Part } from '../../wire/message.ts';
 import type { AgentEvent, AgentTurn } from '../agent.ts';
+import { readBackTool } from '../read-back-tool.ts';
 
 /** One message of a turn, and what its answer may need. */
 export interface Script {
@@ -32,6 +34,8 @@ const USAGE = {
   recall: 'Use /recall N: N from 1 to the number that /count says.',
   tool: 'Use /tool NAME JSON, for example /tool weather {"city":"Oslo"}.',
   big: `Use /big BYTES: BYTES from 0 to ${BIG_BYTES_MAX}.`,
+  read: 'Use /read REF, or /read REF FROM-TO for lines: REF as the log or a digest names it, for example /read log:12 1-20.',
+  find: 'Use /find PATTERN: a regular expression, looked for in all that was moved out of this session.',
   ask: 'Use /ask TEXT.',
   deaf: `Use /deaf MS: MS from 0 to ${WAIT_MS_MAX} milliseconds.`,
   spawn: 'Use /spawn AGENT INPUT, or /spawn& AGENT INPUT to go on without waiting.',
@@ -43,6 +47,8 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['recall', recall],
   ['tool', tool],
   ['big', big],
+  ['read', read],
+  ['find', find],
   ['ask', ask],
   ['deaf', deaf],
   ['fail', fail],
@@ -132,6 +138,32 @@ function* big(script: Script, rest: string): Iterable<AgentEvent> {
   yield { kind: 'tool.called', call, name: 'big', input: { bytes } };
   yield { kind: 'tool.returned', call, output: numberedLines(bytes) };
   yield `big returned ${bytes} bytes.`;
+}
+
+async function* read(script: Script, rest: string): AsyncIterable<AgentEvent> {
+  const [, ref, from, to] = /^(\S+)(?:\s+(\d{1,15})(?:-(\d{1,15}))?)?$/.exec(rest) ?? [];
+  if (ref === undefined) {
+    yield USAGE.read;
+    return;
+  }
+  const input: JsonObject = from === undefined ? { ref } : { ref, from_line: Number(from), to_line: Number(to ?? from) };
+  yield* readBack(script, input);
+}
+
+async function* find(script: Script, rest: string): AsyncIterable<AgentEvent> {
+  if (rest === '') yield USAGE.find;
+  else yield* readBack(script, { search: rest });
+}
+
+/** As a model would call it; what it gave is the answer. */
+async function* readBack(script: Script, input: JsonObject): AsyncIterable<AgentEvent> {
+  const tool = readBackTool(script.turn);
+  const call = callId(script);
+  yield { kind: 'tool.called', call, name: tool.name, input };
+  const { parts, isError } = await tool.call(input);
+  const text = wordsOf(parts);
+  yield { kind: 'tool.returned', call, output: text, isError };
+  yield* saidAtOnce(text);
 }
 
 async function* ask({ turn, ordinal }: Script, rest: string): AsyncIterable<AgentEvent> {

@@ -5,6 +5,7 @@ import { controlRoutes } from './control-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { identityRoutes } from './identity-routes.ts';
 import { pageRoutes, type Page } from './page-routes.ts';
+import { readBackRoutes } from './read-back-routes.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { timelineRoutes } from './timeline-routes.ts';
@@ -14,6 +15,7 @@ export function allRoutes(): readonly Route[] {
   const described: readonly Route[] = [
     ...sessionRoutes,
     ...contextRoutes,
+    ...readBackRoutes,
     ...turnRoutes,
     ...eventRoutes,
     ...artifactRoutes,

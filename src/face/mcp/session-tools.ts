@@ -1,11 +1,14 @@
 // Session tools: what sessions there are, and making and ending them.
 import type { Ids } from '../../kernel/ids.ts';
 import type { ErrorCode } from '../../kernel/errors.ts';
+import type { ReadBackCall } from '../../wire/context.ts';
+import { flattened, unflattened } from '../../wire/read-back.ts';
 import type { SessionView } from '../../wire/session.ts';
 import {
   closeSessionCall,
   listAgentsCall,
   listSessionsCall,
+  readBackToolCall,
   readEventsCall,
   startSessionCall,
 } from '../../wire/tool-call.ts';
@@ -23,7 +26,7 @@ export const KEY_CODES: readonly ErrorCode[] = [
 const PAGE_CHARS_MAX = 64 * 1_024;
 
 export function sessionTools(ids: Ids): readonly Tool[] {
-  return [listAgents, startSession(ids), listSessions, readEvents, closeSession];
+  return [listAgents, startSession(ids), listSessions, readEvents, readBack, closeSession];
 }
 
 const listAgents = defineTool({
@@ -110,6 +113,37 @@ const readEvents = defineTool({
     return { session, events, nextAfter, more: nextAfter < page.headSeq };
   },
 });
+
+const readBack = defineTool({
+  name: 'read_back',
+  scope: 'read',
+  title: 'Read back',
+  text: 'Reads what was moved out of a session because it was large or old: results of tools, files, earlier turns, by the `ref` that a reference, a digest or the context resource shows. Use it when only a beginning, an end or a digest is shown and you need the rest: by lines, head, tail, bytes, search or path, one of them at a time; with none it reads from the start. The answer is a page; `next` has the arguments that go on where it stopped. It changes nothing and wakes nothing. Not for what is still in the transcript, and never for another session.',
+  codes: [...KEY_CODES, 'read-back.invalid', 'artifact.not_found', 'capacity', 'session.damaged'],
+  args: readBackToolCall,
+  hints: { readOnly: true },
+  async run({ session: key, ...args }, { runtime, caller, signal }) {
+    const call = unflattened({
+      ...args,
+      fromLine: args.from_line,
+      toLine: args.to_line,
+      ignoreCase: args.ignore_case,
+      fromByte: args.from_byte,
+      toByte: args.to_byte,
+      fromRef: args.from_ref,
+    });
+    const { next, ...page } = await runtime.readBack(key, call, { signal }, caller);
+    return next === undefined ? page : { ...page, next: { session: key, ...argumentsOf(next) } };
+  },
+});
+
+/** As this tool takes them. */
+function argumentsOf(call: ReadBackCall): Record<string, unknown> {
+  const named = Object.entries(flattened(call));
+  return Object.fromEntries(
+    named.map(([name, value]) => [name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`), value]),
+  );
+}
 
 const closeSession = defineTool({
   name: 'close_session',
