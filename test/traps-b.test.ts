@@ -28,13 +28,20 @@
 //   H-DISK 91  test/store-sqlite.test.ts 'an older SQLite is refused'
 //   H-DISK 92  test/store-sqlite.test.ts 'a second process is refused at once, and may open it when the first has ended'
 //   H-DISK 94  test/store-sqlite.test.ts 'everything in it can be read by its owner only, and looser modes are mended and reported'
+//   H-DISK 94  test/artifact-disk.test.ts '[94] files of artifacts can be read by their owner only, and so can their folders'
 //   H-DISK 95  test/store-files.test.ts 'a changed or exchanged file is never read as the artifact, and putting it again heals it'
+//   H-DISK 95  test/artifact-disk.test.ts '[95] removing an artifact through a folder that became a link removes nothing elsewhere'
 //   H-DISK 96  test/store-files.test.ts 'a folder on the way that is a link is not followed'
+//   H-DISK 96  test/artifact-disk.test.ts '[96] while somebody exchanges a folder for a link, nothing is written or read elsewhere'
 //   H-DISK 97  test/store-crash.test.ts 'when a file cannot grow any more nothing is acknowledged, and nothing acknowledged is lost'
 //   H-DISK 97  test/store-sqlite.test.ts 'below the floor of free space new sessions are refused, and those that exist go on'
+//   H-DISK 97  test/artifact-disk.test.ts '[97] with no file left to open, artifacts are refused for now, and work again afterwards'
+//   H-DISK 98  test/artifact-disk.test.ts '[98] a file that cannot be read fails the turn it was sent with, and the session goes on'
 //   H-DISK 99  test/http-artifacts.test.ts 'a file of 64 MiB and a byte is refused, whoever sends it'
 //   H-DISK 99  test/http-artifacts.test.ts 'an empty file is taken as it is'
 //   H-DISK 99  test/http-artifacts.test.ts 'one that calls itself %j is never shown as a page'
+//   H-DISK 99  test/artifact-disk.test.ts '[99] an artifact of 64 MiB is taken, and one byte more is not'
+//   H-DISK 100 test/artifact-disk.test.ts '[100] an archive with a way out in it is kept as the bytes it is, and nothing of it is unpacked'
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -88,5 +95,5 @@ test('what the list names is there', () => {
   const missing = rows.filter(({ file, title }) => !textOf(file).includes(`('${title}',`));
 
   expect(missing).toEqual([]);
-  expect(new Set(rows.map(({ row }) => row)).size).toBe(11);
+  expect(new Set(rows.map(({ row }) => row)).size).toBe(13);
 });
