@@ -21,12 +21,6 @@ interface Counts {
   calls: Map<string, number>;
 }
 
-/** Where a call stands in the log; 0 where it does not. */
-interface CallSeqs {
-  called: Seq;
-  returned: Seq;
-}
-
 export interface PackedPassage {
   turn: string;
   kind: TurnKind;
@@ -36,8 +30,10 @@ export interface PackedPassage {
   isDropped?: true;
   /** The task it comes from, where it was requeued. */
   origin: string | null;
-  seqs: readonly [call: string, seqs: CallSeqs][];
-  digested: readonly string[];
+  /** Where each call's result stands in the log. */
+  seqs?: readonly [call: string, seq: Seq][];
+  digested?: readonly string[];
+  /** An estimate is made anew. */
   counts?: Omit<Counts, 'calls'> & { calls: readonly [call: string, tokens: number][] };
 }
 
@@ -51,7 +47,7 @@ export class Passage {
   task: string | null = null;
   /** It was rolled back. */
   isDropped = false;
-  #seqs = new Map<string, CallSeqs>();
+  #seqs = new Map<string, Seq>();
   readonly #digested = new Set<string>();
   #messages: readonly Message[] = [];
   #counts: Counts | undefined;
@@ -69,7 +65,7 @@ export class Passage {
     passage.task = packed.task;
     passage.isDropped = packed.isDropped === true;
     passage.#seqs = new Map(packed.seqs);
-    for (const call of packed.digested) passage.#digested.add(call);
+    for (const call of packed.digested ?? []) passage.#digested.add(call);
     const { counts } = packed;
     if (counts !== undefined) passage.#counts = { ...counts, calls: new Map(counts.calls) };
     return passage;
@@ -86,9 +82,11 @@ export class Passage {
       task,
       origin,
       ...(this.isDropped ? { isDropped: true as const } : {}),
-      seqs: [...this.#seqs],
-      digested: [...this.#digested],
-      ...(counts === undefined ? {} : { counts: { ...counts, calls: [...counts.calls] } }),
+      ...(this.#seqs.size === 0 ? {} : { seqs: [...this.#seqs] }),
+      ...(this.#digested.size === 0 ? {} : { digested: [...this.#digested] }),
+      ...(counts === undefined || counts.by === 'estimate'
+        ? {}
+        : { counts: { ...counts, calls: [...counts.calls] } }),
     };
   }
 
@@ -97,17 +95,13 @@ export class Passage {
     if (this.#seqs.size > 0) this.#seqs = new Map();
   }
 
-  called(call: string, seq: Seq): void {
-    this.#seqs.set(call, { called: seq, returned: 0 });
-  }
-
   returned(call: string, seq: Seq): void {
-    this.#seqs.set(call, { called: this.#seqs.get(call)?.called ?? 0, returned: seq });
+    this.#seqs.set(call, seq);
   }
 
   /** A result stands in the message at `seq`: that is where it can be read if no event told of it by itself. */
   said(call: string, seq: Seq): void {
-    if (!this.#seqs.get(call)?.returned) this.returned(call, seq);
+    if (!this.#seqs.has(call)) this.#seqs.set(call, seq);
   }
 
   /** What an agent is shown of it from now on. */
@@ -180,7 +174,7 @@ export class Passage {
         turn: this.turn,
         call,
         name: pair.result.name,
-        seq: this.#seqs.get(call)?.returned ?? this.from,
+        seq: this.#seqs.get(call) ?? this.from,
         tokens: scale(tokens.get(call) ?? 0),
         digested: this.#digested.has(call),
         messages: () => pair.messages,

@@ -165,7 +165,6 @@ export class Passages {
     if (event.kind === 'tool.called') {
       const { call, name } = JSON.parse(event.body) as EventBodies['tool.called'];
       this.#pending.set(keyOf(turn, call), { turn, call, name });
-      passage.called(call, event.seq);
       if (task !== null) this.#tasks.tool(task, name);
     }
     if (event.kind === 'tool.returned') {
