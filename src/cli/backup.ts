@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
 import { shellWord, START } from './command-name.ts';
 import { dataFolder, type PlaceOptions } from './place.ts';
+import { progressBar, sizeText } from './progress.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -42,37 +43,4 @@ function bytesIn(folder: string): number {
     entry.isFile(),
   );
   return files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
-}
-
-const BAR_CHARS = 30;
-
-/** On a terminal a bar that fills; elsewhere a line at each quarter. */
-function progressBar(screen: Screen, world: World): { show(done: number, all: number): void; end(): void } {
-  const { stderr } = world;
-  if (screen.json) return { show() {}, end() {} };
-  if (!stderr.isTTY) {
-    let quarter = 0;
-    return {
-      show(done, all) {
-        const reached = Math.floor((4 * done) / Math.max(1, all));
-        if (reached > quarter) stderr.write(`${reached * 25}% of ${sizeText(all)}\n`);
-        quarter = Math.max(quarter, reached);
-      },
-      end() {},
-    };
-  }
-  return {
-    show(done, all) {
-      const filled = Math.round((BAR_CHARS * done) / Math.max(1, all));
-      const bar = '█'.repeat(filled) + '░'.repeat(BAR_CHARS - filled);
-      stderr.write(`\r${bar} ${sizeText(done)} of ${sizeText(all)} `);
-    },
-    end: () => void stderr.write('\r\u001b[K'),
-  };
-}
-
-function sizeText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${(bytes / 1_024 ** unit).toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
