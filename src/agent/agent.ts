@@ -183,6 +183,14 @@ export interface AgentTurn {
    */
   shown(output: unknown): Promise<unknown>;
 
+  /**
+   * Asked before each call of a model, with all that its prompt is going to say, oldest first: `history`, the inputs, and what
+   * this turn has said so far. Where that passes `contextEmergency` of the window, calls of tools are shown in short with how to
+   * read back what they returned, the oldest first, down to `contextTarget`. The same list while all fits. To be asked with what
+   * it answered the time before, and what came since. Rejects with `context.too_large` where nothing makes it fit.
+   */
+  fitted(messages: readonly Message[]): Promise<readonly Message[]>;
+
   /** Ends the session with this turn: it closes once the turn has completed. */
   completeSession(): void;
 }

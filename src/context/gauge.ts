@@ -83,6 +83,12 @@ export class Gauge {
     return count === undefined ? { by: 'estimate', count: estimate } : { by: wanted, count };
   }
 
+  /** Changes with what a text counts. */
+  get basis(): string {
+    const { by } = this.counter;
+    return `${by} ${this.#calibration.factor(by)}`;
+  }
+
   /** What was counted so, as its provider counts. */
   scaled(tokens: number, by: CountedBy): number {
     return Math.round(tokens * this.#calibration.factor(by));

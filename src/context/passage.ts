@@ -104,6 +104,11 @@ export class Passage {
     if (!this.#seqs.has(call)) this.#seqs.set(call, seq);
   }
 
+  /** Also while it runs. */
+  returnedAt(call: string): Seq | undefined {
+    return this.#seqs.get(call);
+  }
+
   /** What an agent is shown of it from now on. */
   show(messages: readonly Message[]): void {
     this.#messages = messages;

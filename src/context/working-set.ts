@@ -225,8 +225,20 @@ export class WorkingSet {
     return this.#gauge.scaled(this.#gauge.count(said, counter), counter.by);
   }
 
+  /** As long as it is the same, the same messages count the same. */
+  get basis(): string {
+    this.unpack();
+    return this.#gauge.basis;
+  }
+
   get pressure(): Pressure {
     return this.#gauge.pressure(this.tokens);
+  }
+
+  /** Where the log tells what a call returned. */
+  returnedAt(turn: string, call: string): Seq | undefined {
+    this.unpack();
+    return this.#passages.get(turn)?.returnedAt(call);
   }
 
   /** Oldest first: the standing digest, then the ended turns that were not dropped. */

@@ -1,6 +1,7 @@
 // Agent turn: what the agent sees of the turn it runs.
 import { assert, SojournError } from '../kernel/errors.ts';
 import type { AgentTurn, Answer, Question } from '../agent/agent.ts';
+import { Fitting } from '../context/fitting.ts';
 import { masked } from '../kernel/secret.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
 import type { ReadBack, ReadBackCall } from '../wire/context.ts';
@@ -60,6 +61,7 @@ export function agentTurn(parts: AgentTurnParts): AgentTurn {
     pinned: (name, value) => parts.session.pinned(name, value),
     readBack: (call) => readBack(parts, call),
     shown: (output) => shown(parts, output),
+    fitted: fitting(parts),
     completeSession: () => void (parts.left.completed = true),
   };
 }
@@ -69,6 +71,14 @@ async function shown({ session }: AgentTurnParts, output: unknown): Promise<unkn
   const safe = masked(output);
   const seen = await session.overflow.shown(safe);
   return seen === safe ? output : seen;
+}
+
+/** An agent that keeps its conversation itself shows what it likes. */
+function fitting({ session, host }: AgentTurnParts): AgentTurn['fitted'] {
+  const { workingSet } = session;
+  if (workingSet === undefined) return async (messages) => messages;
+  const fit = new Fitting(workingSet, host.limits);
+  return (messages) => fit.fitted(messages);
 }
 
 async function readBack({ session, host, abort }: AgentTurnParts, call: ReadBackCall): Promise<ReadBack> {

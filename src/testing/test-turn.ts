@@ -35,6 +35,10 @@ export interface TestTurnOptions {
   ) => Partial<ChildResult> | Promise<Partial<ChildResult>>;
   /** @default as one whose log has nothing of that name */
   readBack?: (call: ReadBackCall) => ReadBack | Promise<ReadBack>;
+  /** @default all of it */
+  shown?: AgentTurn['shown'];
+  /** @default all of it fits */
+  fitted?: AgentTurn['fitted'];
   /** @default every delay is over at once, and recorded in `waits` */
   clock?: Clock;
 }
@@ -113,7 +117,8 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       reads.push(call);
       return await readBack(call);
     },
-    shown: async (output) => output,
+    shown: options.shown ?? (async (output) => output),
+    fitted: options.fitted ?? (async (messages) => messages),
     completeSession: () => void (completed = true),
   };
 

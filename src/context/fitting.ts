@@ -1,0 +1,137 @@
+// Fitting: keeps the prompt of a turn that runs within the window, however many tools it calls.
+//
+// Owns: which results are shown in short while their turn runs, and what stands for each. Does not own: what stays in the
+// working set when the turn is over (`session/compaction.ts`).
+//
+//   FT1. Nothing is said in the log: it tells what was said, and this is only how a model is shown it. Asked again with what
+//        it answered, and a little more, it changes nothing that it did not have to: a prompt begins as the one before it did.
+//   FT2. Only what the log can tell again is shown in short, and each says how: a result that is not durable yet stays, and
+//        so does one whose id names two calls.
+//   FT3. The newest results stay as long as the others are enough.
+import { SojournError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Seq } from '../store/store.ts';
+import type { Message, Part, ToolResultPart } from '../wire/message.ts';
+import { callDigest, shortInput } from './digest.ts';
+
+/** What it asks of the working set. */
+export interface Measure {
+  windowTokens: number;
+  overheadTokens: number;
+  tokens: number;
+  /** The same text as long as `count` answers the same. */
+  basis: string;
+  count(said: readonly { readonly parts: readonly Part[] }[]): number;
+  counted(nextTokens: number): Promise<void>;
+  returnedAt(turn: string, call: string): Seq | undefined;
+}
+
+/** What a call gains at least. */
+const GAIN_TOKENS = 32;
+
+interface Shorter {
+  at: number;
+  message: Message;
+  gain: number;
+}
+
+/** For one attempt at a turn. */
+export class Fitting {
+  readonly #set: Measure;
+  readonly #limits: Pick<Limits, 'contextEmergency' | 'contextTarget'>;
+  #basis = '';
+  #counts = new WeakMap<Message, number>();
+
+  constructor(set: Measure, limits: Pick<Limits, 'contextEmergency' | 'contextTarget'>) {
+    this.#set = set;
+    this.#limits = limits;
+  }
+
+  /** The same list where all fits. Throws `context.too_large` where nothing makes it fit the window. */
+  async fitted(messages: readonly Message[]): Promise<readonly Message[]> {
+    const set = this.#set;
+    await set.counted(Math.max(0, this.#tokens(messages) - set.tokens));
+    const { windowTokens, overheadTokens } = set;
+    const { contextEmergency, contextTarget } = this.#limits;
+    const most = contextEmergency * windowTokens;
+    const before = overheadTokens + this.#tokens(messages);
+    if (before <= most) return messages;
+    const newest = messages.findLastIndex(({ role }) => role === 'assistant');
+    const shown = [...messages];
+    let tokens = this.#shorten(shown, { to: newest, tokens: before, goal: contextTarget * windowTokens });
+    if (tokens > most) tokens = this.#shorten(shown, { to: shown.length, tokens, goal: most }); // FT3
+    if (tokens > windowTokens) {
+      const detail = `A prompt of about ${Math.ceil(tokens)} tokens does not fit into a window of ${windowTokens}`;
+      throw new SojournError('context.too_large', detail);
+    }
+    return tokens === before ? messages : shown;
+  }
+
+  /** Calls with their results, the oldest first, until all of it takes no more than `goal`. Answers what it takes. */
+  #shorten(shown: Message[], { to, tokens, goal }: { to: number; tokens: number; goal: number }): number {
+    let left = tokens;
+    for (const [at, message] of shown.entries()) {
+      if (at >= to || left <= goal) break;
+      if (message.role !== 'tool') continue; // What a provider ran itself stands in its own message, word for word.
+      for (const part of message.parts) {
+        if (left <= goal) break;
+        if (part.type !== 'tool-result') continue;
+        const pair = this.#pair(shown, at, part);
+        const gain = pair.reduce((sum, each) => sum + each.gain, 0);
+        if (gain < GAIN_TOKENS) continue;
+        for (const shorter of pair) shown[shorter.at] = shorter.message;
+        left -= gain;
+      }
+    }
+    return left;
+  }
+
+  /** The messages of a call and its result as they are in short; none where it stays. */
+  #pair(shown: readonly Message[], at: number, { call }: ToolResultPart): Shorter[] {
+    const message = shown[at];
+    const turn = message?.turn ?? null;
+    const results = shown.filter((each) => each.turn === turn).flatMap((each) => resultsOf(each, call));
+    const result = results[0];
+    const seq = turn === null ? undefined : this.#set.returnedAt(turn, call);
+    if (message === undefined || result === undefined || results.length > 1 || seq === undefined) return []; // FT2
+    const asks = shown.findLastIndex(
+      (each, index) => index <= at && each.turn === turn && each.parts.some((part) => isCall(part, call)),
+    );
+    const input = shown[asks]?.parts.find((part) => isCall(part, call))?.input;
+    const text = callDigest(result.name, input, result, `log:${seq}`);
+    return [...new Set(asks < 0 ? [at] : [asks, at])].flatMap((index) => {
+      const old = shown[index];
+      if (old === undefined) return [];
+      const short = { ...old, parts: old.parts.map((part) => shortened(part, call, text)) };
+      return [{ at: index, message: short, gain: this.#tokens([old]) - this.#tokens([short]) }];
+    });
+  }
+
+  #tokens(messages: readonly Message[]): number {
+    const { basis } = this.#set;
+    if (basis !== this.#basis) this.#counts = new WeakMap();
+    this.#basis = basis;
+    let sum = 0;
+    for (const message of messages) {
+      const known = this.#counts.get(message);
+      const tokens = known ?? this.#set.count([message]);
+      if (known === undefined) this.#counts.set(message, tokens);
+      sum += tokens;
+    }
+    return sum;
+  }
+}
+
+const isCall = (part: Part, call: string): part is Extract<Part, { type: 'tool-call' }> =>
+  part.type === 'tool-call' && part.call === call;
+
+function resultsOf({ parts }: Message, call: string): ToolResultPart[] {
+  return parts.flatMap((part) => (part.type === 'tool-result' && part.call === call ? [part] : []));
+}
+
+function shortened(part: Part, call: string, text: string): Part {
+  if (isCall(part, call)) return { ...part, input: shortInput(part.input) };
+  if (part.type !== 'tool-result' || part.call !== call) return part;
+  const { ref: _left, ...rest } = part;
+  return { ...rest, output: text };
+}
