@@ -57,6 +57,8 @@ interface Bill {
 const ROUNDS_MAX = 8;
 const CALLS_MAX = 500;
 const RULES = 'rules';
+/** How much more than an estimate a count may be, at worst. */
+const UNCOUNTED = 1.5;
 
 export class Compaction {
   readonly #core: SessionCore;
@@ -124,9 +126,12 @@ export class Compaction {
   async #fits(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<boolean> {
     const { workingSet: set, host } = this.#core;
     if (set === undefined) return true;
-    await set.counted(set.count(inputs));
-    const { overheadTokens, nextTokens, windowTokens } = roomOf(set, inputs);
-    return overheadTokens + set.tokens + nextTokens <= host.limits.contextEmergency * windowTokens;
+    const most = host.limits.contextEmergency * set.windowTokens;
+    const next = set.count(inputs);
+    // No turn waits for a count that changes nothing.
+    if (set.overheadTokens + (set.tokens + next) * UNCOUNTED <= most) return true;
+    await set.counted(next);
+    return set.overheadTokens + set.tokens + set.count(inputs) <= most;
   }
 
   #abort(): { job: Job | undefined } {
