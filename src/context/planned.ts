@@ -52,8 +52,10 @@ export function textTokensMax(set: WorkingSet, { fold, foldTokensMax }: Plan): n
   return Math.max(1, foldTokensMax - countIn(set)(shownDigest('', stretchOf(fold).ref)));
 }
 
+/** Counts a text as the set would, without the message it stands in. */
 export function countIn(set: WorkingSet): CountText {
-  return (text) => set.count([{ parts: [{ type: 'text', text }] }]);
+  const besides = set.count([{ parts: [] }]);
+  return (text) => set.count([{ parts: [{ type: 'text', text }] }]) - besides;
 }
 
 function isSame(piece: Piece, other: Piece | undefined): boolean {
