@@ -7,7 +7,7 @@ import { connect } from '../src/client/client.ts';
 import type { ImportedSession } from '../src/wire/calls.ts';
 import { cli, lines, testServer, type TestServer } from './cli-server.ts';
 
-const data = (name: string): string => fileURLToPath(new URL(`data/${name}`, import.meta.url));
+const sample = (name: string): string => fileURLToPath(new URL(`data/${name}`, import.meta.url));
 
 let here: TestServer;
 let there: TestServer;
@@ -52,7 +52,7 @@ describe('export and import', () => {
   });
 
   test('say what of another agent’s log is no part of the conversation, and what could not be understood', async () => {
-    const { code, out, err } = await sojourn(here, 'import', 'from claude', data('logs/claude-code.jsonl'));
+    const { code, out, err } = await sojourn(here, 'import', 'from claude', sample('logs/claude-code.jsonl'));
 
     expect(code).toBe(0);
     expect(out).toMatch(
@@ -66,7 +66,7 @@ describe('export and import', () => {
   });
 
   test('give a program the session and what became of the file', async () => {
-    const file = data('trajectories/ctf__rev__rock.traj');
+    const file = sample('trajectories/ctf__rev__rock.traj');
 
     const { out } = await sojourn(
       here,
@@ -85,10 +85,10 @@ describe('export and import', () => {
 
   test('take a file from a pipe, and refuse what they do not know', async () => {
     const piped = await cli(here.folder, ['import', 'piped', '-'], {
-      stdin: readFileSync(data('logs/openai.json'), 'utf8'),
+      stdin: readFileSync(sample('logs/openai.json'), 'utf8'),
     });
     const unknown = await cli(here.folder, ['import', 'unknown', '-'], { stdin: 'hello' });
-    const again = await sojourn(here, 'import', 'piped', data('logs/openai.json'));
+    const again = await sojourn(here, 'import', 'piped', sample('logs/openai.json'));
 
     expect([piped.code, piped.out]).toEqual([0, expect.stringContaining('from openai: 2 turns')]);
     expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('It is not JSON')]);
@@ -110,7 +110,7 @@ describe('over HTTP', () => {
       });
       return { status: response.status, json: (await response.json()) as Record<string, unknown> };
     };
-    const body = readFileSync(data('logs/ai-sdk.json'), 'utf8');
+    const body = readFileSync(sample('logs/ai-sdk.json'), 'utf8');
 
     expect(await post('?format=word', body)).toMatchObject({ status: 400, json: { code: 'input.invalid' } });
     expect(await post('?agent=nobody', body)).toMatchObject({ status: 400, json: { code: 'agent.unknown' } });
@@ -136,7 +136,7 @@ describe('over HTTP', () => {
   test('a client imports what it has as text, bytes or a stream', async () => {
     const token = readFileSync(join(here.folder, 'token'), 'utf8').trim();
     const client = connect({ url: here.url, token });
-    const text = readFileSync(data('logs/openai.json'), 'utf8');
+    const text = readFileSync(sample('logs/openai.json'), 'utf8');
 
     const one = await client.session('text').import(text, { format: 'openai' });
     const two = await client.session('blob').import(new Blob([text]));

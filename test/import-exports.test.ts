@@ -6,6 +6,49 @@ import type { Append } from '../src/store/store.ts';
 import { exported, left, linesOf, lived, MiB, NOTHING, said, taken } from './export-scene.ts';
 import { bodies, refusal, say, spoken, Stage } from './session-stage.ts';
 
+type Line = Record<string, unknown>;
+
+function changed(lines: readonly string[], index: number, change: (line: Line) => unknown): string {
+  const line = JSON.parse(lines[index] ?? '') as Line;
+  change(line);
+  return lines.with(index, JSON.stringify(line)).join('\n');
+}
+
+/** Each with what is said of it. */
+function wrongLines(lines: readonly string[]): [string, RegExp][] {
+  const message = lines.findIndex((line) => line.includes('"kind":"message"'));
+  const third = (text: string): string => lines.with(2, text).join('\n');
+  const parts = (given: unknown): string =>
+    changed(lines, message, (line) => ((line['body'] as Line)['parts'] = given));
+  const format = 'Line 1 is not the head of an export of format 1 or 2: it has format 3';
+  return [
+    [third('x'.repeat(9 * MiB)), /^input\.too_large: Line 3 is over 8388608 bytes/],
+    [third('\0'.repeat(64)), /^input\.invalid: Line 3 holds NUL characters: the file was not written to/],
+    [third(lines[2]?.slice(0, 20) ?? ''), /Line 3 is not JSON, or was cut off/],
+    [changed(lines, 0, (line) => (line['sojourn'] = 3)), new RegExp(format)],
+    [changed(lines, 2, (line) => (line['kind'] = 'x\nid: 9')), /Line 3 has no kind/],
+    [changed(lines, 2, (line) => (line['turn'] = 'x","seq":1')), /Line 3 has no turn/],
+    [changed(lines, 2, (line) => (line['at'] = 'soon')), /Line 3 has no time/],
+    [parts(null), new RegExp(`Line ${message + 1} is no message: at "/parts"`)],
+    [parts([{ type: 'text' }]), /is no message: at "\/parts\/0\/text"/],
+    [[...lines, '{}'].join('\n'), new RegExp(`Line ${lines.length + 1} comes after the end`)],
+  ];
+}
+
+function wrongArtifacts(lines: readonly string[]): [string, RegExp][] {
+  const piece = lines.findIndex((line) => line.startsWith('{"artifact"'));
+  const first = (bytes: number): string => changed(lines, piece, (line) => (line['bytes'] = bytes));
+  const without = lines.filter((line) => !line.startsWith('{"artifact"')).join('\n');
+  return [
+    [first(70 * MiB), /^artifact\.too_large: The artifact that begins on line/],
+    [first(5), /brings 786432 bytes of artifact [0-9a-f]{64}, which has 5/],
+    [changed(lines, piece + 1, (line) => (line['from'] = 1)), /goes on with an artifact that is not there/],
+    [changed(lines, piece + 1, (line) => (line['data'] = 'AAAA')), /brings|goes on/],
+    [lines.toSpliced(piece + 1, 1).join('\n'), /goes on with an artifact that is not there/],
+    [without.replace('"artifacts":1}', '"artifacts":0}'), /which an event refers to, did not come/],
+  ];
+}
+
 describe('an import', () => {
   test('does not mind a byte order mark, other line ends and empty lines', async () => {
     await using here = await testRuntime();
@@ -41,65 +84,10 @@ describe('an import', () => {
     await using there = await testRuntime();
     await say(here, 'chat', '/big 1600000');
     const lines = (await exported(here, 'chat')).trimEnd().split('\n');
-    const piece = lines.findIndex((line) => line.startsWith('{"artifact"'));
-    const message = lines.findIndex((line) => line.includes('"kind":"message"'));
-    const changed = (index: number, change: (line: Record<string, unknown>) => unknown): string => {
-      const line = JSON.parse(lines[index] ?? '') as Record<string, unknown>;
-      change(line);
-      return lines.with(index, JSON.stringify(line)).join('\n');
-    };
-    const body = (change: (body: Record<string, unknown>) => unknown) => (line: Record<string, unknown>) =>
-      change(line['body'] as Record<string, unknown>);
-    const wanted: [string, RegExp][] = [
-      [lines.with(2, 'x'.repeat(9 * MiB)).join('\n'), /^input\.too_large: Line 3 is over 8388608 bytes/],
-      [
-        lines.with(2, '\0'.repeat(64)).join('\n'),
-        /^input\.invalid: Line 3 holds NUL characters: the file was not written to its end/,
-      ],
-      [lines.with(2, lines[2]?.slice(0, 20) ?? '').join('\n'), /Line 3 is not JSON, or was cut off/],
-      [
-        changed(0, (line) => (line['sojourn'] = 3)),
-        /Line 1 is not the head of an export of format 1 or 2: it has format 3/,
-      ],
-      [changed(2, (line) => (line['kind'] = 'x\nid: 9')), /Line 3 has no kind/],
-      [changed(2, (line) => (line['turn'] = 'x","seq":1')), /Line 3 has no turn/],
-      [changed(2, (line) => (line['at'] = 'soon')), /Line 3 has no time/],
-      [
-        changed(
-          message,
-          body((of) => (of['parts'] = null)),
-        ),
-        new RegExp(`Line ${message + 1} is no message: at "/parts"`),
-      ],
-      [
-        changed(
-          message,
-          body((of) => (of['parts'] = [{ type: 'text' }])),
-        ),
-        /is no message: at "\/parts\/0\/text"/,
-      ],
-      [
-        changed(piece, (line) => (line['bytes'] = 70 * MiB)),
-        /^artifact\.too_large: The artifact that begins on line/,
-      ],
-      [
-        changed(piece, (line) => (line['bytes'] = 5)),
-        /brings 786432 bytes of artifact [0-9a-f]{64}, which has 5/,
-      ],
-      [changed(piece + 1, (line) => (line['from'] = 1)), /goes on with an artifact that is not there/],
-      [changed(piece + 1, (line) => (line['data'] = 'AAAA')), /brings|goes on/],
-      [lines.toSpliced(piece + 1, 1).join('\n'), /goes on with an artifact that is not there/],
-      [
-        lines
-          .filter((line) => !line.startsWith('{"artifact"'))
-          .join('\n')
-          .replace('"artifacts":1}', '"artifacts":0}'),
-        /artifact [0-9a-f]{64}, which an event refers to, did not come/,
-      ],
-      [[...lines, '{}'].join('\n'), new RegExp(`Line ${lines.length + 1} comes after the end`)],
-    ];
 
-    for (const [text, reason] of wanted) expect(await said(taken(there, 'chat', text))).toMatch(reason);
+    for (const [text, reason] of [...wrongLines(lines), ...wrongArtifacts(lines)])
+      expect(await said(taken(there, 'chat', text))).toMatch(reason);
+
     expect(await left(there)).toEqual(NOTHING);
   });
 

@@ -48,28 +48,11 @@ describe('a log of another agent', () => {
       state: 'idle',
       summary: 'What is the weather in Bern and in Basel?',
     });
-    expect(await kinds(world, 'chat')).toEqual([
-      'session.created',
-      'turn.accepted',
-      'turn.started',
-      'custom',
-      'tool.called',
-      'tool.called',
-      'tool.returned',
-      'tool.returned',
-      'message',
-      'message',
-      'message',
-      'turn.ended',
-      'turn.accepted',
-      'turn.accepted',
-      'turn.started',
-      'tool.called',
-      'tool.returned',
-      'message',
-      'message',
-      'turn.ended',
-    ]);
+    expect((await kinds(world, 'chat')).join(' ')).toBe(
+      'session.created ' +
+        'turn.accepted turn.started custom tool.called tool.called tool.returned tool.returned message message message turn.ended ' +
+        'turn.accepted turn.accepted turn.started tool.called tool.returned message message turn.ended',
+    );
     expect(spoken(await world.runtime.transcript('chat'))).toEqual([
       'user: What is the weather in Bern and in Basel?',
       'assistant: ',
@@ -233,7 +216,7 @@ describe('a log of another agent', () => {
   });
 
   test('with inputs, thoughts and notes that no event could hold loses none of them', async () => {
-    await using world = await testRuntime({ limits: { contextTokens: 10_000_000 } });
+    await using world = await testRuntime();
     const large = 'ä'.repeat(600_000);
     const log = [
       { role: 'system', content: large },
@@ -275,6 +258,8 @@ describe('a log of another agent', () => {
       bytes: 1_200_011,
     });
     expect(Math.max(...all.map(({ body }) => body.length))).toBeLessThan(1_048_576);
-    expect((await say(world, 'a', '/recall 1')).text).toBe(large);
+    const asked = artifacts.find(({ bytes }) => bytes === 1_200_000);
+    const { bytes } = await world.runtime.artifact('a', asked?.id ?? '');
+    expect(Buffer.from(bytes).toString()).toBe(large);
   });
 });

@@ -54,7 +54,7 @@ export function addCopies(program: Command, world: World): void {
       };
       const bar = progressBar(screen, world);
       try {
-        const body = await bodyOf(world, file, bar.show);
+        const body = await bodyOf(world, file, (done, all) => bar.show(done, all));
         const session = await server.session(key).import(body, call);
         bar.end();
         screen.result(session, () => importedText(session));
