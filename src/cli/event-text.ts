@@ -54,7 +54,7 @@ export function eventSummary(event: Event): string {
 }
 
 function returned(body: Extract<Event, { kind: 'tool.returned' }>['body']): string {
-  if (body.unknown) return 'unknown: the process died before the result';
+  if (body.unknown) return 'unknown: it ended before the result';
   const text = body.artifact !== undefined ? `${body.bytes} bytes: ${body.preview}` : jsonText(body.output);
   return brief(`${body.isError ? 'error ' : ''}${text}`, TEXT_MAX);
 }
