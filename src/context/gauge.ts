@@ -28,7 +28,7 @@ export interface WorkingSetOptions {
 }
 
 export interface PackedGauge {
-  calibration: PackedCalibration;
+  calibration?: PackedCalibration;
   family?: Family;
   isExact: boolean;
 }
@@ -40,7 +40,7 @@ export class Gauge {
   /** Its agent may be replaced by another one. */
   options: WorkingSetOptions;
   readonly #tokens: Tokens;
-  #calibration = new Calibration();
+  #calibration: Calibration | undefined;
   /** GA2. */
   #family: Family | undefined;
   /** GA1. */
@@ -52,15 +52,19 @@ export class Gauge {
   }
 
   unpack({ calibration, family, isExact }: PackedGauge): void {
-    this.#calibration = Calibration.of(calibration);
+    if (calibration !== undefined) this.#calibration = Calibration.of(calibration);
     this.#family = family;
     this.#isExact = isExact;
   }
 
   pack(): PackedGauge {
     const family = this.#family;
-    const calibration = this.#calibration.pack();
-    return { calibration, isExact: this.#isExact, ...(family === undefined ? {} : { family }) };
+    const calibration = this.#calibration?.pack();
+    return {
+      isExact: this.#isExact,
+      ...(calibration === undefined ? {} : { calibration }),
+      ...(family === undefined ? {} : { family }),
+    };
   }
 
   get windowTokens(): number {
@@ -68,7 +72,7 @@ export class Gauge {
   }
 
   get overheadTokens(): number {
-    return this.#calibration.overheadTokens;
+    return this.#calibration?.overheadTokens ?? 0;
   }
 
   /** What everything should be counted by. */
@@ -91,7 +95,7 @@ export class Gauge {
 
   /** What was counted so, as its provider counts. */
   scaled(tokens: number, by: CountedBy): number {
-    return Math.round(tokens * this.#calibration.factor(by));
+    return Math.round(tokens * (this.#calibration?.factor(by) ?? 1));
   }
 
   /** Not scaled. */
@@ -133,6 +137,8 @@ export class Gauge {
 
   /** A provider's figure for a prompt of which `tokens` were counted here, not scaled. */
   note(tokens: number, theirs: number, by: CountedBy): void {
-    if (by === this.wanted) this.#calibration.note(tokens, theirs, by);
+    if (by !== this.wanted) return;
+    this.#calibration ??= new Calibration();
+    this.#calibration.note(tokens, theirs, by);
   }
 }

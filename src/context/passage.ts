@@ -18,7 +18,7 @@ interface Counts {
   saidTokens: number;
   callTokens: number;
   /** By a call's id; of an id that comes twice, of both. */
-  calls: Map<string, number>;
+  calls: Map<string, number> | undefined;
 }
 
 export interface PackedPassage {
@@ -47,8 +47,9 @@ export class Passage {
   task: string | null = null;
   /** It was rolled back. */
   isDropped = false;
-  #seqs = new Map<string, Seq>();
-  readonly #digested = new Set<string>();
+  /** Where results can be read. Most turns call nothing, and hold nothing for it. */
+  #seqs: Map<string, Seq> | undefined;
+  #digested: Set<string> | undefined;
   #messages: readonly Message[] = [];
   #counts: Counts | undefined;
 
@@ -64,8 +65,8 @@ export class Passage {
     passage.to = packed.to;
     passage.task = packed.task;
     passage.isDropped = packed.isDropped === true;
-    passage.#seqs = new Map(packed.seqs);
-    for (const call of packed.digested ?? []) passage.#digested.add(call);
+    if (packed.seqs !== undefined) passage.#seqs = new Map(packed.seqs);
+    if (packed.digested !== undefined) passage.#digested = new Set(packed.digested);
     const { counts } = packed;
     if (counts !== undefined) passage.#counts = { ...counts, calls: new Map(counts.calls) };
     return passage;
@@ -82,31 +83,32 @@ export class Passage {
       task,
       origin,
       ...(this.isDropped ? { isDropped: true as const } : {}),
-      ...(this.#seqs.size === 0 ? {} : { seqs: [...this.#seqs] }),
-      ...(this.#digested.size === 0 ? {} : { digested: [...this.#digested] }),
+      ...(this.#seqs === undefined ? {} : { seqs: [...this.#seqs] }),
+      ...(this.#digested === undefined ? {} : { digested: [...this.#digested] }),
       ...(counts === undefined || counts.by === 'estimate'
         ? {}
-        : { counts: { ...counts, calls: [...counts.calls] } }),
+        : { counts: { ...counts, calls: [...(counts.calls ?? [])] } }),
     };
   }
 
   /** An attempt began that does not go on where the one before stopped. */
   begin(): void {
-    if (this.#seqs.size > 0) this.#seqs = new Map();
+    this.#seqs = undefined;
   }
 
   returned(call: string, seq: Seq): void {
+    this.#seqs ??= new Map();
     this.#seqs.set(call, seq);
   }
 
   /** A result stands in the message at `seq`: that is where it can be read if no event told of it by itself. */
   said(call: string, seq: Seq): void {
-    if (!this.#seqs.has(call)) this.#seqs.set(call, seq);
+    if (this.#seqs?.has(call) !== true) this.returned(call, seq);
   }
 
   /** Also while it runs. */
   returnedAt(call: string): Seq | undefined {
-    return this.#seqs.get(call);
+    return this.#seqs?.get(call);
   }
 
   /** What an agent is shown of it from now on. */
@@ -119,19 +121,20 @@ export class Passage {
   }
 
   get digested(): number {
-    return this.#digested.size;
+    return this.#digested?.size ?? 0;
   }
 
   /** The calls whose results a digest can stand for: each is there once, and nothing stands for it yet (PA1). */
   digestible(): Set<string> {
     const calls = [...this.#pairs()].filter(
-      ([call, pairs]) => pairs.length === 1 && !this.#digested.has(call),
+      ([call, pairs]) => pairs.length === 1 && this.#digested?.has(call) !== true,
     );
     return new Set(calls.map(([call]) => call));
   }
 
   /** Its calls `gone` are shown in fewer words now; what it counts by other means is counted anew. */
   digest(gone: readonly string[], messages: readonly Message[], counter: Counter): void {
+    this.#digested ??= new Set();
     for (const call of gone) this.#digested.add(call);
     this.#messages = messages;
     const counts = this.#counts;
@@ -149,8 +152,8 @@ export class Passage {
       }
     }
     for (const [call, tokens] of now) {
-      const less = (counts.calls.get(call) ?? 0) - tokens;
-      counts.calls.set(call, tokens);
+      const less = (counts.calls?.get(call) ?? 0) - tokens;
+      counts.calls?.set(call, tokens);
       counts.tokens -= less;
       counts.callTokens -= less;
     }
@@ -170,7 +173,7 @@ export class Passage {
   }
 
   /** Answered calls, in order (PA1). */
-  calls(tokens: ReadonlyMap<string, number>, scale: (tokens: number) => number): PieceCall[] {
+  calls(tokens: ReadonlyMap<string, number> | undefined, scale: (tokens: number) => number): PieceCall[] {
     const calls: PieceCall[] = [];
     for (const [call, pairs] of this.#pairs()) {
       const pair = pairs.length === 1 ? pairs[0] : undefined;
@@ -179,9 +182,9 @@ export class Passage {
         turn: this.turn,
         call,
         name: pair.result.name,
-        seq: this.#seqs.get(call) ?? this.from,
-        tokens: scale(tokens.get(call) ?? 0),
-        digested: this.#digested.has(call),
+        seq: this.#seqs?.get(call) ?? this.from,
+        tokens: scale(tokens?.get(call) ?? 0),
+        digested: this.#digested?.has(call) === true,
         messages: () => pair.messages,
       });
     }
@@ -229,7 +232,7 @@ function isOfCall(part: Part): part is ToolCallPart | ToolResultPart {
 }
 
 function counted(messages: readonly Message[], { by, count }: Counter): Counts {
-  const counts: Counts = { by, tokens: 0, saidTokens: 0, callTokens: 0, calls: new Map() };
+  const counts: Counts = { by, tokens: 0, saidTokens: 0, callTokens: 0, calls: undefined };
   for (const { role, parts } of messages) {
     counts.tokens += MESSAGE_TOKENS;
     for (const part of parts) {
@@ -238,6 +241,7 @@ function counted(messages: readonly Message[], { by, count }: Counter): Counts {
       if (role === 'user') counts.saidTokens += tokens;
       if (!isOfCall(part)) continue;
       counts.callTokens += tokens;
+      counts.calls ??= new Map();
       counts.calls.set(part.call, (counts.calls.get(part.call) ?? 0) + tokens);
     }
   }

@@ -5,7 +5,6 @@
 //
 //   PS1. Ended turns stand in the order they started: one runs at a time.
 //   PS2. Of a turn that was dropped, never started or left nothing is kept once it is over.
-import { timeText } from '../log/event.ts';
 import { type PackedTranscript, Transcript } from '../log/transcript.ts';
 import type { StoredEvent } from '../store/store.ts';
 import type { Digest } from '../wire/context.ts';
@@ -33,19 +32,17 @@ export interface PackedPassages {
 export class Passages {
   #transcript = new Transcript();
   #tasks = new Tasks();
-  /** In the order they were accepted. */
+  /** Those that ended stand in the order they did (PS1). */
   readonly #passages = new Map<string, Passage>();
-  /** PS1. */
-  readonly #ended = new Set<Passage>();
   /** Calls without a result. */
-  readonly #pending = new Map<string, PendingCall>();
+  #pending: Map<string, PendingCall> | undefined;
   #returned = 0;
 
   unpack({ transcript, passages, pending, returned, tasks }: PackedPassages): void {
     this.#transcript = Transcript.of(transcript);
     this.#tasks = Tasks.of(tasks);
     this.#returned = returned;
-    for (const call of pending) this.#pending.set(keyOf(call.turn, call.call), call);
+    for (const call of pending) this.#wait(call);
     for (const each of passages) {
       const passage = Passage.of(each);
       this.#passages.set(passage.turn, passage);
@@ -55,12 +52,10 @@ export class Passages {
 
   /** To be written before the next event comes: it shares what it is made of. */
   pack(): PackedPassages {
-    const ended = [...this.#ended];
-    const open = [...this.#passages.values()].filter(({ to }) => to === null);
     return {
       transcript: this.#transcript.pack(),
-      passages: [...ended, ...open].map((passage) => passage.pack()),
-      pending: [...this.#pending.values()],
+      passages: Array.from(this.#passages.values(), (passage) => passage.pack()),
+      pending: this.pending,
       returned: this.#returned,
       tasks: this.#tasks.pack(),
     };
@@ -75,8 +70,8 @@ export class Passages {
   }
 
   /** PS1. */
-  get ended(): Iterable<Passage> {
-    return this.#ended;
+  *ended(): Generator<Passage> {
+    for (const passage of this.#passages.values()) if (passage.to !== null) yield passage;
   }
 
   get tasks(): Tasks {
@@ -84,7 +79,7 @@ export class Passages {
   }
 
   get pending(): PendingCall[] {
-    return [...this.#pending.values()].map((call) => ({ ...call }));
+    return Array.from(this.#pending?.values() ?? [], (call) => ({ ...call }));
   }
 
   /** Results, since the session began. */
@@ -164,18 +159,23 @@ export class Passages {
     const { turn, task } = passage;
     if (event.kind === 'tool.called') {
       const { call, name } = JSON.parse(event.body) as EventBodies['tool.called'];
-      this.#pending.set(keyOf(turn, call), { turn, call, name });
+      this.#wait({ turn, call, name });
       if (task !== null) this.#tasks.tool(task, name);
     }
     if (event.kind === 'tool.returned') {
       const { call } = JSON.parse(event.body) as EventBodies['tool.returned'];
-      this.#pending.delete(keyOf(turn, call));
+      this.#pending?.delete(keyOf(turn, call));
       this.#returned += 1;
       passage.returned(call, event.seq);
     }
     if (event.kind === 'child.started' && task !== null) {
       this.#tasks.child(task, (JSON.parse(event.body) as EventBodies['child.started']).session);
     }
+  }
+
+  #wait(call: PendingCall): void {
+    this.#pending ??= new Map();
+    this.#pending.set(keyOf(call.turn, call.call), call);
   }
 
   #accept(accepted: Pick<PackedPassage, 'turn' | 'kind' | 'from' | 'origin'>): void {
@@ -197,7 +197,7 @@ export class Passages {
       .map(({ parts }) => textOf(parts))
       .join('\n');
     const { kind, from, origin } = passage;
-    passage.task = this.#tasks.begin({ turn, kind, origin, text, from, at: timeText(event.at) });
+    passage.task = this.#tasks.begin({ turn, kind, origin, text, from, at: event.at });
   }
 
   #end(event: StoredEvent, turn: string): void {
@@ -207,11 +207,13 @@ export class Passages {
     const { outcome } = JSON.parse(event.body) as EventBodies['turn.ended'];
     passage.to = event.seq;
     if (passage.task === null || passage.isDropped) return this.#remove(passage); // PS2
-    this.#tasks.end(passage.task, outcome, event.seq, timeText(event.at));
+    this.#tasks.end(passage.task, outcome, event.seq, event.at);
     this.#transcript.shorten(turn, (part, seq) => {
       if (part.type === 'tool-result') passage.said(part.call, seq);
       return part;
     });
+    this.#passages.delete(turn);
+    this.#passages.set(turn, passage); // PS1
     this.#enter(passage);
   }
 
@@ -225,17 +227,16 @@ export class Passages {
 
   #enter(passage: Passage): void {
     passage.show(this.#transcript.said(passage.turn));
-    this.#ended.add(passage);
   }
 
   #remove(passage: Passage): void {
     this.#passages.delete(passage.turn);
-    this.#ended.delete(passage);
     this.#transcript.release(passage.turn);
   }
 
   /** Calls that wait for a result nobody will give any more. */
   #forget(turn: string): void {
+    if (this.#pending === undefined) return;
     for (const [key, call] of this.#pending) if (call.turn === turn) this.#pending.delete(key);
   }
 }

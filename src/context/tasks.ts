@@ -5,6 +5,8 @@
 //   TK2. The newest `TASKS_MAX` are kept, and of each a bounded number of tools and children; older ones are counted.
 //   TK3. A turn that was rolled back belongs to none, and a task that had no other is none.
 import { Buffer } from 'node:buffer';
+import type { Millis } from '../kernel/clock.ts';
+import { timeText } from '../log/event.ts';
 import type { Seq } from '../store/store.ts';
 import type { TaskView } from '../wire/context.ts';
 import type { Outcome, TurnKind } from '../wire/turn.ts';
@@ -25,10 +27,11 @@ interface Task {
   outcomeBefore: Outcome | null;
   /** The turn of it that runs. */
   running: string | null;
-  tools: [name: string, calls: number][];
-  children: string[];
-  startedAt: string;
-  endedAt: string | null;
+  /** Most tasks need neither. */
+  tools?: [name: string, calls: number][];
+  children?: string[];
+  startedAt: Millis;
+  endedAt: Millis | null;
 }
 
 export interface PackedTasks {
@@ -45,7 +48,7 @@ export interface Begun {
   text: string;
   /** Its first event. */
   from: Seq;
-  at: string;
+  at: Millis;
 }
 
 export class Tasks {
@@ -83,6 +86,7 @@ export class Tasks {
   tool(id: string, name: string): void {
     const task = this.#find(id);
     if (task === undefined) return;
+    task.tools ??= [];
     const row = task.tools.find(([known]) => known === name);
     if (row !== undefined) row[1] += 1;
     else if (task.tools.length < TOOLS_MAX) task.tools.push([name, 1]);
@@ -90,12 +94,13 @@ export class Tasks {
 
   child(id: string, session: string): void {
     const task = this.#find(id);
-    if (task === undefined || task.children.includes(session)) return;
+    if (task === undefined || task.children?.includes(session)) return;
+    task.children ??= [];
     task.children.push(session);
     if (task.children.length > CHILDREN_MAX) task.children.shift();
   }
 
-  end(id: string, outcome: Outcome, to: Seq, at: string): void {
+  end(id: string, outcome: Outcome, to: Seq, at: Millis): void {
     const task = this.#find(id);
     if (task === undefined) return;
     task.to = to;
@@ -124,11 +129,11 @@ export class Tasks {
         title: task.title,
         state: isDone ? 'done' : 'open',
         turns: task.turns,
-        tools: task.tools.toSorted(([, a], [, b]) => b - a).map(([name, calls]) => ({ name, calls })),
-        children: [...task.children],
+        tools: (task.tools ?? []).toSorted(([, a], [, b]) => b - a).map(([name, calls]) => ({ name, calls })),
+        children: [...(task.children ?? [])],
         ref: `log:${task.from}-${task.to}`,
-        startedAt: task.startedAt,
-        endedAt: isDone ? task.endedAt : null,
+        startedAt: timeText(task.startedAt),
+        endedAt: isDone && task.endedAt !== null ? timeText(task.endedAt) : null,
       };
     });
   }
@@ -151,8 +156,6 @@ export class Tasks {
       outcome: null,
       outcomeBefore: null,
       running: null,
-      tools: [],
-      children: [],
       startedAt: at,
       endedAt: null,
     };

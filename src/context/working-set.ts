@@ -170,7 +170,7 @@ export class WorkingSet {
     this.unpack();
     this.#history ??= [
       ...(this.#standing === undefined ? [] : [messageOf(this.#standing)]),
-      ...[...this.#passages.ended].flatMap(({ messages }) => messages),
+      ...[...this.#passages.ended()].flatMap(({ messages }) => messages),
     ];
     return this.#history;
   }
@@ -183,7 +183,7 @@ export class WorkingSet {
     const gauge = this.#gauge;
     if (!gauge.near(this.tokens + nextTokens) || this.#isCounted || !(await gauge.ready())) return;
     let tokens = 0;
-    for (const passage of this.#passages.ended) {
+    for (const passage of this.#passages.ended()) {
       if (!passage.isCounted(gauge.wanted)) tokens += this.#counts(passage).tokens;
       if (tokens < COUNTED_AT_ONCE) continue;
       await new Promise((resolve) => setImmediate(resolve));
@@ -193,7 +193,7 @@ export class WorkingSet {
 
   get #isCounted(): boolean {
     const { wanted } = this.#gauge;
-    for (const passage of this.#passages.ended) if (!passage.isCounted(wanted)) return false;
+    for (const passage of this.#passages.ended()) if (!passage.isCounted(wanted)) return false;
     return this.#standing === undefined || this.#standing.counts?.by === wanted;
   }
 
@@ -201,7 +201,7 @@ export class WorkingSet {
   get tokens(): number {
     this.unpack();
     let tokens = this.#standingTokens();
-    for (const passage of this.#passages.ended) {
+    for (const passage of this.#passages.ended()) {
       const counts = this.#counts(passage);
       tokens += this.#gauge.scaled(counts.tokens, counts.by);
     }
@@ -244,7 +244,7 @@ export class WorkingSet {
   /** Oldest first: the standing digest, then the ended turns that were not dropped. */
   pieces(): readonly Piece[] {
     this.unpack();
-    const turns = [...this.#passages.ended].map((passage): Piece => {
+    const turns = [...this.#passages.ended()].map((passage): Piece => {
       const { by, tokens, saidTokens, calls } = this.#counts(passage);
       const scale = (count: number): number => this.#gauge.scaled(count, by);
       const { turn, from, to, task } = passage;
@@ -290,7 +290,7 @@ export class WorkingSet {
   }
 
   #entries(): ContextEntry[] {
-    const turns = [...this.#passages.ended].map((passage): ContextEntry => {
+    const turns = [...this.#passages.ended()].map((passage): ContextEntry => {
       const { by, tokens, callTokens } = this.#counts(passage);
       const { turn, from, to, messages, digested, offloaded, beginning } = passage;
       return {
@@ -367,7 +367,7 @@ export class WorkingSet {
       if (this.#standing.counts?.by !== counter.by) return;
       tokens += this.#standing.counts.tokens;
     }
-    for (const passage of this.#passages.ended) {
+    for (const passage of this.#passages.ended()) {
       const counts = this.#counts(passage);
       if (counts.by !== counter.by) return;
       tokens += counts.tokens;

@@ -47,15 +47,12 @@ export interface PackedTranscript {
   lastSeq: number;
   hasRefs: boolean;
   turns: readonly TurnBlock[];
-  /** Ids of turns in the order they started. */
-  order: readonly string[];
   offered: readonly { input: Input; turn: string }[];
 }
 
 export class Transcript {
+  /** Those that started stand in the order they did (X2). */
   readonly #turns = new Map<string, TurnBlock>();
-  /** Turns in the order they started (X2). */
-  readonly #order = new Set<TurnBlock>();
   /** Inputs offered to a running turn, by input id, until they are taken or requeued. */
   readonly #offered = new Map<string, { input: Input; turn: string }>();
   #lastSeq = 0;
@@ -63,7 +60,7 @@ export class Transcript {
   #hasRefs = false;
 
   /** Takes over what it is given. */
-  static of({ lastSeq, hasRefs, turns, order, offered }: PackedTranscript): Transcript {
+  static of({ lastSeq, hasRefs, turns, offered }: PackedTranscript): Transcript {
     const transcript = new Transcript();
     transcript.#lastSeq = lastSeq;
     transcript.#hasRefs = hasRefs;
@@ -71,7 +68,6 @@ export class Transcript {
       transcript.#turns.set(turn.id, turn);
       transcript.#chars += turn.chars;
     }
-    for (const id of order) transcript.#order.add(transcript.#block(id));
     for (const offer of offered) transcript.#offered.set(offer.input.id, offer);
     return transcript;
   }
@@ -82,7 +78,6 @@ export class Transcript {
       lastSeq: this.#lastSeq,
       hasRefs: this.#hasRefs,
       turns: [...this.#turns.values()],
-      order: [...this.#order].map((turn) => turn.id),
       offered: [...this.#offered.values()],
     };
   }
@@ -109,7 +104,7 @@ export class Transcript {
 
   /** All there is, for people: dropped turns are marked. */
   messages(): TranscriptMessage[] {
-    return [...this.#order].flatMap((turn) =>
+    return this.#started.flatMap((turn) =>
       [...asked(turn), ...turn.said.map(({ message }) => message)].map((message) => marked(message, turn)),
     );
   }
@@ -123,7 +118,7 @@ export class Transcript {
 
   /** What an agent sees: ended turns that were not dropped. */
   history(): Message[] {
-    return [...this.#order].filter(({ ended }) => ended).flatMap(({ id }) => this.said(id));
+    return this.#started.filter(({ ended }) => ended).flatMap(({ id }) => this.said(id));
   }
 
   /** Some message refers to a file: what was said has to be restored before an agent sees it. */
@@ -151,7 +146,6 @@ export class Transcript {
     const block = this.#turns.get(turn);
     if (block === undefined) return;
     this.#turns.delete(turn);
-    this.#order.delete(block);
     this.#chars -= block.chars;
   }
 
@@ -169,6 +163,10 @@ export class Transcript {
         said.message = { ...said.message, parts };
       }
     }
+  }
+
+  get #started(): TurnBlock[] {
+    return [...this.#turns.values()].filter(({ started }) => started);
   }
 
   #apply(event: StoredEvent, turn: string): void {
@@ -249,7 +247,10 @@ export class Transcript {
   }
 
   #start(turn: TurnBlock, { goesOn }: EventBodies['turn.started']): void {
-    if (!turn.started) this.#order.add(turn);
+    if (!turn.started) {
+      this.#turns.delete(turn.id);
+      this.#turns.set(turn.id, turn); // X2
+    }
     turn.started = true;
     if (goesOn !== true) turn.said = turn.said.filter(({ message }) => message.role === 'user'); // X3
   }
