@@ -90,12 +90,16 @@ export class Gauge {
   /** Changes with what a text counts. */
   get basis(): string {
     const { by } = this.counter;
-    return `${by} ${this.#calibration.factor(by)}`;
+    return `${by} ${this.#factor(by)}`;
   }
 
   /** What was counted so, as its provider counts. */
   scaled(tokens: number, by: CountedBy): number {
-    return Math.round(tokens * (this.#calibration?.factor(by) ?? 1));
+    return Math.round(tokens * this.#factor(by));
+  }
+
+  #factor(by: CountedBy): number {
+    return this.#calibration?.factor(by) ?? 1;
   }
 
   /** Not scaled. */
