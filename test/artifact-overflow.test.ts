@@ -296,3 +296,40 @@ async function filesOf(world: TestRuntime): Promise<string[]> {
   const files = found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return Promise.all(files.map(async (file) => `${file} ${(await stat(file)).ino}`));
 }
+
+test('two hundred results at once fit into the log, each with as much as there is place for', async () => {
+  const { world, stage } = await onStage();
+  await using _world = world;
+  await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  const calls = Array.from({ length: 200 }, (_, index) => `c${index}`);
+  for (const call of calls) await act.say({ kind: 'tool.called', call, name: 'look', input: {} });
+  for (const call of calls)
+    await act.say({ kind: 'tool.returned', call, output: `${call} ${'x'.repeat(8_000)}` });
+  act.end();
+  await send(world, 'chat', 'and now?');
+  const next = await stage.next();
+
+  const [, first] = await world.runtime.turns('chat');
+  const shown = calls.map((call) => resultOf(next, call)?.output);
+
+  expect(first?.outcome).toBe('completed');
+  expect(shown[0]).toBe(`c0 ${'x'.repeat(8_000)}`);
+  expect(shown[199]).toMatch(/^c199 x+\n… [\d,]+ bytes left out …\nx+\n\[This is part of/);
+  const { bytes } = await world.runtime.artifact('chat', resultOf(next, 'c199')?.ref?.artifact ?? '');
+  expect(Buffer.from(bytes).toString()).toBe(`c199 ${'x'.repeat(8_000)}`);
+});
+
+test('a message of many long parts is taken, and heard whole', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage }, limits: { contextTokens: 10_000_000 } });
+  const input = Array.from({ length: 40 }, (_, index) => ({
+    type: 'text' as const,
+    text: `${index} ${'y'.repeat(60_000)}`,
+  }));
+
+  await send(world, 'chat', { input });
+  const act = await stage.next();
+
+  expect(act.turn.inputs[0]?.parts).toEqual(input);
+});

@@ -8,6 +8,7 @@
 //       a person sends is refused before it is accepted.
 //   O4. What was read back is never moved out again.
 //   O5. The same bytes are written once, as long as the session refers to them or is about to.
+//   O6. However many parts a message has, it fits into an event: once much of it stays, less of each further part does.
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
@@ -15,7 +16,16 @@ import type { Draft } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
 import type { Offloaded } from '../wire/context.ts';
 import type { EventKind } from '../wire/event.ts';
-import type { ArtifactRef, FilePart, Input, InputPart, Message, Part, TextPart } from '../wire/message.ts';
+import type {
+  ArtifactRef,
+  FilePart,
+  Input,
+  InputPart,
+  Message,
+  Part,
+  TextPart,
+  ToolResultPart,
+} from '../wire/message.ts';
 import type { SessionAllowance } from './allowance.ts';
 import type { ArtifactGuard } from './artifact-guard.ts';
 import { excerptOf, tokensAbout } from './excerpt.ts';
@@ -32,6 +42,11 @@ const REMEMBERED_BYTES_MAX = 1_048_576;
 /** References announced lately in this session, so that whatever repeats one is not announced again. */
 const ANNOUNCED_MAX = 64;
 
+/** A message of more parts, with more bytes in those before, is crowded (O6). */
+const CROWDED_PARTS = 8;
+const CROWDED_BYTES = 262_144;
+const CROWDED_PART_BYTES_MAX = 1_024;
+
 const TEXT = 'text/plain; charset=utf-8';
 
 export interface OverflowOptions {
@@ -42,6 +57,19 @@ export interface OverflowOptions {
   inlineTextBytesMax: number;
   now(): number;
 }
+
+/** What stays: of a result or a file, of what was said, and of what was read back. */
+interface Stay {
+  bytesMax: number;
+  textBytesMax: number;
+  readBackBytesMax: number;
+}
+
+const CROWDED: Stay = {
+  bytesMax: CROWDED_PART_BYTES_MAX,
+  textBytesMax: CROWDED_PART_BYTES_MAX,
+  readBackBytesMax: CROWDED_PART_BYTES_MAX,
+};
 
 /** Something that may hold references, with the rows to append beside it and what to append ahead of it (O1). */
 export interface Moved<Thing> {
@@ -75,14 +103,22 @@ export class Overflow {
   /** O2. The same message is restored once. */
   readonly #restored = new WeakMap<Message, Message>();
 
+  readonly #stay: Stay;
+
   constructor(options: OverflowOptions) {
     this.#options = options;
+    const { inlineBytesMax, inlineTextBytesMax } = options;
+    const readBackBytesMax = READ_BACK_FACTOR * Math.max(inlineBytesMax, SHOWN_BYTES);
+    this.#stay = { bytesMax: inlineBytesMax, textBytesMax: inlineTextBytesMax, readBackBytesMax };
   }
 
   /** Of what was said. A text that fits is answered as it is. */
-  async text(text: string, from: EventKind): Promise<Moved<{ text: string; ref?: ArtifactRef }>> {
-    const { inlineTextBytesMax } = this.#options;
-    if (!isOver(text, inlineTextBytesMax)) return still({ text });
+  async text(
+    text: string,
+    from: EventKind,
+    { textBytesMax } = this.#stay,
+  ): Promise<Moved<{ text: string; ref?: ArtifactRef }>> {
+    if (!isOver(text, textBytesMax)) return still({ text });
     const bytes = Buffer.from(text);
     const put = await this.#put(bytes, TEXT, null);
     if (!('ref' in put)) return still({ text: bytes.length <= UNKEPT_BYTES_MAX ? text : put.unkept });
@@ -91,41 +127,32 @@ export class Overflow {
 
   /** A tool's output: either `output` as it is, or the members of a reference. */
   async output(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
-    return this.#carried(output, await this.#output(output, carrier.name), carrier);
+    return this.#carried(output, await this.#output(output, carrier.name, this.#stay), carrier);
   }
 
   /** The same where all of it has to be kept. Throws `artifact.quota`. */
   async whole(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
-    const made = await this.#output(output, carrier.name);
+    const made = await this.#output(output, carrier.name, this.#stay);
     if (made !== undefined && !('ref' in made)) throw noRoom(made);
     return this.#carried(output, made, carrier);
   }
 
   /** What a model is shown of an output: as it is, or the beginning, the end and how to read it back. */
   async shown(output: unknown): Promise<unknown> {
-    const made = await this.#output(output, undefined);
+    const made = await this.#output(output, undefined, this.#stay);
     if (made === undefined) return output;
     return 'ref' in made ? shownOf(made.ref) : made.unkept;
   }
 
   /** Throws `artifact.quota` (O3). */
   async input(parts: readonly InputPart[]): Promise<Moved<readonly InputPart[]>> {
-    return this.#each(parts, (part) => this.#said(part, 'turn.accepted'));
+    return this.#each(parts, (part, stay) => this.#said(part, 'turn.accepted', stay));
   }
 
   async message(parts: readonly Part[]): Promise<Moved<readonly Part[]>> {
-    return this.#each(parts, (part): Promise<Moved<Part>> | Part => {
-      if (part.type === 'text' || part.type === 'file') return this.#said(part, 'message');
-      if (part.type !== 'tool-result' || part.ref !== undefined) return part;
-      const { call, name } = part;
-      return this.output(part.output, { from: 'message', call, name }).then(({ value, ...rest }) => {
-        if ('output' in value) {
-          const isSame = value.output === (part.output ?? null);
-          return { value: isSame ? part : { ...part, output: value.output }, ...rest };
-        }
-        const { output: _moved, ...whole } = part;
-        return { value: { ...whole, ref: value }, ...rest };
-      });
+    return this.#each(parts, (part, stay) => {
+      if (part.type === 'text' || part.type === 'file') return this.#said(part, 'message', stay);
+      return part.type === 'tool-result' && part.ref === undefined ? this.#result(part, stay) : part;
     });
   }
 
@@ -174,6 +201,16 @@ export class Overflow {
     return restored;
   }
 
+  async #result(part: ToolResultPart, stay: Stay): Promise<Moved<Part>> {
+    const { call, name } = part;
+    const made = await this.#output(part.output, name, stay);
+    if (made === undefined) return still(part);
+    const { value, ...rest } = this.#carried(part.output, made, { from: 'message', call });
+    if ('output' in value) return { value: { ...part, output: value.output }, ...rest };
+    const { output: _moved, ...whole } = part;
+    return { value: { ...whole, ref: value }, ...rest };
+  }
+
   #carried(
     output: unknown,
     made: Put | Unkept | undefined,
@@ -186,35 +223,32 @@ export class Overflow {
 
   async #each<Each extends Part>(
     parts: readonly Each[],
-    convert: (part: Each) => Promise<Moved<Part>> | Part,
+    convert: (part: Each, stay: Stay) => Promise<Moved<Part>> | Part,
   ): Promise<Moved<readonly Each[]>> {
     const artifacts: ArtifactRow[] = [];
     const offloaded: Offloaded[] = [];
     const value: Part[] = [];
+    let bytes = 0;
     for (const part of parts) {
-      const made = convert(part);
-      if (!(made instanceof Promise)) {
-        value.push(made);
-        continue;
-      }
-      const moved = await made;
+      const made = convert(part, bytes > CROWDED_BYTES ? CROWDED : this.#stay); // O6
+      const moved = made instanceof Promise ? await made : still(made);
       value.push(moved.value);
       artifacts.push(...moved.artifacts);
       offloaded.push(...moved.offloaded);
+      if (parts.length > CROWDED_PARTS) bytes += JSON.stringify(moved.value).length;
     }
     return { value: value as Each[], artifacts, offloaded };
   }
 
-  #said(part: TextPart | FilePart, from: EventKind): Promise<Moved<Part>> | Part {
-    const { inlineBytesMax, inlineTextBytesMax } = this.#options;
+  #said(part: TextPart | FilePart, from: EventKind, stay: Stay): Promise<Moved<Part>> | Part {
     if (part.ref !== undefined) return part;
     if (part.type === 'file') {
       const { data, ...rest } = part;
-      return data === undefined || !isOver(data, inlineBytesMax) ? part : this.#file(data, rest, from);
+      return data === undefined || !isOver(data, stay.bytesMax) ? part : this.#file(data, rest, from);
     }
-    if (!isOver(part.text, inlineTextBytesMax)) return part;
+    if (!isOver(part.text, stay.textBytesMax)) return part;
     if (from === 'turn.accepted') return this.#textPart(part, from);
-    return this.text(part.text, from).then(({ value, ...rest }) => ({
+    return this.text(part.text, from, stay).then(({ value, ...rest }) => ({
       value: { ...part, ...value },
       ...rest,
     }));
@@ -235,14 +269,11 @@ export class Overflow {
   }
 
   /** Undefined for what fits. */
-  async #output(output: unknown, name: string | undefined): Promise<Put | Unkept | undefined> {
-    const { inlineBytesMax } = this.#options;
+  async #output(output: unknown, name: string | undefined, stay: Stay): Promise<Put | Unkept | undefined> {
     // A text that has no UTF-8 is kept as JSON: nothing of it is lost.
     const isText = typeof output === 'string' && output.isWellFormed();
     const text = isText ? output : ((JSON.stringify(output) as string | undefined) ?? 'null');
-    const bytesMax =
-      name === READ_BACK ? READ_BACK_FACTOR * Math.max(inlineBytesMax, SHOWN_BYTES) : inlineBytesMax;
-    if (!isOver(text, bytesMax)) return undefined;
+    if (!isOver(text, name === READ_BACK ? stay.readBackBytesMax : stay.bytesMax)) return undefined;
     return this.#put(Buffer.from(text), isText ? TEXT : 'application/json', null);
   }
 
@@ -250,8 +281,8 @@ export class Overflow {
   async #put(bytes: Buffer, mediaType: string, name: string | null): Promise<Put | Unkept> {
     const { files, project, allowance, inlineBytesMax } = this.#options;
     const digest = hash('sha256', bytes);
-    const excerpt = excerptOf(bytes, mediaType, Math.min(SHOWN_BYTES, inlineBytesMax));
     const size = bytes.byteLength;
+    const excerpt = excerptOf(bytes, mediaType, Math.min(SHOWN_BYTES, inlineBytesMax, size / 2));
     const grant = await allowance.ask(digest, size);
     const ref: ArtifactRef = { artifact: digest, bytes: size, mediaType, ...excerpt };
     if (grant.kind === 'refused')
