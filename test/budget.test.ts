@@ -160,7 +160,7 @@ test('the results of tools of older turns leave before any turn does, and what p
 
       const stayed = older.flatMap(({ calls }) => calls).filter((call) => !made.calls.includes(call));
 
-      for (const call of stayed) expect(call.tokens).toBeLessThan(CALL_TOKENS + 32);
+      for (const call of stayed) expect(call.tokens).toBeLessThan(CALL_TOKENS + 64);
     }),
   );
 });
@@ -200,6 +200,21 @@ test('a newest turn that is past the window by itself gives up its results befor
 
   expect(made?.fold).toEqual([]);
   expect(made?.calls.map(({ call }) => call)).toEqual(['c0']);
+});
+
+test('what people said is not cut short for results that leave as well', () => {
+  // The newest turn alone is past the window: its results leave, and the digest of what came before is no shorter for it.
+  const pieces = setOf([
+    { said: 800, calls: [], goesOn: false },
+    { said: 800, calls: [], goesOn: false },
+    { said: 100, calls: [], goesOn: false },
+    { said: 100, calls: [5_000, 5_000], goesOn: false },
+  ]);
+
+  const made = plan(pieces, room(10_000), LIMITS);
+
+  expect(made?.fold.map(({ turn }) => turn)).toEqual(['t0', 't1']);
+  expect(made?.foldTokensMax).toBe(800);
 });
 
 test('older turns leave up to the end of a task', () => {

@@ -49,7 +49,7 @@ const MILD_AGAIN = 0.8;
 const MILD_GAIN = 0.06;
 const AGGRESSIVE_GAIN = 0.02;
 /** A call that gains less than this stays. */
-const CALL_GAIN = 32;
+const CALL_GAIN = 64;
 /** What may leave beyond what is needed, so that a task leaves whole: of what the set is to come down to (BG3). */
 const WHOLE_SHARE = 0.5;
 
@@ -83,9 +83,10 @@ export function plan(pieces: readonly Piece[], room: Room, limits: ContextLimits
   const target = limits.contextTarget * windowTokens;
   const most = limits.contextEmergency * windowTokens;
   draft.digest(0, older, target); // BG1
-  draft.fold(older, target, most);
+  draft.fold(older, target);
   draft.digest(older, pieces.length, most); // BG2
-  draft.fold(pieces.length, most, most);
+  draft.fold(pieces.length, most);
+  draft.squeeze(most);
   const least = pressure === 'emergency' ? 1 : AGGRESSIVE_GAIN * windowTokens;
   return draft.gain < least ? undefined : draft.done(pressure);
 }
@@ -129,11 +130,8 @@ class PlanDraft {
     }
   }
 
-  /**
-   * As few of the oldest pieces as it takes, of the first `countMax`; all of them where that is not enough. Their digest is
-   * shorter than it may be only where it would be past `most`.
-   */
-  fold(countMax: number, goal: number, most: number): void {
+  /** As few of the oldest pieces as it takes, of the first `countMax`; all of them where that is not enough. */
+  fold(countMax: number, goal: number): void {
     if (this.#total <= goal) return;
     const bare = this.#total + this.#fold.gain;
     let { count } = this.#fold;
@@ -146,9 +144,17 @@ class PlanDraft {
     leaving += sumOf(this.#tokens.slice(count, whole), (tokens) => tokens);
     const gain = this.#foldGain(whole, leaving);
     if (gain <= this.#fold.gain) return;
-    const tokensMax = Math.max(FOLD_TOKENS_MIN, leaving - gain - Math.max(0, bare - gain - most));
-    this.#fold = { count: whole, gain: leaving - tokensMax, tokensMax };
-    this.#total = bare - this.#fold.gain;
+    this.#fold = { count: whole, gain, tokensMax: leaving - gain };
+    this.#total = bare - gain;
+  }
+
+  /** Where all of that was not enough, the digest is shorter than it may be. */
+  squeeze(most: number): void {
+    const { count, gain, tokensMax } = this.#fold;
+    const over = Math.min(this.#total - most, tokensMax - FOLD_TOKENS_MIN);
+    if (count === 0 || over <= 0) return;
+    this.#fold = { count, gain: gain + over, tokensMax: tokensMax - over };
+    this.#total -= over;
   }
 
   done(pressure: Plan['pressure']): Plan {

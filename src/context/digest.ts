@@ -24,6 +24,7 @@ const INPUT_CHARS_MAX = 200;
 const ASKED_CHARS = 240;
 const ASKED_SHORT_CHARS = 60;
 const ENDED_CHARS = 160;
+const FIRST_CHARS = 120;
 const FILES_MAX = 5;
 const TOOLS_MAX = 6;
 /** Of a digest of turns: what people asked in full, then also the beginning of it; and what a model wrote of the time before. */
@@ -31,10 +32,13 @@ const ASKED_SHARE = 0.6;
 const SHORT_SHARE = 0.75;
 const TOLD_SHARE = 0.4;
 
+/** Of a shell that waits for the next command. */
+const PROMPT = /^\S{0,40}[$#>%]\s*$/;
+
 /** What is shown in the place of a tool's result. `ref` reads all of it. */
 export function callDigest(name: string, input: unknown, result: ToolResultPart, ref: string): string {
   const { bytes, text } = outputOf(result);
-  const lines = text.split('\n').filter((line) => /[\p{L}\p{N}]{2}/u.test(line));
+  const lines = text.split('\n').filter((each) => /[\p{L}\p{N}]{2}/u.test(each) && !PROMPT.test(each));
   const first = lines[0];
   const last = lines.length > 1 ? lines.at(-1) : undefined;
   const said = [first, last].flatMap((each) => (each === undefined ? [] : [quoted(each, LINE_CHARS)]));
@@ -90,10 +94,15 @@ export function turnsDigest(
     const entry = entries[index];
     if (entry === undefined) break;
     const used = full - room;
-    const isShort = used > ASKED_SHARE * full;
-    const line = isShort ? `${entry.head}${cut(entry.asked, ASKED_SHORT_CHARS)}` : entry.head + entry.asked;
-    const tokens = count(`${line}\n`);
-    if (tokens > room || used + tokens > SHORT_SHARE * full + COUNTED_TOKENS) break;
+    const isAll = index === 0 && before.merged === undefined;
+    const most = (isAll ? full : Math.min(SHORT_SHARE * full, full - COUNTED_TOKENS)) - used;
+    let line = entry.head + entry.asked;
+    let tokens = count(`${line}\n`);
+    if (used > ASKED_SHARE * full || tokens > most) {
+      line = entry.head + cut(entry.asked, ASKED_SHORT_CHARS);
+      tokens = count(`${line}\n`);
+    }
+    if (tokens > most) break;
     lines[index] = line;
     room -= tokens;
     oldest = index;
@@ -121,8 +130,8 @@ export function cutTo(text: string, tokensMax: number, count: CountText): string
   return kept;
 }
 
-/** What the line takes that says how many came before. */
-const COUNTED_TOKENS = 24;
+/** What the line takes that says how many came before, about. */
+const COUNTED_TOKENS = 48;
 
 /** One task in a digest. */
 interface Entry {
@@ -138,6 +147,8 @@ interface Merged {
   count: number;
   from: number;
   to: number;
+  /** What was asked first of all. */
+  first: string;
 }
 
 function entryOf({ from, to, messages }: TaskStretch): Entry {
@@ -214,11 +225,12 @@ function parsed(text: string): { told: string; merged: Merged | undefined; entri
   const entries: Entry[] = [];
   let merged: Merged | undefined;
   for (const each of text.split('\n')) {
-    const count = /^Before that: (\d+) tasks, log:(\d+)-(\d+)\.$/.exec(each);
+    const count = /^Before that: (\d+) tasks?, log:(\d+)-(\d+); first asked: (.*)$/.exec(each);
     const task = /^- log:(\d+)-(\d+) asked: (.*)$/.exec(each);
     const open = entries.at(-1);
     if (count !== null) {
-      merged = { count: Number(count[1]), from: Number(count[2]), to: Number(count[3]) };
+      const [from, to] = [Number(count[2]), Number(count[3])];
+      merged = { count: Number(count[1]), from, to, first: count[4] ?? '' };
     } else if (task !== null) {
       const [from, to] = [Number(task[1]), Number(task[2])];
       entries.push({ from, to, head: headOf(from, to), asked: task[3] ?? '', did: '' });
@@ -237,11 +249,12 @@ function mergedOf(before: Merged | undefined, entries: readonly Entry[]): Merged
     count: (before?.count ?? 0) + entries.length,
     from: before?.from ?? first.from,
     to: last.to,
+    first: before?.first ?? cut(first.asked, FIRST_CHARS),
   };
 }
 
-function mergedLine({ count, from, to }: Merged): string {
-  return `Before that: ${count} tasks, log:${from}-${to}.`;
+function mergedLine({ count, from, to, first }: Merged): string {
+  return `Before that: ${count} ${count === 1 ? 'task' : 'tasks'}, log:${from}-${to}; first asked: ${first}`;
 }
 
 const SALIENT = [
