@@ -1,4 +1,10 @@
 // A working set that was put away and taken up again is the one that was never put away.
+//
+// Shown here (see traps-b.test.ts):
+//   B-2   'whatever happened, a session knows after a checkpoint at any moment all that it knew'
+//   B-11  'whatever happened, a session knows after a checkpoint at any moment all that it knew'
+//   B-16  'events that come twice, or in pieces, change nothing'
+//   B-20  'of a session that was digested to a few words is as small as they are'
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Checkpoint, WorkingSet } from '../src/context/working-set.ts';

@@ -1,4 +1,7 @@
 // Sessions with their working sets: how they wake, how they are copied, and what becomes of them under another agent.
+//
+// Shown here (see traps-b.test.ts):
+//   B-20  'a session with digests sees the same when it wakes, and reads of its log only what came after it slept'
 import { expect, test } from 'vitest';
 import type { Agent } from '../src/agent/agent.ts';
 import { leftOf } from '../src/session/live.ts';

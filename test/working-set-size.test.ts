@@ -1,4 +1,7 @@
 // What a working set takes: of a model's window, and of memory.
+//
+// Shown here (see traps-b.test.ts):
+//   B-20  'does not grow with the age of a session: after 5,000 turns it holds no more than after 500'
 import { describe, expect, test } from 'vitest';
 import { Calibration } from '../src/context/calibration.ts';
 import { estimate, TOKENS, Tokens, tokensOf } from '../src/context/tokens.ts';
@@ -290,4 +293,25 @@ describe('memory', () => {
     expect(setOf(log).bytes).toBe(before);
     expect(setOf(log).view().entries).toHaveLength(1);
   });
+});
+
+test('preparing a turn takes as long in the second thousand of turns as in the first hundred', () => {
+  const set = new WorkingSet(measure());
+  const log = new WorkingSetLog();
+  const took: number[] = [];
+  let fed = 0;
+  for (let turn = 0; turn < 2_000; turn += 1) {
+    log.turn(`t${turn}`, PROSE, PROSE, { c1: PROSE.repeat(20) });
+    if (turn >= 50) log.fold([`t${turn - 50}`], `${turn - 49} turns`);
+    const since = performance.now();
+    set.feed(log.events.slice(fed));
+    if (set.history().length > 0 && set.pressure === 'none') took.push(performance.now() - since);
+    fed = log.events.length;
+  }
+
+  const middle = (of: readonly number[]): number =>
+    of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0;
+  expect(took).toHaveLength(2_000);
+  expect(middle(took.slice(-1_000))).toBeLessThan(3 * middle(took.slice(50, 150)) + 1);
+  expect(middle(took.slice(-1_000))).toBeLessThan(20);
 });

@@ -1,4 +1,7 @@
 // The working set: what an agent sees of its session, made from the log, with digests in the place of what left.
+//
+// Shown here (see traps-b.test.ts):
+//   B-17  'calls a_b and ab are two, and so are two calls c of two turns', 'calls named __proto__ and constructor are calls as any'
 import { expect, test } from 'vitest';
 import { measure, setOf, shown, text, WorkingSetLog } from './working-set-log.ts';
 
