@@ -85,6 +85,21 @@ test('old turns leave as one digest that a summariser wrote, and what it used is
   expect((await world.runtime.tree('chat')).costUsd).toBe(after.costUsd);
 });
 
+test('a summariser’s model is priced as any other, and a crash forgets nothing of it', async () => {
+  const summariser = hands();
+  const { agent } = reader({ summariser });
+  await using world = await small(agent, { prices: { mini: { input: 1, output: 5 } } });
+  await fillUp(world, 'chat');
+  const asked = await summariser.next();
+  asked.answer({ text: 'Short.', usage: { inputTokens: 100_000, outputTokens: 20_000 }, model: 'mini' });
+  const body = await compacted(world, 'chat');
+
+  await world.crash();
+  const after = await world.runtime.session('chat');
+
+  expect([body.costUsd, after.costUsd]).toEqual([0.2, 0.2]);
+});
+
 test('the digest after next stands for the one before it, and its writer is told what that said', async () => {
   const summariser = hands();
   const { agent, histories } = reader({ summariser });

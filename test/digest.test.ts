@@ -97,6 +97,15 @@ test('a digest of turns says of each task what was asked, what was done and how 
   );
 });
 
+test('a task that nobody answered is told as open', () => {
+  const text = turnsDigest([{ from: 1, to: 4, messages: [words('user', 'Are you there?')] }], {
+    tokensMax: 100,
+    count,
+  });
+
+  expect(text).toBe('- log:1-4 asked: Are you there?\n  ended: without an answer');
+});
+
 test('an old task keeps what was asked longer than what was done', () => {
   const tasks = Array.from({ length: 20 }, (_, index) =>
     task(index, `Task number ${index} of this long day`),

@@ -155,8 +155,7 @@ function entryOf({ from, to, messages }: TaskStretch): Entry {
   const lines: string[] = [];
   const tools = toolsOf(messages);
   if (tools !== '') lines.push(`  did: ${tools}`);
-  const ended = endOf(messages);
-  if (ended !== '') lines.push(`  ended: ${ended}`);
+  lines.push(`  ended: ${endOf(messages) || 'without an answer'}`);
   return { from, to, head: headOf(from, to), asked: askedOf(messages), did: lines.join('\n') };
 }
 
