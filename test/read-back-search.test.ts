@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Search } from '../src/context/search.ts';
+import { systemClock } from '../src/kernel/clock.ts';
 import { SojournError } from '../src/kernel/errors.ts';
+import { MemoryStore } from '../src/testing/memory-store.ts';
 import type { ReadBackCall } from '../src/wire/context.ts';
 import { type Scene, scene } from './read-back-scene.ts';
 
@@ -181,6 +183,44 @@ describe('in one text', () => {
     );
   });
 
+  test('page by page it finds what it finds at once, in whatever text', () => {
+    const word = fc.constantFrom(
+      'needle',
+      'hay',
+      '',
+      'needle é',
+      `${'é'.repeat(2_000)}needle`,
+      'x'.repeat(1_100),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 40 }), fc.constantFrom(' ', '\n', '\r\n'), (words, between) => {
+        const bytes = Buffer.from(words.join(between));
+        const order = { pattern: 'needle', ignoreCase: false, around: 0, matchesMax: 3, bytesMax: 1_500 };
+
+        const pages: string[] = [];
+        for (let at: { line: number; byte: number } | undefined = { line: 1, byte: 0 }; at !== undefined;) {
+          const search = new Search(order);
+          search.begin('', at, /[^\n]$/.exec(bytes.toString('utf8', 0, at.byte))?.[0]);
+          search.feed(bytes.subarray(at.byte));
+          search.end();
+          const found = search.found(true);
+          pages.push(found.text);
+          at = found.stopped;
+        }
+        const whole = new Search({ ...order, matchesMax: 1e6, bytesMax: 1e6 });
+        whole.begin('', { line: 1, byte: 0 });
+        whole.feed(bytes);
+        whole.end();
+
+        const needles = (text: string): string[] => text.match(/needle/g) ?? [];
+        expect(needles(pages.join(''))).toEqual(needles(whole.found(true).text));
+        // How much is shown around a match in a long line depends on where the page began.
+        expect(between === ' ' || pages.join('') === whole.found(true).text).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('a text that arrives byte by byte is the same text', () => {
     const search = new Search({
       pattern: '^é.$',
@@ -235,5 +275,66 @@ describe('in one text', () => {
       ),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('when many search', () => {
+  test('a session with many searches does not keep another from its own', async () => {
+    const store = new MemoryStore({ clock: systemClock });
+    const busy = await scene({ store, key: 'busy' });
+    const other = await scene({ store, key: 'other' });
+    const reading = busy.reading;
+    const ref = await busy.artifact('needle\n'.repeat(2_000));
+    const own = await other.artifact('needle');
+    const done: string[] = [];
+
+    const many = Array.from({ length: 4 }, async (_, index) => {
+      await reading.read({ num: busy.num, project: 'default' }, { ref, search: { pattern: 'needle' } });
+      done.push(`busy ${index + 1}`);
+    });
+    const one = reading.read(
+      { num: other.num, project: 'default' },
+      { ref: own, search: { pattern: 'needle' } },
+    );
+    await one.then(() => done.push('other'));
+    await Promise.all(many);
+
+    expect(done.indexOf('other')).toBeLessThan(2);
+    expect(done.filter((name) => name !== 'other')).toEqual(['busy 1', 'busy 2', 'busy 3', 'busy 4']);
+  });
+
+  test('past a hundred that wait, the next is told to come again', async () => {
+    const session = await scene();
+    const ref = await session.artifact('needle');
+    const stop = new AbortController();
+    const search = (): Promise<unknown> =>
+      session.reading.read(
+        { num: session.num, project: 'default' },
+        { ref, search: { pattern: 'x' } },
+        stop.signal,
+      );
+
+    const waiting = Array.from({ length: 101 }, search);
+    const refused = await codeOf(search());
+    stop.abort(new Error('the turn is over'));
+
+    expect(refused).toBe('capacity: 100 searches wait');
+    const ends = await Promise.allSettled(waiting);
+    expect(ends.every(({ status }) => status === 'rejected')).toBe(true);
+  });
+
+  test('a search that is stopped ends at once, with the reason', async () => {
+    const session = await scene();
+    const ref = await session.artifact('a'.repeat(20_000_000));
+    const stop = new AbortController();
+
+    const search = session.reading.read(
+      { num: session.num, project: 'default' },
+      { ref, search: { pattern: '((a{1,30}){1,30})$' } },
+      stop.signal,
+    );
+    stop.abort(new Error('the turn is over'));
+
+    await expect(search).rejects.toThrow('the turn is over');
   });
 });

@@ -164,6 +164,18 @@ describe('a part', () => {
     );
   });
 
+  test.each([1, 3, 100, 20_000, 29_999, 30_000, 30_001])(
+    'the last %i lines are those, of a long text',
+    async (count) => {
+      const session = await scene();
+      const ref = await session.artifact(numbered(30_000));
+
+      const { bytes } = await session.walk({ ref, tail: count });
+
+      expect(bytes.toString()).toBe(numbered(30_000).slice(numbered(Math.max(0, 30_000 - count)).length));
+    },
+  );
+
   test('lines that do not fit on a page go on, and stop where they were told to', async () => {
     const session = await scene();
     const ref = await session.artifact(numbered(5_000));
@@ -230,6 +242,21 @@ describe('a path', () => {
     expect((await session.read({ ref, path: '$.book[?@.price > 10].by' })).text).toBe('"Evelyn"\n');
     expect((await session.read({ ref, path: "$.book[?search(@.by, 'ge')]" })).matches).toBe(1);
     expect((await session.read({ ref, path: '$.nothing' })).text).toBe('');
+  });
+
+  test('long numbers keep their digits, and what is no member of the text is not found', async () => {
+    const session = await scene();
+    const json = '{"id":12345678901234567890,"at":[1.5,0.1234567890123456789],"__proto__":{"a":1}}';
+    const ref = await session.artifact(json, 'application/json');
+    const found = async (path: string): Promise<string> => (await session.read({ ref, path })).text;
+
+    expect(await found('$.id')).toBe('12345678901234567890\n');
+    expect(await found('$.at[*]')).toBe('1.5\n0.1234567890123456789\n');
+    expect(await found('$')).toBe(`${json}\n`);
+    expect(await found('$..*')).toBe(
+      '12345678901234567890\n[1.5,0.1234567890123456789]\n{"a":1}\n1.5\n0.1234567890123456789\n1\n',
+    );
+    expect(await found('$.constructor')).toBe('');
   });
 
   test('what it finds goes on from page to page', async () => {

@@ -1,8 +1,10 @@
 // Lines: where the lines of a source begin. A line ends with its line feed, or with the text; the first one is 1.
 //
-//   LI1. One pass over the bytes, a slice at a time, and nothing of them is kept.
+//   LI1. The bytes are looked at a slice at a time, and nothing of them is kept.
 import { invalid } from './read-back-call.ts';
 import { SLICE_BYTES, type Source } from './source.ts';
+
+const TAIL_BYTES = 65_536;
 
 /** A range of a source; `to` may be behind its end. */
 export interface Span {
@@ -40,12 +42,27 @@ export async function linesOf(
   return { from: start, to: at };
 }
 
+/** The last so many lines. Of a file as much is read from its end as they take, and not much more. */
 export async function tailOf(source: Source, tail: number, signal: AbortSignal | undefined): Promise<Span> {
+  const bytes = source.bytes ?? 0;
+  for (let size = TAIL_BYTES; size < bytes; size *= 8) {
+    const span = await lastLines(source, tail, { from: bytes - size, signal });
+    if (span !== undefined) return span;
+  }
+  return (await lastLines(source, tail, { from: 0, signal })) ?? { from: 0, to: Infinity };
+}
+
+/** Undefined where the first of them may begin before `from`. */
+async function lastLines(
+  source: Source,
+  tail: number,
+  { from, signal }: { from: number; signal: AbortSignal | undefined },
+): Promise<Span | undefined> {
   /** Where the last lines begin, in a ring; one more than is asked for, as the last may be empty. */
-  const starts: number[] = [0];
+  const starts: number[] = [from];
   let line = 0;
-  let at = 0;
-  for await (const piece of source.pieces(0, SLICE_BYTES)) {
+  let at = from;
+  for await (const piece of source.pieces(from, SLICE_BYTES)) {
     signal?.throwIfAborted();
     for (let index = 0; index < piece.byteLength; index += 1) {
       if (piece[index] === 10) starts[++line % (tail + 1)] = at + index + 1;
@@ -53,7 +70,8 @@ export async function tailOf(source: Source, tail: number, signal: AbortSignal |
     at += piece.byteLength;
   }
   const lines = starts[line % (tail + 1)] === at ? line : line + 1;
-  return { from: lines <= tail ? 0 : (starts[(lines - tail) % (tail + 1)] ?? 0), to: at };
+  if (lines > tail) return { from: starts[(lines - tail) % (tail + 1)] ?? from, to: at };
+  return from === 0 ? { from, to: at } : undefined;
 }
 
 /** The number of the line that a byte is in. */

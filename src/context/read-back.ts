@@ -6,7 +6,7 @@
 //        `SCANNED_MAX` and then says where to go on; a path is asked of no more than `JSON_MAX`.
 //   RB4. The event loop is held up for no longer than one slice takes: patterns and paths run in a thread of their own.
 import { Buffer } from 'node:buffer';
-import type { Clock } from '../kernel/clock.ts';
+import type { Clock, Millis } from '../kernel/clock.ts';
 import type { ArtifactStore, Store } from '../store/store.ts';
 import type { ReadBack, ReadBackCall, ReadBackSearch } from '../wire/context.ts';
 import { MARGIN_BYTES, type Page, pageOf } from './page.ts';
@@ -30,6 +30,8 @@ const VALUES_MAX = MiB;
 const TEXT_LEAST = KiB;
 /** What the answer says besides. */
 const BESIDES_BYTES = 512;
+/** After that a search says where to go on. */
+const SEARCH_MS: Millis = 5_000;
 
 export class ReadingBack {
   readonly #options: ReadingBackOptions;
@@ -53,7 +55,8 @@ export class ReadingBack {
     if (call.ref === undefined)
       throw invalid('Without a reference only a search reads anything: name one in ref');
     const source = await openSource(shelf, call.ref);
-    if (call.path !== undefined) return this.#values(source, call.path, call.bytes, signal);
+    if (call.path !== undefined)
+      return this.#values(shelf, source, { path: call.path, bytes: call.bytes }, signal);
     return this.#page(source, await spanOf(source, call, signal));
   }
 
@@ -89,9 +92,9 @@ export class ReadingBack {
   }
 
   async #values(
+    shelf: Shelf,
     source: Source,
-    path: string,
-    asked: ReadBackCall['bytes'],
+    { path, bytes: asked }: { path: string; bytes: ReadBackCall['bytes'] },
     signal: AbortSignal | undefined,
   ): Promise<ReadBack> {
     const { ref, mediaType, bytes } = source;
@@ -102,7 +105,7 @@ export class ReadingBack {
       );
     }
     const text = (await gather(source, 0, bytes)).toString('utf8');
-    const values = await this.#threads.run(signal, async (ask) => {
+    const values = await this.#threads.run(shelf.session, signal, async (ask) => {
       const reply = await ask({ kind: 'values', path, text, bytesMax: VALUES_MAX });
       return reply.kind === 'values' ? reply.values : undefined;
     });
@@ -132,9 +135,12 @@ export class ReadingBack {
     search: ReadBackSearch,
     signal: AbortSignal | undefined,
   ): Promise<ReadBack> {
-    return this.#threads.run(signal, (ask) =>
-      searchIn(shelf, ref, search, { ask, bytesMax: this.#textBytesMax }),
-    );
+    const { clock } = this.#options;
+    return this.#threads.run(shelf.session, signal, (ask) => {
+      const untilMs = clock.monotonic() + SEARCH_MS;
+      const isOver = (): boolean => clock.monotonic() > untilMs;
+      return searchIn(shelf, ref, search, { ask, isOver, bytesMax: this.#textBytesMax });
+    });
   }
 }
 

@@ -2,7 +2,8 @@
 //
 //   SC1. In one reference that is one source: an artifact, or what one event says. In a stretch each event is one.
 //   SC2. Without a reference: the session's artifacts, the newest first, and then what stands behind its digests.
-//   SC3. A search stops when its page is full or `SCANNED_MAX` is looked through, and `next` goes on exactly there.
+//   SC3. A search stops when its page is full, `SCANNED_MAX` is looked through or its time is over, and `next` goes on
+//        exactly there. In each call it gets on.
 import type { StoredEvent } from '../store/store.ts';
 import type { ReadBack, ReadBackSearch, Ref } from '../wire/context.ts';
 import type { Compacted } from '../wire/context.ts';
@@ -33,14 +34,14 @@ export async function searchIn(
   shelf: Shelf,
   ref: Ref | undefined,
   search: ReadBackSearch,
-  { ask, bytesMax }: { ask: AskSearcher; bytesMax: number },
+  { ask, bytesMax, isOver }: { ask: AskSearcher; bytesMax: number; isOver: () => boolean },
 ): Promise<ReadBack> {
   const { pattern, ignoreCase = false, around = 0 } = search;
   const order = { pattern, ignoreCase, around, matchesMax: MATCHES_MAX, bytesMax };
   await ask({ kind: 'search', order });
   const refs: Ref[] = [];
   const isMany = ref === undefined || parseReference(ref).kind === 'stretch';
-  const isDone = await feed(searched(shelf, ref, search), search, { ask, refs, isMany });
+  const isDone = await feed(searched(shelf, ref, search), search, { ask, refs, isMany, isOver });
   const reply = await ask({ kind: 'found', isDone });
   if (reply.kind !== 'found') throw invalid('The search gave no answer');
   const { text, matches } = reply.found;
@@ -60,18 +61,28 @@ export async function searchIn(
 async function feed(
   sources: AsyncIterable<Source>,
   search: ReadBackSearch,
-  { ask, refs, isMany }: { ask: AskSearcher; refs: Ref[]; isMany: boolean },
+  { ask, refs, isMany, isOver }: { ask: AskSearcher; refs: Ref[]; isMany: boolean; isOver: () => boolean },
 ): Promise<boolean> {
   let scanned = 0;
   for await (const source of sources) {
-    const { before, ...at } = refs.length === 0 ? await spotOf(source, search) : FIRST;
+    const isFirst = refs.length === 0;
+    const { before, ...at } = isFirst ? await spotOf(source, search) : FIRST;
     refs.push(source.ref);
-    await ask({ kind: 'begin', heading: isMany ? `${source.ref}\n` : '', at, before });
-    for await (const bytes of source.pieces(at.byte, SLICE_BYTES)) {
-      if (scanned >= SCANNED_MAX || isFull(await ask({ kind: 'piece', bytes }))) return false;
-      scanned += bytes.byteLength;
+    const heading = isMany ? `${source.ref}\n` : '';
+    if (at.byte === 0 && at.line === 1 && (source.bytes ?? Infinity) <= SLICE_BYTES) {
+      if (isFull(await ask({ kind: 'whole', heading, bytes: await gather(source, 0, SLICE_BYTES) })))
+        return false;
+      scanned += source.bytes ?? 0;
+    } else {
+      await ask({ kind: 'begin', heading, at, before });
+      for await (const bytes of source.pieces(at.byte, SLICE_BYTES)) {
+        if (isFull(await ask({ kind: 'piece', bytes }))) return false;
+        scanned += bytes.byteLength;
+        if (scanned >= SCANNED_MAX || isOver()) return false;
+      }
+      if (isFull(await ask({ kind: 'end' }))) return false;
     }
-    if (isFull(await ask({ kind: 'end' }))) return false;
+    if (scanned >= SCANNED_MAX || isOver()) return false;
   }
   return true;
 }

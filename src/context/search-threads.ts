@@ -1,10 +1,12 @@
 // SearchThreads: our end of the threads that search. A thread lives for one search, and a few at a time.
 //
 //   ST1. A search is over after `SEARCH_MS_MAX`, whatever was asked for: its thread is ended, and others go on.
-//   ST2. At most `THREADS_MAX` run and `WAITING_MAX` wait; whoever comes then is told to come again.
+//   ST2. At most `THREADS_MAX` run and `WAITING_MAX` wait; whoever comes then is told to come again. Of one session one runs at
+//        a time, so that a session with many does not keep others from theirs.
 import { Worker } from 'node:worker_threads';
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
+import type { SessionNum } from '../store/store.ts';
 import type { Ask, Reply } from './searcher.ts';
 
 const SEARCH_MS_MAX: Millis = 10_000;
@@ -18,8 +20,9 @@ export type AskSearcher = (ask: Ask) => Promise<Exclude<Reply, { kind: 'refused'
 
 export class SearchThreads {
   readonly #clock: Clock;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  /** Oldest first. */
+  readonly #waiting: { session: SessionNum; enter: () => void }[] = [];
+  readonly #running = new Set<SessionNum>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -27,33 +30,39 @@ export class SearchThreads {
 
   /** `work` has the thread to itself until it settles. */
   async run<Result>(
+    session: SessionNum,
     signal: AbortSignal | undefined,
     work: (ask: AskSearcher) => Promise<Result>,
   ): Promise<Result> {
-    await this.#place();
+    await this.#place(session);
     try {
       signal?.throwIfAborted();
       return await this.#inThread(signal, work);
     } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      this.#running.delete(session);
+      this.#next();
     }
   }
 
   /** ST2. */
-  async #place(): Promise<void> {
-    if (this.#running >= THREADS_MAX) {
-      if (this.#waiting.length >= WAITING_MAX) {
-        throw new SojournError('capacity', `${WAITING_MAX} searches wait`, { retryAfterMs: 1_000 });
-      }
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(() => {
-        this.#running += 1; // Before anybody else can see the place free.
-        resolve();
-      });
-      return promise;
+  async #place(session: SessionNum): Promise<void> {
+    if (this.#waiting.length >= WAITING_MAX) {
+      throw new SojournError('capacity', `${WAITING_MAX} searches wait`, { retryAfterMs: 1_000 });
     }
-    this.#running += 1;
+    const { promise, resolve: enter } = Promise.withResolvers<void>();
+    this.#waiting.push({ session, enter });
+    this.#next();
+    return promise;
+  }
+
+  /** The oldest that may run. */
+  #next(): void {
+    if (this.#running.size >= THREADS_MAX) return;
+    const index = this.#waiting.findIndex(({ session }) => !this.#running.has(session));
+    const [next] = index < 0 ? [] : this.#waiting.splice(index, 1);
+    if (next === undefined) return;
+    this.#running.add(next.session);
+    next.enter();
   }
 
   async #inThread<Result>(

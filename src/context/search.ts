@@ -176,7 +176,7 @@ export class Search {
 
   /**
    * SE3: the matches that begin within `limit` bytes. Answers how many bytes are done with, at least `limit`; undefined:
-   * it is full, and stands at the match that does not fit.
+   * it is full, and stands where what does not fit would be shown from.
    */
   #excerpts(bytes: Buffer, limit: number): number | undefined {
     const coding = codingOf(bytes);
@@ -198,9 +198,9 @@ export class Search {
       const from = wholeFrom(text, Math.max(cursor, start - AROUND_CHARS));
       const to = wholeFrom(text, Math.min(text.length, matcher.end() + AROUND_CHARS, start + LONG_BYTES));
       const byte = this.#at.byte + bytesTo(start);
-      const shown = `${from > base ? '…' : ''}${text.slice(from, to)}${to < text.length ? '…' : ''}`;
+      const shown = `${from > base || base > 0 ? '…' : ''}${text.slice(from, to)}${to < text.length ? '…' : ''}`;
       if (!this.#match(`${this.#at.line} at byte ${byte}: ${shown}`)) {
-        this.#at = { ...this.#at, byte };
+        this.#at = { ...this.#at, byte: this.#at.byte + bytesTo(from) };
         return undefined;
       }
       cursor = Math.max(to, start + 1);

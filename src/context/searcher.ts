@@ -11,6 +11,8 @@ export type Ask =
   | { kind: 'begin'; heading: string; at: { line: number; byte: number }; before: string }
   | { kind: 'piece'; bytes: Uint8Array }
   | { kind: 'end' }
+  /** A source from its beginning to its end. */
+  | { kind: 'whole'; heading: string; bytes: Uint8Array }
   | { kind: 'found'; isDone: boolean }
   | { kind: 'values'; path: string; text: string; bytesMax: number };
 
@@ -37,12 +39,15 @@ function answer(ask: Ask): Reply {
   if (ask.kind === 'search') search = new Search(ask.order);
   assert(search, 'a search begins with its order');
   if (ask.kind === 'begin') search.begin(ask.heading, ask.at, ask.before);
-  if (ask.kind === 'piece')
-    search.feed(Buffer.from(ask.bytes.buffer, ask.bytes.byteOffset, ask.bytes.byteLength));
-  if (ask.kind === 'end') search.end();
+  if (ask.kind === 'whole') search.begin(ask.heading, { line: 1, byte: 0 });
+  if (ask.kind === 'piece' || ask.kind === 'whole') search.feed(bufferOf(ask.bytes));
+  if (ask.kind === 'end' || ask.kind === 'whole') search.end();
   if (ask.kind === 'found') return { kind: 'found', found: search.found(ask.isDone) };
   return { kind: 'going', full: search.full };
 }
+
+const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 port.on('message', (ask: Ask) => {
   let reply: Reply;
