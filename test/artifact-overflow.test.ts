@@ -333,3 +333,21 @@ test('a message of many long parts is taken, and heard whole', async () => {
 
   expect(act.turn.inputs[0]?.parts).toEqual(input);
 });
+
+test('a file that was lost is there again once it is sent again', async () => {
+  const { world, stage } = await onStage();
+  await using _world = world;
+  const data = Buffer.from('picture '.repeat(2_000)).toString('base64');
+  const picture = { input: [{ type: 'file', mediaType: 'image/png', data }] } as const;
+  await send(world, 'chat', picture);
+  (await stage.next()).end();
+  await world.runtime.waitForIdle('chat');
+  const [artifact] = await world.runtime.artifacts('chat');
+  await world.store.files.remove('default', artifact?.id ?? '');
+
+  await send(world, 'chat', picture);
+  const act = await stage.next();
+
+  expect(act.turn.inputs[0]?.parts).toEqual(picture.input);
+  expect(act.turn.history[0]?.parts).toEqual(picture.input);
+});

@@ -76,7 +76,7 @@ function cutAfter(bytes: Buffer, at: number): number {
 
 function linesIn(bytes: Buffer): number {
   let lines = 0;
-  for (const byte of bytes) if (byte === NEWLINE) lines += 1;
+  for (let at = 0; at < bytes.length; at += 1) if (bytes[at] === NEWLINE) lines += 1;
   return bytes.length > 0 && bytes.at(-1) !== NEWLINE ? lines + 1 : lines;
 }
 

@@ -287,7 +287,8 @@ export class Overflow {
     const ref: ArtifactRef = { artifact: digest, bytes: size, mediaType, ...excerpt };
     if (grant.kind === 'refused')
       return { unkept: excerptText(ref, 'could not be kept: artifact.quota'), detail: grant.detail };
-    if (grant.kind === 'granted' && !files.keep(project, digest)) {
+    const isThere = grant.kind === 'kept' ? await this.#isThere(digest) : files.keep(project, digest);
+    if (!isThere) {
       try {
         await files.put(project, bytes, digest);
       } catch (error) {
@@ -296,6 +297,15 @@ export class Overflow {
       }
     }
     return { ref, row: { digest, bytes: size, mediaType, name, at: this.#options.now() } };
+  }
+
+  /** A file that a log refers to and that was lost is put again. */
+  #isThere(digest: string): Promise<boolean> {
+    const { files, project } = this.#options;
+    return files.read(project, digest, 0, 0).then(
+      () => true,
+      () => false,
+    );
   }
 
   #moved<Thing>(value: Thing, { ref, row }: Put, { from, call }: Carrier, shownTokens: number): Moved<Thing> {
