@@ -111,7 +111,7 @@ describe('a working set on a terminal', () => {
   test('what an agent said cannot move the cursor of whoever looks', () => {
     const hostile = '\u001b[2J\u202e a\r\nb';
     const lines = shown({
-      entries: [entry({ text: hostile })],
+      entries: [entry({ text: hostile, ref: hostile })],
       tasks: [task({ title: hostile, tools: [{ name: hostile, calls: 1 }] })],
       calls: { pending: [{ turn: 't', call: 'c', name: hostile }], returned: 0, digested: 0 },
       counting: hostile,

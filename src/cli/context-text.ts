@@ -121,7 +121,7 @@ function entryLines({ entries: given, windowTokens }: ContextView, columns: numb
   const entries = folded(given);
   const most = Math.max(...given.map(({ tokens }) => tokens), 1);
   const all = entries.map((entry) => [
-    entry.ref,
+    brief(entry.ref, 40),
     figure(entry.tokens).padStart(figure(windowTokens).length),
     entry.ref === MANY ? '' : smallBar(entry.tokens / most),
     entry.callTokens > 0 ? figure(entry.callTokens) : '',

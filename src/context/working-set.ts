@@ -45,7 +45,7 @@ export interface Checkpoint {
 }
 
 /** Of what a checkpoint holds: one of another format is passed over, and the log read instead. */
-export const CHECKPOINT_FORMAT = 2;
+export const CHECKPOINT_FORMAT = 3;
 
 /** The digest of turns that stands first. */
 interface Standing {

@@ -46,7 +46,9 @@ const usage = z.looseObject({
 });
 const failure = z.looseObject({ code: z.string(), message: z.string() });
 const delta = z.looseObject({ text: z.string(), message: z.string() });
-const ref = z.string().max(256);
+const ref = z.string().regex(/^(artifact:[0-9a-f]{64}|log:[1-9]\d{0,14}(-[1-9]\d{0,14})?)$/, {
+  error: 'must be artifact: with 64 hexadecimal digits, log:SEQ or log:FROM-TO',
+});
 
 const digest = z.looseObject({
   kind: z.enum(['calls', 'turns']),
