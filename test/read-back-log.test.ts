@@ -205,6 +205,21 @@ describe('everything that was moved out', () => {
     expect(found.next).toBeUndefined();
   });
 
+  test('a file that is gone does not keep the others from being searched, and is named', async () => {
+    const session = await scene();
+    const kept = await session.artifact('a needle');
+    const gone = await session.artifact('another needle');
+    await session.store.files.remove('default', gone.slice('artifact:'.length));
+
+    const found = await session.read({ search: { pattern: 'needle' } });
+
+    expect(found.text).toBe(`${kept}\n1: a needle\n[not there to be searched: ${gone}]\n`);
+    expect(await codeOf(session.read({ ref: gone, search: { pattern: 'needle' } }))).toBe(
+      'artifact.not_found',
+    );
+    expect(await codeOf(session.read({ ref: gone }))).toBe('artifact.not_found');
+  });
+
   test('a search of it goes on where it stopped, in each of its parts', async () => {
     const session = await scene({ inlineBytesMax: 1_024 });
     for (let file = 0; file < 8; file += 1) await session.artifact(`needle ${file}\n`.repeat(30));

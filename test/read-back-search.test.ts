@@ -25,6 +25,21 @@ async function searched(
   return { text, matches, calls };
 }
 
+/** The plain way: every line that is near enough to a match. */
+function grep(lines: readonly string[], around: number): string {
+  const near = (index: number): boolean =>
+    lines.slice(Math.max(0, index - around), index + around + 1).includes('match');
+  let text = '';
+  let last: number | undefined;
+  for (const [index, line] of lines.entries()) {
+    if (!near(index)) continue;
+    if (last !== undefined && index > last + 1) text += '--\n';
+    text += `${index + 1}${line === 'match' ? ':' : '-'} ${line}\n`;
+    last = index;
+  }
+  return text;
+}
+
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(
     () => undefined,
@@ -218,6 +233,35 @@ describe('in one text', () => {
         expect(between === ' ' || pages.join('') === whole.found(true).text).toBe(true);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('lines around matches are those that grep shows, however far apart matches are', () => {
+    const quiet = fc.integer({ min: 0, max: 9_000 }).map((count) => Array<string>(count).fill('quiet line'));
+    const close = fc.array(fc.constantFrom('match', 'quiet', ''), { maxLength: 8 });
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(quiet, close), { maxLength: 6 }),
+        fc.integer({ min: 1, max: 4 }),
+        (parts, around) => {
+          const lines = ['first', ...parts.flat(), 'last'];
+          const search = new Search({
+            pattern: 'match',
+            ignoreCase: false,
+            around,
+            matchesMax: 1e6,
+            bytesMax: 1e9,
+          });
+
+          search.begin('', { line: 1, byte: 0 });
+          const bytes = Buffer.from(lines.join('\n'));
+          for (let at = 0; at < bytes.length; at += 30_000) search.feed(bytes.subarray(at, at + 30_000));
+          search.end();
+
+          expect(search.found(true).text).toBe(grep(lines, around));
+        },
+      ),
+      { numRuns: 200 },
     );
   });
 

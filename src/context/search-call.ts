@@ -4,11 +4,12 @@
 //   SC2. Without a reference: the session's artifacts, the newest first, and then what stands behind its digests.
 //   SC3. A search stops when its page is full, `SCANNED_MAX` is looked through or its time is over, and `next` goes on
 //        exactly there. In each call it gets on.
-import type { StoredEvent } from '../store/store.ts';
-import type { ReadBack, ReadBackSearch, Ref } from '../wire/context.ts';
-import type { Compacted } from '../wire/context.ts';
-import type { EventKind } from '../wire/event.ts';
+//   SC4. A file that cannot be read does not end a search through many: the answer names it.
+import { SojournError } from '../kernel/errors.ts';
 import { bodyOf } from '../log/event.ts';
+import type { StoredEvent } from '../store/store.ts';
+import type { Compacted, ReadBack, ReadBackSearch, Ref } from '../wire/context.ts';
+import type { EventKind } from '../wire/event.ts';
 import { lineAt, linesOf } from './lines.ts';
 import { invalid } from './read-back-call.ts';
 import { artifactRef, logRef, parseReference, stretchRef } from './reference.ts';
@@ -30,28 +31,44 @@ const SAYING: ReadonlySet<string> = new Set<EventKind>([
   'child.ended',
 ]);
 
+/** What a search works with. */
+interface Work {
+  ask: AskSearcher;
+  bytesMax: number;
+  /** Its time is. */
+  isOver: () => boolean;
+}
+
+interface Progress {
+  /** Those that were begun, in order. */
+  refs: Ref[];
+  /** Those of them that could not be read (SC4). */
+  lost: Ref[];
+  scanned: number;
+}
+
 export async function searchIn(
   shelf: Shelf,
   ref: Ref | undefined,
   search: ReadBackSearch,
-  { ask, bytesMax, isOver }: { ask: AskSearcher; bytesMax: number; isOver: () => boolean },
+  work: Work,
 ): Promise<ReadBack> {
   const { pattern, ignoreCase = false, around = 0 } = search;
-  const order = { pattern, ignoreCase, around, matchesMax: MATCHES_MAX, bytesMax };
-  await ask({ kind: 'search', order });
-  const refs: Ref[] = [];
+  const order = { pattern, ignoreCase, around, matchesMax: MATCHES_MAX, bytesMax: work.bytesMax };
+  await work.ask({ kind: 'search', order });
   const isMany = ref === undefined || parseReference(ref).kind === 'stretch';
-  const isDone = await feed(searched(shelf, ref, search), search, { ask, refs, isMany, isOver });
-  const reply = await ask({ kind: 'found', isDone });
+  const progress: Progress = { refs: [], lost: [], scanned: 0 };
+  const isDone = await feed(searched(shelf, ref, search), search, { ...work, progress, isMany });
+  const reply = await work.ask({ kind: 'found', isDone });
   if (reply.kind !== 'found') throw invalid('The search gave no answer');
   const { text, matches } = reply.found;
   const whole = ref === undefined || isMany ? null : await openSource(shelf, ref);
-  const next = goesOn(reply.found, refs, ref, search);
+  const next = goesOn(reply.found, progress.refs, ref, search);
   return {
     ref: ref ?? null,
     mediaType: 'text/plain; charset=utf-8',
     bytes: whole?.bytes ?? null,
-    text,
+    text: text + lostText(progress.lost),
     matches,
     ...(next === undefined ? {} : { next }),
   };
@@ -61,30 +78,53 @@ export async function searchIn(
 async function feed(
   sources: AsyncIterable<Source>,
   search: ReadBackSearch,
-  { ask, refs, isMany, isOver }: { ask: AskSearcher; refs: Ref[]; isMany: boolean; isOver: () => boolean },
+  work: Work & { progress: Progress; isMany: boolean },
 ): Promise<boolean> {
-  let scanned = 0;
+  const { progress, isMany, isOver } = work;
   for await (const source of sources) {
-    const isFirst = refs.length === 0;
-    const { before, ...at } = isFirst ? await spotOf(source, search) : FIRST;
-    refs.push(source.ref);
+    const isFirst = progress.refs.push(source.ref) === 1;
     const heading = isMany ? `${source.ref}\n` : '';
-    if (at.byte === 0 && at.line === 1 && (source.bytes ?? Infinity) <= SLICE_BYTES) {
-      if (isFull(await ask({ kind: 'whole', heading, bytes: await gather(source, 0, SLICE_BYTES) })))
-        return false;
-      scanned += source.bytes ?? 0;
-    } else {
-      await ask({ kind: 'begin', heading, at, before });
-      for await (const bytes of source.pieces(at.byte, SLICE_BYTES)) {
-        if (isFull(await ask({ kind: 'piece', bytes }))) return false;
-        scanned += bytes.byteLength;
-        if (scanned >= SCANNED_MAX || isOver()) return false;
-      }
-      if (isFull(await ask({ kind: 'end' }))) return false;
+    try {
+      const spot = isFirst ? await spotOf(source, search) : FIRST;
+      if (!(await look(source, { ...spot, heading }, work))) return false;
+    } catch (error) {
+      if (!isMany || !isLost(error)) throw error;
+      progress.lost.push(source.ref);
     }
-    if (scanned >= SCANNED_MAX || isOver()) return false;
+    if (progress.scanned >= SCANNED_MAX || isOver()) return false;
   }
   return true;
+}
+
+/** Through one source. Answers whether there is room for more. */
+async function look(
+  source: Source,
+  { line, byte, before, heading }: { line: number; byte: number; before: string; heading: string },
+  { ask, progress, isOver }: Work & { progress: Progress },
+): Promise<boolean> {
+  if (byte === 0 && line === 1 && (source.bytes ?? Infinity) <= SLICE_BYTES) {
+    const bytes = await gather(source, 0, SLICE_BYTES);
+    progress.scanned += bytes.byteLength;
+    return !isFull(await ask({ kind: 'whole', heading, bytes }));
+  }
+  await ask({ kind: 'begin', heading, at: { line, byte }, before });
+  for await (const bytes of source.pieces(byte, SLICE_BYTES)) {
+    if (isFull(await ask({ kind: 'piece', bytes }))) return false;
+    progress.scanned += bytes.byteLength;
+    if (progress.scanned >= SCANNED_MAX || isOver()) return false;
+  }
+  return !isFull(await ask({ kind: 'end' }));
+}
+
+const isLost = (error: unknown): boolean =>
+  SojournError.is(error, 'artifact.not_found') || SojournError.is(error, 'store.damaged');
+
+/** SC4. */
+function lostText(lost: readonly Ref[]): string {
+  const [first] = lost;
+  if (first === undefined) return '';
+  const more = lost.length === 1 ? '' : ` and ${lost.length - 1} more`;
+  return `[not there to be searched: ${first}${more}]\n`;
 }
 
 const FIRST = { line: 1, byte: 0, before: '' };
@@ -134,7 +174,9 @@ async function* searched(
   if (reference === undefined) yield* everything(shelf, fromRef);
   else if (reference.kind === 'stretch') {
     for await (const event of stretch(shelf, reference.from, reference.to)) {
-      if (SAYING.has(event.kind)) yield eventSource(shelf, event);
+      if (!SAYING.has(event.kind)) continue;
+      const source = eventSource(shelf, event);
+      if (isText(source.mediaType)) yield source;
     }
   } else if (ref !== undefined) yield await openSource(shelf, ref);
 }
