@@ -53,6 +53,7 @@ export interface ModelTool {
 }
 
 type ModelOutput =
+  | { type: 'text'; value: string }
   | { type: 'json'; value: Json }
   | {
       type: 'content';
@@ -71,15 +72,15 @@ export interface ShownFile {
 
 /** W3. */
 export class ShownResult {
-  readonly value: JsonObject;
+  readonly value: Json;
   readonly files: readonly ShownFile[];
 
-  constructor(value: JsonObject, files: readonly ShownFile[]) {
+  constructor(value: Json, files: readonly ShownFile[]) {
     this.value = value;
     this.files = files;
   }
 
-  toJSON(): JsonObject {
+  toJSON(): Json {
     return this.value;
   }
 }
@@ -109,8 +110,24 @@ export function toolOf(definition: Omit<ModelTool, 'toModelOutput'>): ModelTool 
         throw told(error); // W2
       }
     },
-    toModelOutput: ({ output }) => modelOutput(output),
+    toModelOutput: toolOutput,
   };
+}
+
+/** Of every tool made here, whatever stands for its output. */
+export function toolOutput({ output }: { output: unknown }): ModelOutput {
+  const value = JSON.parse(JSON.stringify(output) ?? 'null') as Json;
+  const isText = typeof value === 'string';
+  if (!(output instanceof ShownResult) || output.files.length === 0)
+    return isText ? { type: 'text', value } : { type: 'json', value };
+  const files = output.files.map(({ mediaType, data, name }) => ({
+    type: 'file' as const,
+    mediaType,
+    data: { type: 'data' as const, data },
+    ...(name === undefined ? {} : { filename: name }),
+  }));
+  const text = isText ? value : JSON.stringify(value);
+  return { type: 'content', value: [{ type: 'text', text }, ...files] };
 }
 
 /** One line for each code: what it says to the caller, whether the same call may work later, and what to do with these tools. */
@@ -131,18 +148,6 @@ function told(error: unknown): unknown {
   const { code, detail, retryAfterMs } = error;
   const when = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1_000)} s.`;
   return new Error(`${code}: ${detail}. ${wayOut(code)}${when}`, { cause: error });
-}
-
-function modelOutput(output: unknown): ModelOutput {
-  const value = JSON.parse(JSON.stringify(output) ?? 'null') as Json;
-  if (!(output instanceof ShownResult) || output.files.length === 0) return { type: 'json', value };
-  const files = output.files.map(({ mediaType, data, name }) => ({
-    type: 'file' as const,
-    mediaType,
-    data: { type: 'data' as const, data },
-    ...(name === undefined ? {} : { filename: name }),
-  }));
-  return { type: 'content', value: [{ type: 'text', text: JSON.stringify(value) }, ...files] };
 }
 
 function toolInput(fields: Fields): ToolInput {

@@ -117,8 +117,7 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
       reads.push(call);
       return await readBack(call);
     },
-    shown: options.shown ?? (async (output) => output),
-    fitted: options.fitted ?? (async (messages) => messages),
+    ...shownBy(options),
     completeSession: () => void (completed = true),
   };
 
@@ -134,6 +133,13 @@ export function testTurn(options: TestTurnOptions = {}): TestTurn {
     abort: (reason) => controller.abort(reason),
     steer: (text) => void inbox.push({ id: `steered-${(steered += 1)}`, parts: [{ type: 'text', text }] }),
     untaken: () => inbox.length,
+  };
+}
+
+function shownBy({ shown, fitted }: TestTurnOptions): Pick<AgentTurn, 'shown' | 'fitted'> {
+  return {
+    shown: shown ?? (async (output) => output),
+    fitted: fitted ?? (async (messages) => messages),
   };
 }
 

@@ -5,17 +5,21 @@
 //
 //   A1. When the turn ends, whatever the way, the model's HTTP call is over.
 //   A2. What `turn.ask` rejects with passes through unchanged.
+//   A3. What a model is shown stays within its window, also in a turn that calls tools for hours, and large results are shown in
+//       short from their first prompt on. That needs an agent that tells when a step begins and takes transforms of its stream,
+//       as `ToolLoopAgent` does.
 import type { ModelMessage, ToolModelMessage } from 'ai';
 import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
-import type { Input } from '../../wire/message.ts';
-import type { Agent, AgentEvent, AgentTurn } from '../agent.ts';
+import type { Input, Message } from '../../wire/message.ts';
+import type { Agent, AgentContext, AgentEvent, AgentTurn } from '../agent.ts';
 import { failureOf } from './failure.ts';
-import { toModelMessages, toUserMessage } from './model-message.ts';
-import { messageEvent, Round } from './round.ts';
+import { toModelMessages, toParts, toUserMessage } from './model-message.ts';
+import { messageIn, Round } from './round.ts';
 import { loadSdk, type Sdk, type StreamingAgent } from './sdk.ts';
+import { ShownResults } from './shown-results.ts';
 
-export { givenTools, type GivenTool } from './given-tools.ts';
+export { givenTools, withReadBack, type GivenTool } from './given-tools.ts';
 export { modelSummariser, type SummariserOptions } from './summariser.ts';
 export { childTools, type ChildTools, type ChildToolsOptions } from './child-tools.ts';
 
@@ -29,9 +33,15 @@ export interface AiSdkOptions<CallOptions = never> {
    * For agents with a `callOptionsSchema`: the `options` of each call.
    */
   callOptions?: (turn: AgentTurn) => CallOptions;
+  /**
+   * What its model reads at once, and what makes digests.
+   *
+   * @default the runtime's limit `contextTokens`, and its summariser
+   */
+  context?: AgentContext;
 }
 
-/** A turn that needs a person more often than this is going in circles; it fails. */
+/** A turn that needs a person more often than this is going in circles; it fails. Rounds that end before a prompt do not count. */
 const ROUNDS_MAX = 100;
 
 /**
@@ -44,6 +54,7 @@ export function aiSdkAgent<CallOptions = never>(
 ): Agent {
   return {
     capabilities: { rerun: 'never', steers: true, rewinds: true, forks: true, ownsHistory: false },
+    ...(options.context === undefined ? {} : { context: options.context }),
     async open({ logger }) {
       const sdk = await loadSdk();
       return {
@@ -79,13 +90,16 @@ async function* answer(turn: AgentTurn, means: Means): AsyncIterable<AgentEvent>
 async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): AsyncIterable<AgentEvent> {
   const { sdk, logger, options } = means;
   const agent = typeof means.agent === 'function' ? await means.agent(turn) : means.agent;
-  const messages: ModelMessage[] = toModelMessages(turn.history, turn.inputs);
+  let messages: ModelMessage[] = toModelMessages(turn.history, turn.inputs);
+  const inputs = turn.inputs.map(({ parts }) => messageIn(turn, 'user', parts));
+  let conversation: Message[] = [...turn.history, ...inputs];
+  const results = new ShownResults(turn, agent.tools, logger);
   const calls = new Set<string>();
   let counted = 0;
   const nextMessage = (): string => `${turn.id}-${(counted += 1)}`;
   let steered: readonly Input[] = [];
 
-  for (let count = 0; count < ROUNDS_MAX; count += 1) {
+  for (let count = 0; count < ROUNDS_MAX;) {
     const round: Round = new Round({
       agent,
       sdk,
@@ -94,23 +108,37 @@ async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): Asyn
       callOptions: options.callOptions?.(turn),
       signal,
       messages,
+      conversation,
+      results,
       steered,
       calls,
       nextMessage,
     });
     yield* round.events();
-    messages.push(...round.said);
-
     const undelivered = [...round.undelivered.values()];
+    if (round.cut !== undefined) {
+      conversation = [...round.cut];
+      messages = toModelMessages(conversation, []);
+      steered = undelivered;
+      continue;
+    }
+    messages.push(...round.said);
+    count += 1;
+
     const replies = await repliesTo(round, turn);
     if (replies.length > 0) {
       yield* returnedTo(replies, calls);
       const reply: ToolModelMessage = { role: 'tool', content: replies };
       messages.push(reply);
-      yield messageEvent(reply, nextMessage());
+      const parts = toParts(reply);
+      conversation.push(messageIn(turn, 'tool', parts));
+      yield { kind: 'message', role: 'tool', parts, message: nextMessage() };
       steered = undelivered; // behind the results, which must come first
     } else if (undelivered.length > 0) {
-      for (const input of undelivered) messages.push(toUserMessage(input.parts));
+      for (const { parts } of undelivered) {
+        messages.push(toUserMessage(parts));
+        conversation.push(messageIn(turn, 'user', parts));
+      }
       steered = [];
     } else return;
   }

@@ -2,9 +2,12 @@
 //
 //   GT1. Whoever offers a tool checks its input: the model is shown the schema, and here only an object is asked for.
 //   GT2. What the tool calls an error is one to the model, which may try something else.
+//   GT3. A result that is only words is just these: whoever reads it back has its lines.
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Part } from '../../wire/message.ts';
+import type { AgentTurn } from '../agent.ts';
 import { ShownResult, type ModelTool, type ShownFile, type ToolInput, toolOf } from '../model-tool.ts';
+import { READ_BACK, readBackTool } from '../read-back-tool.ts';
 
 /** As `sojourn/tool` has it. */
 export interface GivenTool {
@@ -23,6 +26,17 @@ export function givenTools(tools: readonly GivenTool[]): Readonly<Record<string,
   return Object.fromEntries(tools.toReversed().map((tool) => [tool.name, shown(tool)]));
 }
 
+/**
+ * These tools, and `read_back`: with it the model reads what was moved out of its working set. For agents that are made for
+ * each turn: `aiSdkAgent((turn) => new ToolLoopAgent({ model, tools: withReadBack(turn, tools) }))`.
+ */
+export function withReadBack<Tools extends object>(
+  turn: Pick<AgentTurn, 'readBack' | 'signal'>,
+  tools: Tools,
+): Tools & Readonly<Record<typeof READ_BACK, ModelTool>> {
+  return { ...tools, [READ_BACK]: shown(readBackTool(turn)) };
+}
+
 function shown(tool: GivenTool): ModelTool {
   return toolOf({
     description: tool.description,
@@ -32,6 +46,7 @@ function shown(tool: GivenTool): ModelTool {
       if (result.isError) throw new Error(textOf(result.parts)); // GT2
       const files = result.parts.flatMap(fileOf);
       const text = textOf(result.parts);
+      if (files.length === 0 && result.structured === undefined) return text; // GT3
       const value = {
         ...(text === '' ? {} : { text }),
         ...(result.structured === undefined ? {} : { data: result.structured as JsonObject }),

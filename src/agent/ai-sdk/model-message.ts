@@ -4,9 +4,12 @@
 //       place among ours travels whole in a `custom` part.
 //   M2. Every tool call is followed by its results, whatever the order in the log; a call that never returned is
 //       answered as unknown. Providers refuse a history without this.
-//   M3. What the SDK knows of a part and ours has no member for stands under `metadata.sojourn`.
+//   M3. What the SDK knows of a part and ours has no member for stands under `metadata.sojourn`. Of a result that is all but
+//       its value, which stands in `output`: so what takes its place there is what the model is shown.
 //   M4. A file that a tool returned is a file part behind the result: whoever reads the session sees it, and a large one
 //       becomes an artifact of its type. The model gets it back in its place.
+//   M5. What a provider ran itself and gave comes back to it as it was or not at all: where something stands for it, both
+//       the call and this are told as words.
 import { Buffer } from 'node:buffer';
 import type { AssistantContent, FilePart as ModelFilePart, ModelMessage, ToolContent, UserContent } from 'ai';
 import type { JsonObject } from '../../kernel/json.ts';
@@ -78,12 +81,18 @@ class Answered {
 
   /** The assistant message at a place of the history, and the tool message that belongs to it. */
   exchange(parts: readonly Part[], at: number): ModelMessage[] {
+    const told = toldCalls(parts);
     const own = new Set(parts.flatMap((part) => (isProviderExecuted(part) ? [part.call] : [])));
     const content: AssistantPart[] = [];
     const responses: ToolPart[] = [];
     const results: ToolPart[] = [];
     for (const part of parts) {
       if (part.type === 'tool-result' && !own.has(part.call)) continue; // stands below
+      if (part.type === 'tool-call' || part.type === 'tool-result') {
+        const words = told.get(part.call);
+        if (words !== undefined && part.type === 'tool-result') content.push({ type: 'text', text: words });
+        if (words !== undefined) continue;
+      }
       if (part.type === 'file' && callOf(part) !== undefined) continue; // stands in its result (M4)
       if (part.type === 'tool-result')
         content.push(
@@ -108,6 +117,25 @@ class Answered {
     const response = this.#responses.get(approval);
     return response === undefined ? [] : [response];
   }
+}
+
+/** M5. */
+function toldCalls(parts: readonly Part[]): Map<string, string> {
+  const told = new Map<string, string>();
+  for (const call of parts) {
+    if (!isProviderExecuted(call)) continue;
+    const result = parts.find((part) => part.type === 'tool-result' && part.call === call.call);
+    if (result?.type !== 'tool-result' || !isStoodFor(result)) continue;
+    const { output, ref } = result;
+    const words = typeof output === 'string' ? output : ref === undefined ? '' : briefly(ref);
+    told.set(call.call, `[${call.name} ${JSON.stringify(call.input)}]\n${words}`);
+  }
+  return told;
+}
+
+/** A reference or a digest takes its place: providers give data. */
+function isStoodFor({ output, ref }: ToolResultPart): boolean {
+  return ref !== undefined || typeof output === 'string';
 }
 
 /** The call that a file is a part of the result of. */
@@ -165,8 +193,7 @@ function filePart(part: FilePart): ModelFilePart | { type: 'text'; text: string 
 
 function toolResult(part: ToolResultPart, files: readonly FilePart[]): ModelToolResult {
   const { call, name } = part;
-  const plain = part.ref === undefined ? outputOf(part) : outputOfRef(part.ref, part.isError);
-  const output = withFiles(plain, files);
+  const output = withFiles(outputOf(part), files);
   return { type: 'tool-result', toolCallId: call, toolName: name, output, ...optionsOf(part) };
 }
 
@@ -175,20 +202,21 @@ function unknownResult(call: string, name: string): ModelToolResult {
   return { type: 'tool-result', toolCallId: call, toolName: name, output };
 }
 
-function outputOf({ output, isError, metadata }: ToolResultPart): ToolOutput {
-  const kept = known(metadata)['output'];
-  if (isToolOutput(kept)) return kept;
+/** M3. Of a reference what stands beside it, and where nothing does how it begins. */
+function outputOf({ output: given, ref, isError, metadata }: ToolResultPart): ToolOutput {
+  const output = given ?? (ref === undefined ? given : briefly(ref));
+  const kept: unknown = known(metadata)['output'];
+  if (isToolOutput(kept) && (kept.type !== 'content' || Array.isArray(output))) {
+    return kept.type === 'execution-denied' ? kept : ({ ...kept, value: output } as ToolOutput);
+  }
   const text = typeof output === 'string';
   if (isError)
     return text ? { type: 'error-text', value: output } : { type: 'error-json', value: json(output) };
   return text ? { type: 'text', value: output } : { type: 'json', value: json(output) };
 }
 
-/** A large result stays where it is; the model sees how it begins. */
-function outputOfRef(ref: ArtifactRef, isError: boolean): ToolOutput {
-  const value = `${ref.preview}\n[${ref.bytes} bytes of ${ref.mediaType} in all, kept as artifact ${ref.artifact}]`;
-  return { type: isError ? 'error-text' : 'text', value };
-}
+const briefly = (ref: ArtifactRef): string =>
+  `${ref.preview}\n[${ref.bytes} bytes of ${ref.mediaType} in all, kept as artifact ${ref.artifact}]`;
 
 /** M4. Where the output itself has become a reference, what was shown stands behind it. */
 function withFiles(output: ToolOutput, files: readonly FilePart[]): ToolOutput {
@@ -276,7 +304,17 @@ function resultOf(part: ModelToolResult): ToolResultPart {
   const value = output.type === 'execution-denied' ? (output.reason ?? 'It was denied.') : output.value;
   const plain = { type: 'tool-result', call, name, output: value, isError } as const;
   const same = JSON.stringify(outputOf(plain)) === JSON.stringify(output);
-  return { ...plain, ...metadataOf(part, same ? undefined : { output: json(output) as JsonObject }) };
+  const { value: _stands, ...rest } = { value: undefined, ...output };
+  return { ...plain, ...metadataOf(part, same ? undefined : { output: json(rest) as JsonObject }) };
+}
+
+/** The result with something in the place of what it was, which is no output of the SDK's any more. */
+export function resultWith(part: ToolResultPart, output: unknown): ToolResultPart {
+  const { metadata, ref: _left, ...rest } = part;
+  const { output: _gone, ...own } = known(metadata);
+  const { sojourn: _own, ...options } = metadata ?? {};
+  const kept: JsonObject = Object.keys(own).length > 0 ? { ...options, sojourn: own } : options;
+  return { ...rest, output, ...(Object.keys(kept).length > 0 ? { metadata: kept } : {}) };
 }
 
 /** M1. */

@@ -8,19 +8,23 @@
 //   D2. A step's messages are yielded before the next step begins; what was steered is taken between the two, so the
 //       log tells the conversation in the order the model sees it.
 //   D3. Texts carry the id of the message they become.
+//   D4. Before each call of the model its prompt is looked at. Where it would hold too much the call is not made: the round
+//       ends there, and the next one begins with the same conversation in short. The SDK lets nobody but the agent's own
+//       `prepareStep` change a prompt; for its agent this is another run, which counts its steps from 0.
 import type { ModelMessage, TextStreamPart, ToolApprovalRequestOutput, ToolModelMessage, ToolSet } from 'ai';
 import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
-import type { Input } from '../../wire/message.ts';
+import type { Input, Message, Part } from '../../wire/message.ts';
 import type { AgentEvent, AgentTurn } from '../agent.ts';
 import { Lockstep } from './lockstep.ts';
 import { toParts, toUserMessage } from './model-message.ts';
 import type { Sdk, Step, StreamingAgent, ToolCall } from './sdk.ts';
+import { messageOf, type ShownResults } from './shown-results.ts';
 import { usageEvent } from './usage.ts';
 
 type StreamPart = TextStreamPart<ToolSet>;
 type ToolContent = ToolModelMessage['content'];
-type Announced = { step: Step } | { call: ToolCall };
+type Announced = { step: Step } | { call: ToolCall } | { prompt: true };
 
 export interface RoundOptions {
   agent: StreamingAgent;
@@ -30,6 +34,9 @@ export interface RoundOptions {
   callOptions: undefined;
   signal: AbortSignal;
   messages: readonly ModelMessage[];
+  /** The same as the model is shown it, as ours. The round adds what is said in it. */
+  conversation: Message[];
+  results: ShownResults;
   /** Inputs the round before could not hand to the model. */
   steered: readonly Input[];
   /** Calls that the log has and that have not returned. Shared by the rounds of a turn. */
@@ -47,6 +54,8 @@ export class Round {
   readonly undelivered = new Map<string, Input>();
   /** What the agent said and was told while it ran, for the next round. */
   said: readonly ModelMessage[] = [];
+  /** D4. What the next round begins with, where this one ended before a call of the model. */
+  cut: readonly Message[] | undefined;
 
   readonly #options: RoundOptions;
   readonly #lockstep = new Lockstep<StreamPart, Announced>();
@@ -55,6 +64,7 @@ export class Round {
   #early: ToolContent | undefined = [];
   #message: string;
   readonly #steps: Step[] = [];
+  readonly #cutting = new AbortController();
   #failed: { error: unknown } | undefined;
 
   constructor(options: RoundOptions) {
@@ -75,7 +85,12 @@ export class Round {
       if (next.kind === 'part') yield* this.#part(next.part);
       else {
         if ('call' in next.thing) yield* this.#called(next.thing.call);
-        else yield* this.#step(next.thing.step);
+        else if ('step' in next.thing) yield* this.#step(next.thing.step);
+        else {
+          yield* this.#earlySaid();
+          this.cut = await this.#fitted();
+          if (this.cut !== undefined) return this.#cutting.abort();
+        }
         next.pass();
       }
     }
@@ -97,15 +112,26 @@ export class Round {
     ];
   }
 
+  /** D4. Undefined where the prompt is fine as it is. */
+  async #fitted(): Promise<readonly Message[] | undefined> {
+    const { turn, conversation, results } = this.#options;
+    const fitted = await turn.fitted(conversation);
+    return results.takeLate() || fitted !== conversation ? fitted : undefined;
+  }
+
   #call() {
-    const { agent, signal, messages, callOptions, calls } = this.#options;
+    const { agent, signal, messages, callOptions, calls, results } = this.#options;
     return agent.stream({
       messages: [...messages],
-      abortSignal: signal,
+      abortSignal: AbortSignal.any([signal, this.#cutting.signal]),
       experimental_steering: this.#steering,
+      experimental_transform: results.transform,
       ...(callOptions === undefined ? {} : { options: callOptions }),
       onToolExecutionStart: async ({ toolCall }) => {
         if (!calls.has(toolCall.toolCallId)) await this.#lockstep.announce({ call: toolCall }); // D1
+      },
+      onStepStart: async () => {
+        await this.#lockstep.announce({ prompt: true }); // D4
       },
       onStepEnd: async (step) => {
         await this.#lockstep.announce({ step }); // D2
@@ -127,9 +153,16 @@ export class Round {
 
   *#messages(messages: readonly ModelMessage[]): Iterable<AgentEvent> {
     for (const message of messages) {
-      const id = message.role === 'assistant' ? this.#message : this.#options.nextMessage();
-      yield messageEvent(message, id);
+      yield this.#told(message, message.role === 'assistant' ? this.#message : this.#options.nextMessage());
     }
+  }
+
+  /** All of it for the log; in short where the model is shown it in short. */
+  #told(message: ModelMessage, id: string): AgentEvent {
+    const { turn, conversation, results } = this.#options;
+    const parts = toParts(message);
+    conversation.push(messageIn(turn, message.role, results.toldShort(parts)));
+    return { kind: 'message', role: message.role, parts: results.toldWhole(parts), message: id };
   }
 
   *#called(call: ToolCall): Iterable<AgentEvent> {
@@ -165,9 +198,13 @@ export class Round {
           };
         }
         return;
-      case 'steering-message':
+      case 'steering-message': {
+        const input = this.undelivered.get(part.id);
         this.undelivered.delete(part.id);
+        const { turn, conversation } = this.#options;
+        if (input !== undefined) conversation.push(messageIn(turn, 'user', input.parts));
         return;
+      }
       case 'error':
         this.#failed ??= { error: part.error }; // thrown at the end: what the stream still tells is kept
         return;
@@ -180,12 +217,17 @@ export class Round {
   }
 
   *#startStep({ warnings }: Extract<StreamPart, { type: 'start-step' }>): Iterable<AgentEvent> {
-    if (this.#early !== undefined && this.#early.length > 0) {
-      yield messageEvent({ role: 'tool', content: this.#early }, this.#message);
-      this.#message = this.#options.nextMessage();
-    } else if (this.#early === undefined) this.#message = this.#options.nextMessage();
+    if (this.#early === undefined) this.#message = this.#options.nextMessage();
+    yield* this.#earlySaid();
     this.#early = undefined;
     for (const warning of warnings) this.#options.logger.warn('ai-sdk.warning', { ...warning });
+  }
+
+  *#earlySaid(): Iterable<AgentEvent> {
+    if (this.#early === undefined || this.#early.length === 0) return;
+    yield this.#told({ role: 'tool', content: this.#early }, this.#message);
+    this.#message = this.#options.nextMessage();
+    this.#early = [];
   }
 
   async *#toolPart(part: StreamPart): AsyncIterable<AgentEvent> {
@@ -199,11 +241,13 @@ export class Round {
           yield { kind: 'tool.progress', call: part.toolCallId, data: part.output };
           return;
         }
+        if (this.#early !== undefined) await this.#options.results.early(part);
         yield this.#returned(part.toolCallId, part.output, false);
         await this.#keepEarly(part, part.output);
         return;
       case 'tool-error': {
-        const message = part.error instanceof Error ? part.error.message : String(part.error);
+        if (this.#early !== undefined) await this.#options.results.early(part);
+        const message = messageOf(part.error);
         yield this.#returned(part.toolCallId, message, true);
         await this.#keepEarly(part, message, 'error-text');
         return;
@@ -226,10 +270,11 @@ export class Round {
     }
   }
 
-  #returned(call: string, output: unknown, isError: boolean): AgentEvent {
+  #returned(call: string, shown: unknown, isError: boolean): AgentEvent {
     this.#options.calls.delete(call);
     this.questions.delete(call);
-    return { kind: 'tool.returned', call, output: output ?? null, ...(isError ? { isError } : {}) };
+    const output = this.#options.results.whole(call, shown) ?? null;
+    return { kind: 'tool.returned', call, output, ...(isError ? { isError } : {}) };
   }
 
   async #keepEarly(call: ToolCall, output: unknown, type?: 'error-text'): Promise<void> {
@@ -257,6 +302,6 @@ export class Round {
   }
 }
 
-export function messageEvent(message: ModelMessage, id: string): AgentEvent {
-  return { kind: 'message', role: message.role, parts: toParts(message), message: id };
+export function messageIn(turn: AgentTurn, role: Message['role'], parts: readonly Part[]): Message {
+  return { role, parts, turn: turn.id, at: new Date(turn.clock.now()).toISOString() };
 }

@@ -1,5 +1,5 @@
 // Sdk: the part of the AI SDK this adapter leans on, loaded when the first session opens.
-import type { ModelMessage, TextStreamPart, ToolSet, experimental_createSteering } from 'ai';
+import type { experimental_createSteering, ModelMessage, TextStreamPart, ToolSet } from 'ai';
 import { SojournError } from '../../kernel/errors.ts';
 
 export type Sdk = typeof import('ai');
@@ -20,6 +20,12 @@ export interface StreamCall {
   abortSignal: AbortSignal;
   experimental_steering: ReturnType<typeof experimental_createSteering>;
   onToolExecutionStart: (event: { toolCall: ToolCall }) => Promise<void>;
+  /** Agents of another make may leave out these two: then nothing is shown in short while their turn runs. */
+  onStepStart: () => Promise<void>;
+  experimental_transform: <Tools extends ToolSet>() => TransformStream<
+    TextStreamPart<Tools>,
+    TextStreamPart<Tools>
+  >;
   onStepEnd: (step: Step) => Promise<void>;
 }
 
