@@ -194,7 +194,7 @@ test('what was read back stays in the log: it is never moved out again', async (
   await using _world = world;
   await send(world, 'chat', 'hello');
   const act = await stage.next();
-  const found = { ref: 'artifact:00', text: 'found "it"\n'.repeat(740) };
+  const found = { ref: 'artifact:00', text: '\u0001"\n'.repeat(2_700) };
   await returns(act, 'c1', found, 'read_back');
   await returns(act, 'c2', found, 'look');
 

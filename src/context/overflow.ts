@@ -11,6 +11,7 @@
 //   O6. However many parts a message has, it fits into an event: once much of it stays, less of each further part does.
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
+import { READ_BACK } from '../agent/agent.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
@@ -30,11 +31,9 @@ import type { SessionAllowance } from './allowance.ts';
 import type { ArtifactGuard } from './artifact-guard.ts';
 import { excerptOf, tokensAbout } from './excerpt.ts';
 
-/** The tool that reads back (O4). */
-const READ_BACK = 'read_back';
 const SHOWN_BYTES = 2_048;
-/** A call that reads back says what it found as text in JSON: so much larger may that be. */
-const READ_BACK_FACTOR = 2;
+/** O4. What was read back fits `inlineBytesMax` as a text, and JSON may take six characters for one of them. */
+const READ_BACK_FACTOR = 6;
 /** What was said and finds no room stays in the log up to this, and is cut beyond. */
 const UNKEPT_BYTES_MAX = 131_072;
 /** Restored messages of more bytes are read again each time instead of being remembered. */
