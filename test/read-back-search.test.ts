@@ -141,14 +141,14 @@ describe('in one text', () => {
 
   test('matches in one long line go on where the page was full', async () => {
     const session = await scene();
-    const words = Array.from({ length: 2_000 }, (_, index) => `${'x'.repeat(400)} needle${index}`);
+    const words = Array.from({ length: 250 }, (_, index) => `${'x'.repeat(900)} needle${index}`);
     const ref = await session.artifact(words.join(' '));
 
     const { text, matches } = await searched(session, { ref, search: { pattern: 'needle\\d+' } });
 
     const numbers = [...text.matchAll(/needle(\d+)/g)].map(([, number]) => Number(number));
-    expect(matches).toBe(2_000);
-    expect(numbers).toEqual(Array.from({ length: 2_000 }, (_, index) => index));
+    expect(matches).toBe(250);
+    expect(numbers).toEqual(Array.from({ length: 250 }, (_, index) => index));
   });
 
   test('within a long line, ^ is its beginning only, and $ its end', async () => {
