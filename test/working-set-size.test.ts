@@ -212,12 +212,41 @@ describe('what a provider counted', () => {
     log.call('a', 'c1', 'x'.repeat(4_000));
     log.usage('a', 9_000);
     log.end('a');
-    log.accept('b', 'again');
-    log.start('b');
-    log.call('b', 'c2', 'x');
-    log.usage('b', 20_000);
 
     expect(setOf(log).overheadTokens).toBeLessThan(1_000);
+  });
+
+  test('of a step that called tools is of its prompt, also where they returned before it was told', () => {
+    const log = new WorkingSetLog();
+    log.accept('a', 'look');
+    log.start('a');
+    log.call('a', 'c1', 'x'.repeat(40_000));
+    log.usage('a', 2_000);
+
+    expect(setOf(log).overheadTokens).toBeGreaterThan(1_900);
+  });
+
+  test('of all calls of a turn together is not taken for its first', () => {
+    const log = new WorkingSetLog();
+    log.accept('a', 'look');
+    log.start('a');
+    log.call('a', 'c1', 'x'.repeat(4_000));
+    log.add('text.delta', 'a', { text: 'seen', message: 'm' });
+    log.usage('a', 90_000);
+    log.end('a');
+    log.accept('b', 'again');
+    log.start('b');
+    log.call('b', 'c1', 'x');
+    log.call('b', 'c2', 'x');
+    log.usage('b', 90_000);
+    log.end('b');
+    log.accept('c', 'again');
+    log.start('c');
+    log.call('c', 'c1', 'x');
+    log.say('c', 'Seen.');
+    log.usage('c', 90_000);
+
+    expect(setOf(log).overheadTokens).toBe(0);
   });
 
   test('of a prompt that does not hold all of the session is passed over', () => {

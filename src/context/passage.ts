@@ -195,7 +195,7 @@ export class Passage {
   get offloaded(): number {
     let count = 0;
     for (const { parts } of this.#messages)
-      for (const part of parts) if ('ref' in part && part.ref !== undefined) count += 1;
+      for (const part of parts) if (part.type === 'tool-result' && part.ref !== undefined) count += 1;
     return count;
   }
 

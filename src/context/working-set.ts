@@ -18,6 +18,7 @@ import type { ContextEntry, ContextView, Digest, Pressure } from '../wire/contex
 import type { EventBodies } from '../wire/event.ts';
 import type { Message, Part } from '../wire/message.ts';
 import { shownDigest } from './digest.ts';
+import { type Asking, FirstPrompt } from './first-prompt.ts';
 import { Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
 import type { Passage } from './passage.ts';
 import { type PackedPassages, Passages } from './passages.ts';
@@ -34,8 +35,11 @@ export const WORKING_SET_KINDS: readonly string[] = [
   'tool.returned',
   'child.started',
   'usage',
+  'context.offloaded',
   'context.compacted',
 ];
+
+const KINDS = new Set(WORKING_SET_KINDS);
 
 /** A working set at one moment, as it is stored. */
 export interface Checkpoint {
@@ -71,7 +75,7 @@ interface Packed {
   gauge: PackedGauge;
   tally: Tally;
   standing?: Standing;
-  asking?: string;
+  asking?: Asking;
 }
 
 /** So many tokens are counted before others have their turn: some milliseconds. */
@@ -84,8 +88,7 @@ export class WorkingSet {
   #lastSeq: Seq = 0;
   #standing: Standing | undefined;
   #tally: Tally = { digested: 0, compactions: 0, tokensSaved: 0, lastCompaction: null };
-  /** The turn whose next usage is of its first prompt (W6). */
-  #asking: string | undefined;
+  readonly #firstPrompt = new FirstPrompt();
   /** Of a checkpoint, until it is taken apart (W5). */
   #packed: string | undefined;
   #history: readonly Message[] | undefined;
@@ -115,7 +118,7 @@ export class WorkingSet {
     this.#gauge.unpack(gauge);
     this.#tally = tally;
     this.#standing = standing;
-    this.#asking = asking;
+    this.#firstPrompt.resume(asking);
   }
 
   /** Undefined when it would be larger than `charsMax`, or there is nothing in it. */
@@ -127,12 +130,13 @@ export class WorkingSet {
   #pack(charsMax: number): string | undefined {
     const { chars } = this.#passages;
     if (chars > charsMax || (chars === 0 && this.#standing === undefined)) return undefined;
+    const { asking } = this.#firstPrompt;
     const packed: Packed = {
       passages: this.#passages.pack(),
       gauge: this.#gauge.pack(),
       tally: this.#tally,
       ...(this.#standing === undefined ? {} : { standing: this.#standing }),
-      ...(this.#asking === undefined ? {} : { asking: this.#asking }),
+      ...(asking === undefined ? {} : { asking }),
     };
     return JSON.stringify(packed);
   }
@@ -158,10 +162,11 @@ export class WorkingSet {
     for (const event of events) {
       if (event.seq <= this.#lastSeq) continue;
       this.#lastSeq = event.seq;
-      if (event.kind === 'usage') this.#used(event);
-      else if (event.kind === 'context.compacted') this.#compact(event);
+      if (!KINDS.has(event.kind)) continue;
+      if (this.#firstPrompt.feed(event)) this.#used(event);
+      if (event.kind === 'context.compacted') this.#compact(event);
       else this.#passages.feed(event);
-      this.#follow(event);
+      if (CHANGES_HISTORY.has(event.kind)) this.#history = undefined;
     }
   }
 
@@ -347,15 +352,9 @@ export class WorkingSet {
     this.#passages.release(turns);
   }
 
-  /** What the events between a turn's start and its first figure say (W6). */
-  #follow({ kind, turn }: StoredEvent): void {
-    if (kind === 'turn.started') this.#asking = turn ?? undefined;
-    if (ENDS_ASKING.has(kind) && (turn === null || turn === this.#asking)) this.#asking = undefined;
-    if (CHANGES_HISTORY.has(kind)) this.#history = undefined;
-  }
-
+  /** W6. */
   #used({ turn, body }: StoredEvent): void {
-    if (turn === null || turn !== this.#asking) return;
+    if (turn === null) return;
     const { model, inputTokens, cacheReadTokens, cacheWriteTokens } = JSON.parse(
       body,
     ) as EventBodies['usage'];
@@ -376,14 +375,6 @@ export class WorkingSet {
   }
 }
 
-const ENDS_ASKING = new Set([
-  'usage',
-  'message',
-  'tool.called',
-  'turn.steered',
-  'turn.ended',
-  'context.compacted',
-]);
 const CHANGES_HISTORY = new Set(['turn.ended', 'turn.dropped', 'context.compacted']);
 
 function messageOf({ text, ref, at }: Standing): Message {
