@@ -16,6 +16,9 @@ import { compacted, compactions, fillUp, hands, page, reader, small, WINDOW } fr
 
 const isDigest = ({ events }: Append): boolean => events.some(({ kind }) => kind === 'context.compacted');
 
+const isCheckpoint = ({ events, snapshot }: Append): boolean =>
+  events.length === 0 && typeof snapshot === 'string';
+
 /** What was said in all, by turn. */
 async function saidIn(world: TestRuntime, key: string): Promise<readonly string[]> {
   const messages = await world.runtime.transcript(key);
@@ -32,10 +35,13 @@ async function folded(world: TestRuntime, key: string): Promise<readonly string[
 const shown = (messages: readonly Message[] = []): string =>
   JSON.stringify(messages.map(({ role, parts }) => ({ role, parts })));
 
-test('a kill while a digest is on its way to the disk loses nothing and doubles nothing', async () => {
+test.each([
+  { what: 'a digest', match: isDigest },
+  { what: 'the set as it is after a digest', match: isCheckpoint },
+])('a kill while $what is on its way to the disk loses nothing and doubles nothing', async ({ match }) => {
   const { agent, histories } = reader();
   await using world = await small(agent);
-  const killed = world.killAtWrite(isDigest);
+  const killed = world.killAtWrite(match);
   const filling = (async () => {
     for (let turn = 0; turn < 40; turn += 1) await say(world, 'chat', 'say 100');
   })();
@@ -98,7 +104,7 @@ test('what an agent sees is the same after a restart and after a crash', async (
 test('after a crash what has left is not read again', async () => {
   const { agent } = reader();
   await using world = await small(agent);
-  const kept = world.whenWriting(({ snapshot }) => typeof snapshot === 'string');
+  const kept = world.whenWriting(isCheckpoint);
   for (let turn = 0; turn < 24; turn += 1) await say(world, 'chat', 'say 100');
   await kept;
   const { num = 0 } = (await world.store.byKey('default', 'chat')) ?? {};
@@ -123,7 +129,7 @@ test('a session whose digest is being made is not put away for want of use', asy
 
   await world.clock.advance(30_000);
   const during = await world.runtime.session('chat');
-  const kept = world.whenWriting(({ snapshot }) => typeof snapshot === 'string');
+  const kept = world.whenWriting(isCheckpoint);
   asked.answer({ text: 'Slow and good.' });
   await kept;
   await say(world, 'other', 'say 1'); // The last that the job had to write is written by then.

@@ -82,13 +82,23 @@ export interface Asked {
   answer(summary: Summary | Error): void;
 }
 
+export interface Hands extends Summariser {
+  next(): Promise<Asked>;
+  /** Asked, and nobody has taken it with `next`; also those that nobody waits for any more. */
+  readonly waiting: Asked[];
+  asked: number;
+  /** The most that were open at one time. */
+  atOnce: number;
+}
+
 /** A summariser that answers when the test does. `next` gives what it is asked, in order. */
-export function hands(): Summariser & { next(): Promise<Asked>; asked: number; atOnce: number } {
+export function hands(): Hands {
   const waiting: Asked[] = [];
   const takers: ((asked: Asked) => void)[] = [];
   let open = 0;
   const self = {
     name: 'hands',
+    waiting,
     asked: 0,
     atOnce: 0,
     next: () => {
@@ -105,17 +115,22 @@ export function hands(): Summariser & { next(): Promise<Asked>; asked: number; a
         self.asked += 1;
         open += 1;
         self.atOnce = Math.max(self.atOnce, open);
+        let isOpen = true;
+        const close = (): void => {
+          if (isOpen) open -= 1;
+          isOpen = false;
+        };
         const asked: Asked = {
           ...options,
           text: stretch.messages.map(({ parts }) => textOf(parts)).join('\n'),
           earlier: stretch.earlier,
           answer: (summary) => {
-            open -= 1;
+            close();
             if (summary instanceof Error) reject(summary);
             else resolve(summary);
           },
         };
-        options.signal.addEventListener('abort', () => void (open -= 1), { once: true });
+        options.signal.addEventListener('abort', close, { once: true });
         const taker = takers.shift();
         if (taker === undefined) waiting.push(asked);
         else taker(asked);
