@@ -2,11 +2,14 @@
 //
 // Shown here (see traps-b.test.ts):
 //   B-20  'a session with digests sees the same when it wakes, and reads of its log only what came after it slept'
+import { ToolLoopAgent } from 'ai';
 import { expect, test } from 'vitest';
 import type { Agent } from '../src/agent/agent.ts';
+import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import { leftOf } from '../src/session/live.ts';
 import type { TestRuntime } from '../src/testing/test-runtime.ts';
 import { compacted, reader, small, WINDOW } from './compaction-scene.ts';
+import { calling, finish, model, text, used, weather } from './model-stand-in.ts';
 import { outcome, say, send, spoken, Stage } from './session-stage.ts';
 
 /** Turns that read much, until there is a digest. */
@@ -130,5 +133,28 @@ test('an agent that keeps the conversation itself is shown nothing of it', async
     expect(act.turn.history).toEqual([]);
     act.end();
     await outcome(world, 'chat', turn);
+  }
+});
+
+test('what a model’s provider counted is known of the session, also of turns that call tools first', async () => {
+  const { mock } = model((prompt) => {
+    const isAnswered = prompt.at(-1)?.role === 'tool';
+    const asks = JSON.stringify(prompt).includes('weather in');
+    // As if instructions and tools took 7,000 tokens of each prompt.
+    const usage = used(7_000 + Math.round(JSON.stringify(prompt).length / 4), 5);
+    return asks && !isAnswered
+      ? [calling('c1', 'weather', { city: 'Oslo' }), finish('tool-calls', usage)]
+      : [...text('fine'), finish('stop', usage)];
+  });
+  const tools = { weather: weather() };
+  await using world = await small(aiSdkAgent(new ToolLoopAgent({ model: mock, tools })));
+
+  await say(world, 'plain', 'hello');
+  await say(world, 'tools', 'the weather in Oslo');
+
+  for (const key of ['plain', 'tools']) {
+    const { overheadTokens } = await world.runtime.context(key);
+    expect(overheadTokens).toBeGreaterThan(6_900);
+    expect(overheadTokens).toBeLessThan(7_200);
   }
 });
