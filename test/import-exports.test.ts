@@ -262,6 +262,19 @@ describe('an import', () => {
     expect(await left(there)).toEqual(NOTHING);
   });
 
+  test('counts as a new session, and so does a fork: more than a project may make at once are refused', async () => {
+    await using world = await testRuntime({ limits: { createBurst: 3, createPerMinute: 1 } });
+    await say(world, 'chat', 'hello');
+    const out = await exported(world, 'chat');
+
+    await taken(world, 'copy', out);
+    await world.runtime.fork('chat', { key: 'fork' });
+
+    expect(await refusal(taken(world, 'another', out))).toBe('session.limit');
+    expect(await refusal(world.runtime.fork('chat', { key: 'another' }))).toBe('session.limit');
+    expect((await left(world)).sessions).toEqual(['chat', 'copy', 'fork']);
+  });
+
   test('goes on with another agent where one is named, and refuses one that is not there', async () => {
     await using here = await testRuntime();
     const stage = new Stage();

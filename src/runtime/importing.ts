@@ -39,6 +39,7 @@ export class Importing {
       throw new SojournError('input.invalid', `There is no format ${JSON.stringify(format).slice(0, 64)}`);
     const taken = await this.#host.store.byKey(caller.project, key);
     if (taken !== null) throw new SojournError('session.exists', `A session ${key} exists`);
+    this.#host.router.countNew(caller.project);
     const imported = await this.#take(key, lines, { ...call, format }, caller);
     return { ...viewOf(this.#host, await rowOf(this.#host, caller, key)), imported };
   }

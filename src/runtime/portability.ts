@@ -101,6 +101,7 @@ export class Portability {
         `Agent ${row.agent} of session ${key} keeps a memory that cannot be copied`,
       );
     }
+    host.router.countNew(caller.project);
     const taken = await this.#taken(row, call);
     const artifacts = await host.store.artifacts(row.num);
     const head = headOf(host, row);

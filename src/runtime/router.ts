@@ -217,7 +217,7 @@ export class SessionRouter {
   }
 
   #make(project: string, key: string, making: Making): Session {
-    this.#countNew(project);
+    this.countNew(project);
     const { clock, ids } = this.#host;
     const at = clock.now();
     const fresh: NewSession = { ...making, id: ids.id(), project, key, at };
@@ -227,8 +227,8 @@ export class SessionRouter {
     return session;
   }
 
-  /** U4. A bucket that refills evenly. */
-  #countNew(project: string): void {
+  /** U4. A bucket that refills evenly. Throws `session.limit`. */
+  countNew(project: string): void {
     const { clock, limits } = this.#host;
     const now = clock.monotonic();
     const bucket = this.#buckets.get(project) ?? { left: limits.createBurst, at: now };

@@ -115,7 +115,7 @@ function* stepsOf(part: Loose, place: string, rest: Remainder): Generator<Step> 
     yield { kind: 'steered', parts: inputsOf(parts, rest) };
   } else if (type.startsWith('data-'))
     yield { kind: 'noted', name: type.slice(0, 64), data: part['data'] ?? null };
-  else if (type.startsWith('source-') || type === 'reasoning-file') rest.leave(type);
+  else if (type.startsWith('source-') || type === 'reasoning-file' || type === 'custom') rest.leave(type);
   else rest.miss(place, part);
 }
 
