@@ -4,8 +4,8 @@
 //   B-2   'a session whose digest is being made is not put away for want of use'
 //   B-2   'a session that is told to leave goes at once, and its digest is made another time'
 //   B-13  'a digest that cannot be written costs the session nothing but a new start'
-//   B-14  'a kill while a digest is on its way to the disk loses nothing and doubles nothing'
-//   B-20  'what an agent sees is the same after a restart'
+//   B-14  'a kill while a digest is being written by a model leaves the session as it was, and it is made again'
+//   B-20  'what an agent sees is the same after a restart and after a crash'
 import { expect, test } from 'vitest';
 import { leftOf } from '../src/session/live.ts';
 import type { Append } from '../src/store/store.ts';

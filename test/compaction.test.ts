@@ -1,9 +1,7 @@
 // Compaction: what is old leaves a working set before its window is full, and nobody waits for it.
 //
 // Shown here, by what a user sees (B: traps of per-session working state):
-//   B-2   'a session whose digest is being made is not put away for want of use; told to leave, it goes without it'
 //   B-13  'a summariser that fails hurts no turn: after three tries rules do it, and the log says why'
-//   B-14  'a kill while a digest is on its way to the disk loses nothing and doubles nothing'
 //   B-16  'however fast turns come, one digest is made at a time, and no call is digested twice'
 //   B-18  'each session has its own digests'
 //   B-20  'a session of hundreds of turns never sends a prompt past its window'
