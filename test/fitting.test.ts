@@ -17,9 +17,9 @@ const message = (role: Message['role'], ...parts: Part[]): Message => ({
 });
 
 /** A turn that ended, and one that runs and has made so many calls. Each result is a page. */
-function running(calls: number, words = 200) {
+function running(calls: number, words = 200, hasPast = true) {
   const log = new WorkingSetLog();
-  log.turn('t1', 'first', 'done', { c0: page(99, words) });
+  if (hasPast) log.turn('t1', 'first', 'done', { c0: page(99, words) });
   log.accept('t2', 'go on');
   log.start('t2');
   const said: Message[] = [message('user', text('go on'))];
@@ -61,6 +61,16 @@ test('past the window old results are shown by a line that says where they are, 
   expect(shown.at(-1)).toBe(page(9, 200));
   const seq = Number(/log:(\d+)/.exec(shown[1] ?? '')?.[1]);
   expect(JSON.parse(log.events[seq - 1]?.body ?? '')).toMatchObject({ call: 'c1', output: page(1, 200) });
+});
+
+test('in the first turn of a session the window is as small as in any', async () => {
+  const { set, messages } = running(9, 200, false);
+
+  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted(messages);
+
+  expect(set.history()).toEqual([]);
+  expect(set.view().counting).toBe('other');
+  expect(tokens(set, fitted)).toBeLessThanOrEqual(0.6 * WINDOW);
 });
 
 test('what was shown in short stays so while the turn goes on, and what fits again is left alone', async () => {

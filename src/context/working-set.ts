@@ -186,7 +186,7 @@ export class WorkingSet {
    */
   async counted(nextTokens = 0): Promise<void> {
     const gauge = this.#gauge;
-    if (!gauge.near(this.tokens + nextTokens) || this.#isCounted || !(await gauge.ready())) return;
+    if (!gauge.near(this.tokens + nextTokens) || !(await gauge.ready()) || this.#isCounted) return;
     let tokens = 0;
     for (const passage of this.#passages.ended()) {
       if (!passage.isCounted(gauge.wanted)) tokens += this.#counts(passage).tokens;
