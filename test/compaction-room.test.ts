@@ -25,6 +25,17 @@ test('a message that fits only once old turns have left makes room before it run
   expect(prompt).toBeLessThan(WINDOW);
 });
 
+test('once the turn is over that room was made for, what has left is not read again after a crash', async () => {
+  const { agent } = reader();
+  await using world = await small(agent);
+  await fillUp(world, 'chat', 'mild');
+  const kept = world.whenWriting(({ snapshot }) => typeof snapshot === 'string');
+
+  await say(world, 'chat', long(1_100));
+
+  await expect(kept).resolves.toBeUndefined();
+});
+
 test('room that is made ends the job that was making a digest of the same turns', async () => {
   const summariser = hands();
   const { agent } = reader({ summariser });

@@ -56,6 +56,8 @@ interface Bill {
 /** Each plan gains; what a bound of one append leaves is for the next. */
 const ROUNDS_MAX = 8;
 const CALLS_MAX = 500;
+/** What a call takes of the event at most, and as much again for what else is in it. */
+const CALL_BYTES = 2_048;
 const RULES = 'rules';
 /** How much more than an estimate a count may be, at worst. */
 const UNCOUNTED = 1.5;
@@ -74,7 +76,8 @@ export class Compaction {
   consider(): void {
     const { host, row, workingSet, closing, log } = this.#core;
     if (this.#state.kind !== 'idle' || closing || host.draining || log.broken) return;
-    if (workingSet === undefined || row.internal || workingSet.pressure === 'none') return;
+    if (workingSet === undefined || row.internal) return;
+    if (workingSet.pressure === 'none' && !this.#owesCheckpoint) return;
     const stay = host.registry.stay(row.id);
     if (stay === null) return;
     const abort = new AbortController();
@@ -170,8 +173,10 @@ export class Compaction {
   }
 
   #plan(pieces: readonly Piece[], room: Room): Plan | undefined {
-    const made = plan(pieces, room, this.#core.host.limits);
-    return made === undefined ? undefined : { ...made, calls: made.calls.slice(0, CALLS_MAX) };
+    const { limits } = this.#core.host;
+    const made = plan(pieces, room, limits);
+    const most = Math.min(CALLS_MAX, Math.ceil(limits.eventBytesMax / CALL_BYTES));
+    return made === undefined ? undefined : { ...made, calls: made.calls.slice(0, most) };
   }
 
   /** CP3. */
