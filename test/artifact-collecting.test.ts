@@ -1,15 +1,17 @@
 // What becomes of files that nobody refers to any more, and what never happens to the others.
 import { Buffer } from 'node:buffer';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { scriptedAgent } from '../src/agent/scripted/scripted.ts';
 import { inProcessBus } from '../src/bus/in-process/in-process.ts';
+import { ArtifactGuard } from '../src/context/artifact-guard.ts';
 import type { Limits } from '../src/kernel/limits.ts';
 import { hostCaller } from '../src/runtime/access.ts';
 import { createRuntime } from '../src/runtime/create.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
+import { ArtifactFiles } from '../src/store/sqlite/files.ts';
 import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
@@ -104,17 +106,17 @@ test('a file is old enough strictly after its grace, counted from when it was la
   expect([exactly, again, past]).toMatchObject([{ files: 0 }, { files: 0 }, { files: 1 }]);
 });
 
-test('with a thousand files of nobody, all go in one sweep, and the sessions’ own stay', async () => {
+test('with hundreds of files of nobody, all go in one sweep, and the sessions’ own stay', async () => {
   await start();
   for (const letter of 'abcde') await keeps(`s-${letter}`, long(letter));
   await Promise.all(
-    Array.from({ length: 1_000 }, (_, index) => store.files.put('default', Buffer.from(`nobody's ${index}`))),
+    Array.from({ length: 410 }, (_, index) => store.files.put('default', Buffer.from(`nobody's ${index}`))),
   );
 
   await swept(5 * MINUTE);
   const late = await swept(DAY);
 
-  expect(late).toMatchObject({ files: 1_000 });
+  expect(late).toMatchObject({ files: 410 });
   expect(filesOnDisk()).toBe(5);
 });
 
@@ -153,35 +155,41 @@ test('files of a project that nobody knows are nobody’s; those of one that has
   expect(kept.total).toBe(10_000);
 });
 
-test('nothing is collected while a backup copies; the next sweep does it', async () => {
+test('while a backup copies nothing is removed and nobody waits for it; the next sweep removes it', async () => {
   await start();
-  await keeps('a', long('a'));
-  await store.files.put('default', Buffer.from('nobody’s'));
-  await swept(5 * MINUTE);
-  await clock.advance(DAY - MINUTE);
+  const files = new ArtifactFiles(join(folder, 'apart'), 1_000, clock);
+  await files.sweep();
+  const guard = new ArtifactGuard(files, { referred: async () => [] }, clock);
+  const digest = await files.put('default', Buffer.from('nobody’s'));
+  const copied = Promise.withResolvers<void>();
+  const copying = files.whileCopying(() => copied.promise);
 
-  const backup = store.backup(join(folder, 'copy'));
-  const during = await swept(MINUTE);
-  await backup;
-  const after = await swept(DAY);
+  const during = [
+    await guard.remove('default', digest),
+    await guard.removeStrangers([], Infinity, 10),
+    (await guard.put('default', Buffer.from('another'))).length,
+    (await guard.read('default', digest)).length,
+  ];
+  copied.resolve();
+  await copying;
+  const after = [await guard.remove('default', digest), (await files.list('default', '', 10)).length];
 
-  expect([during, after]).toMatchObject([{ files: 0 }, { files: 1 }]);
-  expect(existsSync(join(folder, 'copy', 'artifacts'))).toBe(true);
+  expect([during, after]).toEqual([
+    [false, 0, 64, 10],
+    [true, 1],
+  ]);
 });
 
-test('a session is erased, and another is sent a file, while a backup copies: neither waits for it', async () => {
+test('a backup begins when what is being removed is gone', async () => {
   await start();
-  await keeps('a', long('a'));
-  const backup = store.backup(join(folder, 'copy'));
+  const files = new ArtifactFiles(join(folder, 'apart'), 1_000, clock);
+  await files.sweep();
+  const digest = await files.put('default', Buffer.from('nobody’s'));
 
-  await runtime.close('a', { erase: true });
-  await keeps('b', long('b'));
-  await backup;
-  const left = filesOnDisk();
-  await swept(5 * MINUTE);
-  await swept(DAY);
+  const removing = files.remove('default', digest);
+  const copied = await files.whileCopying(() => files.list('default', '', 10));
 
-  expect([left, filesOnDisk()]).toEqual([2, 1]);
+  expect([await removing, copied]).toEqual([true, []]);
 });
 
 test('with a sweep of 0 nothing is ever collected', async () => {
@@ -199,13 +207,17 @@ test('with a sweep of 0 nothing is ever collected', async () => {
 test('a runtime that shuts down in the middle of a sweep has ended it when it is down', async () => {
   await start({ artifactSweepMs: MINUTE, artifactGraceMs: 0 });
   await Promise.all(
-    Array.from({ length: 500 }, (_, index) => store.files.put('default', Buffer.from(`nobody's ${index}`))),
+    Array.from({ length: 250 }, (_, index) => store.files.put('default', Buffer.from(`nobody's ${index}`))),
   );
+  const said: string[] = [];
+  logged = (event) => void (event.startsWith('artifacts.') && said.push(event));
   await clock.advance(MINUTE);
 
   await runtime.shutdown(0);
   const left = filesOnDisk();
+  const until = [...said];
   await clock.advance(DAY);
 
-  expect(filesOnDisk()).toBe(left);
+  expect(until).toEqual(['artifacts.collected']);
+  expect([filesOnDisk(), said]).toEqual([left, until]);
 });
