@@ -274,14 +274,21 @@ describe('what is not there', () => {
     expect(await codeOf(session.read({ ref, search: { pattern: 'x' } }))).toBe(code);
   });
 
-  test("another session's file is not there, in the same project and in another", async () => {
+  test("another session's file is not there, in the same project and in another, also where an event names it", async () => {
     const store = new MemoryStore({ clock: systemClock });
     const mine = await scene({ store, key: 'mine' });
     const near = await scene({ store, key: 'near' });
     const far = await scene({ store, key: 'far', project: 'other' });
     const ref = await near.artifact('secret');
 
+    const forged = { call: 'c1', isError: false, ...refOf(ref, 6) };
+    const seq = await mine.log([{ kind: 'tool.returned', body: forged }]);
+    const text = await mine.log([says([{ type: 'text', text: 'the be', ref: refOf(ref, 6) }])]);
+
     expect((await near.read({ ref })).text).toBe('secret');
+    expect(await codeOf(mine.read({ ref: `log:${seq}` }))).toBe('artifact.not_found');
+    expect(await codeOf(mine.read({ ref: `log:${text}` }))).toBe('artifact.not_found');
+    expect((await mine.read({ ref: `log:${seq}-${text}`, search: { pattern: 'secret' } })).matches).toBe(0);
     expect(await codeOf(mine.read({ ref }))).toBe('artifact.not_found');
     expect(await codeOf(far.read({ ref }))).toBe('artifact.not_found');
     expect((await mine.read({ search: { pattern: 'secret' } })).matches).toBe(0);

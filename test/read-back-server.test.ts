@@ -8,6 +8,7 @@ import { SojournError } from '../src/kernel/errors.ts';
 import type { ReadBack, ReadBackCall } from '../src/wire/context.ts';
 import { readBackView } from '../src/wire/context-schema.ts';
 import { cli, testServer, type TestServer } from './cli-server.ts';
+import { call, serve } from './mcp-support.ts';
 
 let server: TestServer;
 let client: Client;
@@ -178,6 +179,29 @@ describe('at the command line', () => {
     expect(range.err).toContain('It must be a range such as 1-20');
     expect([page.code, wrong.code === 0, range.code === 0]).toEqual([0, false, false]);
   });
+});
+
+test('through MCP, a page says with which arguments to go on', async () => {
+  const served = await serve();
+  const mcp = await served.client('modern');
+  await call(mcp, 'send_message', { session: 'tools', message: '/big 20000' });
+  const { value: found } = await call(mcp, 'read_back', { session: 'tools', search: 'line 1234$' });
+  const [artifact = ''] = String(found.text).split('\n');
+
+  let text = '';
+  for (
+    let input: Record<string, unknown> | undefined = { session: 'tools', ref: artifact };
+    input !== undefined;
+  ) {
+    const { value, failed } = await call(mcp, 'read_back', input);
+    expect(failed).toBe(false);
+    text += String(value.text);
+    input = value.next as Record<string, unknown> | undefined;
+  }
+  const wrong = await call(mcp, 'read_back', { session: 'tools', ref: 'log:1', head: 1, tail: 1 });
+
+  expect(text).toBe(numbered(20_000));
+  expect(wrong).toMatchObject({ failed: true, value: { error: { code: 'read-back.invalid' } } });
 });
 
 describe('an agent', () => {

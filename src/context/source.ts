@@ -7,11 +7,19 @@
 import { Buffer } from 'node:buffer';
 import { SojournError } from '../kernel/errors.ts';
 import { bodyOf, eventText } from '../log/event.ts';
-import type { ArtifactStore, EventStore, RowStore, Seq, SessionNum, StoredEvent } from '../store/store.ts';
+import type {
+  ArtifactRow,
+  ArtifactStore,
+  EventStore,
+  RowStore,
+  Seq,
+  SessionNum,
+  StoredEvent,
+} from '../store/store.ts';
 import type { Ref } from '../wire/context.ts';
 import type { EventKind } from '../wire/event.ts';
 import type { ArtifactRef, Part } from '../wire/message.ts';
-import { parseReference, stretchRef } from './reference.ts';
+import { artifactRef, parseReference, stretchRef } from './reference.ts';
 
 export interface Source {
   readonly ref: Ref;
@@ -41,9 +49,8 @@ const PAGE = { eventsMax: 1_000, bytesMax: 1_048_576 };
 export async function openSource(shelf: Shelf, ref: Ref): Promise<Source> {
   const reference = parseReference(ref);
   if (reference.kind === 'artifact') {
-    const row = await shelf.store.artifact(shelf.session, reference.digest);
-    if (row === null) throw new SojournError('artifact.not_found', `This session has no ${ref}`); // SO1
-    return segmented(shelf, ref, row.mediaType, [{ digest: row.digest, bytes: row.bytes }]);
+    const row = await checkOurs(shelf, reference.digest);
+    return segmented(shelf, ref, row.mediaType, [{ digest: row.digest, bytes: row.bytes, row }]);
   }
   if (reference.kind === 'stretch') return new StretchSource(shelf, reference.from, reference.to);
   const [event] = await shelf.store.read(shelf.session, reference.seq - 1, { eventsMax: 1, bytesMax: 1 });
@@ -90,15 +97,26 @@ export async function* stretch(shelf: Shelf, from: Seq, to: Seq): AsyncGenerator
   if (!any) throw noEvent(stretchRef(from, to));
 }
 
-type Segment = Buffer | { digest: string; bytes: number };
+/** `row` where it is known that this session refers to it. */
+type Segment = Buffer | { digest: string; bytes: number; row?: ArtifactRow };
 
 const sizeOf = (segment: Segment): number => (Buffer.isBuffer(segment) ? segment.byteLength : segment.bytes);
+
+/** SO1: also of what an event names, which an agent or whoever made an import wrote. */
+async function checkOurs(shelf: Shelf, digest: string): Promise<ArtifactRow> {
+  const row = await shelf.store.artifact(shelf.session, digest);
+  if (row === null)
+    throw new SojournError('artifact.not_found', `This session has no ${artifactRef(digest)}`);
+  return row;
+}
 
 function segmented(shelf: Shelf, ref: Ref, mediaType: string, segments: readonly Segment[]): Source {
   async function* pieces(from: number, sliceBytes: number): AsyncIterable<Buffer> {
     let start = 0;
     for (const segment of segments) {
       const size = sizeOf(segment);
+      if (from < start + size && !Buffer.isBuffer(segment) && segment.row === undefined)
+        await checkOurs(shelf, segment.digest);
       for (let at = Math.max(from - start, 0); at < size;) {
         const end = Math.min(size, at + sliceBytes);
         yield Buffer.isBuffer(segment)
