@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { aiSdkAgent, givenTools, withReadBack } from '../src/agent/ai-sdk/ai-sdk.ts';
 import type { Agent, AgentTurn } from '../src/agent/agent.ts';
+import type { ModelTool } from '../src/agent/model-tool.ts';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { testRuntime, type TestRuntime, type TestRuntimeOptions } from '../src/testing/test-runtime.ts';
 import { page } from './compaction-scene.ts';
@@ -36,7 +37,7 @@ function agentWith(mock: ReturnType<typeof model>['mock'], tools: object, window
     (turn: AgentTurn) =>
       new ToolLoopAgent({
         model: mock,
-        tools: withReadBack(turn, tools) as never,
+        tools: withReadBack(turn, tools as Readonly<Record<string, ModelTool>>),
         stopWhen: isStepCount(200),
         onError: () => {},
       }),
@@ -68,7 +69,10 @@ describe('a tool that returns a megabyte', () => {
       (prompt) => [calling('c2', 'read_back', { ref: refIn(prompt), search: 'code' }), finish('tool-calls')],
       (prompt) => [...text(/the code is \d+/.exec(seenIn(prompt))?.[0] ?? 'nothing'), finish('stop')],
     );
-    const made = await world(agentWith(mock, { report: report() }));
+    const agent = aiSdkAgent(
+      (turn) => new ToolLoopAgent({ model: mock, tools: withReadBack(turn, { report: report() }) }),
+    );
+    const made = await world(agent);
 
     const turn = await say(made, 'k', { input: 'what is the code?', agent: 'model' });
 
@@ -243,12 +247,12 @@ describe('a turn that calls tools sixty times', () => {
   });
 
   test('and what is steered to it in between reaches the model, once and in its place', async () => {
-    const { opened: isAt25, open } = gate();
+    const at25 = gate();
     const sent = gate();
     const steered = tool({
       inputSchema: z.object({ page: z.number() }),
       execute: async ({ page: at }) => {
-        if (at === 25) open();
+        if (at === 25) at25.open();
         if (at === 25) await sent.opened;
         return page(at, 1_000);
       },
@@ -256,7 +260,7 @@ describe('a turn that calls tools sixty times', () => {
     const { mock, prompts } = model(reading(30));
     const made = await world(agentWith(mock, { pages: steered }, WINDOW));
     const { turn } = await send(made, 'k', { input: 'read all', agent: 'model' });
-    await isAt25;
+    await at25.opened;
 
     await send(made, 'k', { input: 'mind the gap', policy: 'steer' });
     sent.open();
