@@ -140,6 +140,19 @@ describe('a session near its window', () => {
     expect(set.view().counting).toBe('claude');
   });
 
+  test('is counted for the family its agent names, where the name in its usage says nothing', async () => {
+    const log = near();
+    log.accept('u', 'and?');
+    log.start('u');
+    log.usage('u', 3_000, 'gateway/default');
+    const set = new WorkingSet({ ...measure(4_000), model: 'claude-sonnet-5' });
+    set.feed(log.events);
+
+    await set.counted();
+
+    expect(set.view().counting).toBe('claude');
+  });
+
   test('works by an estimate where nothing can count', async () => {
     const tokens = new Tokens(() => Promise.reject(new Error('not installed')));
     const set = new WorkingSet(measure(4_000), tokens);

@@ -136,7 +136,8 @@ export class Gauge {
 
   /** GA2. */
   named(model: string): void {
-    this.#family = familyOf(model);
+    const family = familyOf(model);
+    if (family !== 'other') this.#family = family; // Of a name that says nothing its agent knows more.
   }
 
   /** A provider's figure for a prompt of which `tokens` were counted here, not scaled. */
