@@ -6,6 +6,7 @@
 //   B-18  'each session has its own digests'
 //   B-20  'a session of hundreds of turns never sends a prompt past its window'
 import { expect, test } from 'vitest';
+import type { ReadBack, ReadBackCall } from '../src/wire/context.ts';
 import { textOf } from '../src/wire/message.ts';
 import { outcome, refusal, say, send } from './session-stage.ts';
 import {
@@ -52,6 +53,30 @@ test('what a tool returned leaves first, and is read back word for word', async 
 
   expect([by, pressure, digests.map(({ kind }) => kind)]).toEqual(['rules', 'mild', ['calls']]);
   expect(read).toEqual([page(100, 300)]);
+});
+
+test('turns that left as one digest are read back from the reference it shows, every word', async () => {
+  const read: string[] = [];
+  const { agent } = reader({}, async (turn) => {
+    if (textOf(turn.inputs[0]?.parts ?? []) !== 'look') return;
+    const ref = /\{"ref":"(log:\d+-\d+)"\}/.exec(textOf(turn.history[0]?.parts ?? []))?.[1] ?? '';
+    for (let call: ReadBackCall | undefined = { ref }; call !== undefined;) {
+      const { text, next }: ReadBack = await turn.readBack(call);
+      read.push(text);
+      call = next;
+    }
+  });
+  await using world = await small(agent);
+  for (let turn = 0; turn < 24; turn += 1) await say(world, 'chat', 'say 100');
+  const { digests } = await compacted(world, 'chat');
+
+  await say(world, 'chat', 'look');
+
+  const whole = read.join('');
+  const folded = digests.flatMap(({ turns }) => turns).length;
+  expect(folded).toBeGreaterThan(3);
+  for (let turn = 1; turn <= folded; turn += 1)
+    expect(whole).toContain(JSON.stringify(page(turn * 100, 100)).slice(1, -1));
 });
 
 test('old turns leave as one digest that a summariser wrote, and what it used is on the bill', async () => {
