@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ReadingBack } from '../src/context/read-back.ts';
 import { type Clock, systemClock } from '../src/kernel/clock.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
 import { MemoryStore } from '../src/testing/memory-store.ts';
 import type { NewEvent, SessionNum } from '../src/store/store.ts';
 import type { ReadBack, ReadBackCall, Ref } from '../src/wire/context.ts';
@@ -17,7 +18,7 @@ export class Scene {
   #at = 0;
 
   constructor(store: MemoryStore, num: SessionNum, project: string, options: SceneOptions) {
-    const { inlineBytesMax = 8_192, clock = systemClock } = options;
+    const { inlineBytesMax = 8_192, clock = new ManualClock() } = options;
     this.store = store;
     this.num = num;
     this.project = project;
@@ -69,6 +70,7 @@ export interface SceneOptions {
   project?: string;
   key?: string;
   inlineBytesMax?: number;
+  /** What searches are timed by. @default one that stands still */
   clock?: Clock;
 }
 
