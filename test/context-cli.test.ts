@@ -278,6 +278,18 @@ describe('on a real server, with a window that is soon full', () => {
       expect(widthOf(line)).toBeLessThanOrEqual(60);
   });
 
+  test('what was moved out and digested later is found once', async () => {
+    await sojourn('send', 'once', '/big 20000');
+    for (let turn = 0; turn < 4; turn += 1) await sojourn('send', 'once', '/big 1000');
+    await sojourn('evict', 'once');
+    const log = await sojourn('tail', 'once', '--no-follow', '--json');
+
+    const { out } = await sojourn('read', 'once', '--search', '^line 1500$');
+
+    expect(log.out).toMatch(/"kind":"context\.compacted".*"ref":"log:\d+","text":"\[Moved out: big/);
+    expect(out).toMatch(/^artifact:[0-9a-f]{64}\n1500: line 1500\n$/);
+  });
+
   test('a session that is not there is answered as one', async () => {
     expect((await sojourn('show', 'nobody', '--context')).code).toBe(3);
   });

@@ -12,10 +12,19 @@ import type { Compacted, ReadBack, ReadBackSearch, Ref } from '../wire/context.t
 import type { EventKind } from '../wire/event.ts';
 import { lineAt, linesOf } from './lines.ts';
 import { invalid } from './read-back-call.ts';
-import { artifactRef, logRef, parseReference, stretchRef } from './reference.ts';
+import { artifactRef, parseReference, stretchRef } from './reference.ts';
 import type { Found } from './search.ts';
 import type { AskSearcher } from './search-threads.ts';
-import { eventSource, gather, openSource, type Shelf, SLICE_BYTES, type Source, stretch } from './source.ts';
+import {
+  eventAt,
+  eventSource,
+  gather,
+  openSource,
+  type Shelf,
+  SLICE_BYTES,
+  type Source,
+  stretch,
+} from './source.ts';
 
 const SCANNED_MAX = 64 * 1_048_576;
 const MATCHES_MAX = 200;
@@ -195,7 +204,8 @@ async function* everything(shelf: Shelf, fromRef: Ref | undefined): AsyncIterabl
   const isSingle = seq !== undefined && digested.single.includes(seq);
   if (seq === undefined || isSingle) {
     for (const one of digested.single.slice(isSingle ? digested.single.indexOf(seq) : 0)) {
-      yield await openSource(shelf, logRef(one));
+      const event = await eventAt(shelf, one);
+      if (!isMovedOut(event)) yield eventSource(shelf, event);
     }
   }
   if (digested.to < digested.from) return;

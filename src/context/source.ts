@@ -53,9 +53,14 @@ export async function openSource(shelf: Shelf, ref: Ref): Promise<Source> {
     return segmented(shelf, ref, row.mediaType, [{ digest: row.digest, bytes: row.bytes, row }]);
   }
   if (reference.kind === 'stretch') return new StretchSource(shelf, reference.from, reference.to);
-  const [event] = await shelf.store.read(shelf.session, reference.seq - 1, { eventsMax: 1, bytesMax: 1 });
-  if (event?.seq !== reference.seq) throw noEvent(ref);
-  return eventSource(shelf, event);
+  return eventSource(shelf, await eventAt(shelf, reference.seq));
+}
+
+/** Throws `read-back.invalid` where there is none. */
+export async function eventAt(shelf: Shelf, seq: Seq): Promise<StoredEvent> {
+  const [event] = await shelf.store.read(shelf.session, seq - 1, { eventsMax: 1, bytesMax: 1 });
+  if (event?.seq !== seq) throw noEvent(`log:${seq}`);
+  return event;
 }
 
 /** At a time, in memory (SO2). */
