@@ -1,4 +1,9 @@
 // Imports of exports: all of a session is there, or nothing is, whatever is wrong and whenever the process ends.
+//
+// Shown here, by what a user sees (H-DISK: the catalogue of hostile input; F: edge values):
+//   H-DISK 87  that was cut off after any of its lines
+//   H-DISK 88  says on which line it is wrong (over 8 MiB, NULs); goes in batches (whatever its size)
+//   F, disk    does not mind a byte order mark, other line ends and empty lines; a format that is not known
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { testRuntime } from '../src/testing/test-runtime.ts';
