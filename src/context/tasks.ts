@@ -159,11 +159,9 @@ export class Tasks {
       startedAt: at,
       endedAt: null,
     };
-    this.#tasks.push(task);
-    if (this.#tasks.length > TASKS_MAX) {
-      this.#tasks.shift();
-      this.#earlier += 1;
-    }
+    const kept = this.#tasks.slice(1 - TASKS_MAX);
+    this.#earlier += this.#tasks.length - kept.length;
+    this.#tasks = kept.concat(task);
     return task;
   }
 

@@ -173,11 +173,13 @@ export class WorkingSet {
   /** What an agent sees of the time before its turn, oldest first. The same messages as long as nothing changes. */
   history(): readonly Message[] {
     this.unpack();
-    this.#history ??= [
-      ...(this.#standing === undefined ? [] : [messageOf(this.#standing)]),
-      ...[...this.#passages.ended()].flatMap(({ messages }) => messages),
-    ];
+    this.#history ??= this.#shown().slice(); // Without the room that was left to grow.
     return this.#history;
+  }
+
+  #shown(): Message[] {
+    const turns = [...this.#passages.ended()].flatMap(({ messages }) => messages);
+    return this.#standing === undefined ? turns : [messageOf(this.#standing), ...turns];
   }
 
   /**

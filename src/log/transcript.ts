@@ -113,7 +113,7 @@ export class Transcript {
   said(turn: string): Message[] {
     const block = this.#turns.get(turn);
     if (block === undefined || !block.started || block.dropped) return [];
-    return [...asked(block), ...block.said.map(({ message }) => whole(message))];
+    return asked(block).concat(block.said.map(({ message }) => whole(message)));
   }
 
   /** What an agent sees: ended turns that were not dropped. */
@@ -172,7 +172,7 @@ export class Transcript {
   #apply(event: StoredEvent, turn: string): void {
     const block = this.#turns.get(turn);
     if (event.kind === 'turn.ended') {
-      if (block !== undefined) block.ended = true;
+      if (block !== undefined) end(block);
       return;
     }
     const at = timeText(event.at);
@@ -256,7 +256,14 @@ export class Transcript {
   }
 }
 
-function asked(turn: TurnBlock): TranscriptMessage[] {
+/** What grows has room to grow, and more of it than most turns ever fill. */
+function end(turn: TurnBlock): void {
+  turn.ended = true;
+  turn.inputs = turn.inputs.slice();
+  turn.said = turn.said.slice();
+}
+
+function asked(turn: TurnBlock): Message[] {
   return turn.inputs.map(({ input, at }) => ({ role: 'user', parts: input.parts, turn: turn.id, at }));
 }
 
