@@ -38,14 +38,18 @@ describe('an export', () => {
     expect((await say(there, 'another name', '/recall 1')).text).toBe('remember me');
   });
 
-  test('leaves the working set as it is', async () => {
-    await using here = await testRuntime();
-    await using there = await testRuntime();
+  test('leaves the working set as it is, with the digests in it', async () => {
+    const limits = { contextTokens: 4_000 };
+    await using here = await testRuntime({ limits });
+    await using there = await testRuntime({ limits });
     await lived(here, 'chat');
+    for (let turn = 0; turn < 6; turn++) await say(here, 'chat', '/big 5000');
+    await here.runtime.evict('chat'); // What was under way in the background is over.
 
     await taken(there, 'chat', await exported(here, 'chat'));
 
     const { session: _here, ...before } = await here.runtime.context('chat');
+    expect(before.compactions.count).toBeGreaterThan(0);
     const { session: _there, ...after } = await there.runtime.context('chat');
     expect(after).toEqual(before);
   });
