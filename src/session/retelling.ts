@@ -2,7 +2,7 @@
 //
 //   RT1. Whatever the summariser does, there is a text, and it is shorter than what it stands for: what throws, takes longer
 //        than `digestMsMax`, says nothing or says more than it was given is tried again, `digestTriesMax` times in all.
-//   RT2. Between two tries it waits, each time twice as long. Only its signal ends it early; then it rejects.
+//   RT2. Between two tries it waits, each time twice as long, up to a minute. Only its signal ends it early; then it rejects.
 //   RT3. A summariser that does not hear its signal is not waited for.
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
@@ -13,6 +13,7 @@ import type { Stretch, Summariser, Summary } from '../agent/agent.ts';
 import { type CountText, cutTo } from '../context/digest.ts';
 
 const RETRY_MS: Millis = 1_000;
+const RETRY_MS_MAX: Millis = 60_000;
 const REASON_CHARS = 200;
 
 export interface RetellingParts {
@@ -48,7 +49,7 @@ export class Retelling {
     const { limits, logger, session, count } = this.#parts;
     let failed = '';
     for (let tries = 1; tries <= limits.digestTriesMax; tries += 1) {
-      if (tries > 1) await this.#pause(RETRY_MS * 2 ** (tries - 2), signal);
+      if (tries > 1) await this.#pause(Math.min(RETRY_MS * 2 ** (tries - 2), RETRY_MS_MAX), signal);
       try {
         const summary = await this.#ask(stretch, tokensMax, signal);
         signal.throwIfAborted();
