@@ -37,7 +37,7 @@ Without a config, the environment names the model; the first that is set counts:
   ANTHROPIC_API_KEY   Anthropic, or what ANTHROPIC_BASE_URL names
   OPENAI_BASE_URL     any compatible server, with OPENAI_API_KEY where it wants one
   OPENAI_API_KEY      OpenAI
-  OLLAMA_HOST         that Ollama
+  OLLAMA_HOST         that Ollama; OLLAMA_CONTEXT_LENGTH, as it was started with, is its models' window
   SOJOURN_MODEL       the model's name; a compatible server without one is asked for its first
 With none of them, the scripted agent answers; SOJOURN_SCRIPTED_MS is its pace, in ms a word.`;
 

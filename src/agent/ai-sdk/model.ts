@@ -2,11 +2,18 @@
 //
 // Owns what the variables mean. It reads none: the caller passes them in. No endpoint is called before the first
 // message needs it, so a server starts while its model is down.
+//
+//   E1. It has the tool `read_back` from the turn on for which something was moved out of its working set: not all models take
+//       tools. One that refuses them is asked without.
 import type { LanguageModel } from 'ai';
 import { SojournError } from '../../kernel/errors.ts';
-import type { Agent } from '../agent.ts';
+import type { Message } from '../../wire/message.ts';
+import type { Agent, AgentContext } from '../agent.ts';
+import { READ_BACK } from '../read-back-tool.ts';
 import { aiSdkAgent } from './ai-sdk.ts';
-import { loaded, loadSdk } from './sdk.ts';
+import { withReadBack } from './given-tools.ts';
+import { loaded, loadSdk, type Sdk } from './sdk.ts';
+import { windowTokensOf } from './windows.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -29,7 +36,7 @@ const OLLAMA_PORT = '11434';
  *
  * The first that is set counts, except that `SOJOURN_MODEL` with a name that is not Claude's passes Anthropic over where
  * another endpoint is set. `SOJOURN_MODEL` names the model; a compatible endpoint without one is asked for its first.
- * Undefined when nothing is set. Throws `agent.package_missing`, and `config.invalid` for an address that is none.
+ * `OLLAMA_CONTEXT_LENGTH`, as Ollama itself reads it, is the window of its models. Undefined when nothing is set. Throws `agent.package_missing`, and `config.invalid` for an address that is none.
  */
 export async function modelFromEnvironment(environment: Environment): Promise<EnvironmentModel | undefined> {
   const set = (name: string): string | undefined => environment[name]?.trim() || undefined;
@@ -48,6 +55,8 @@ interface Endpoint {
   key: string | undefined;
   /** Undefined: whichever it names first. */
   model: string | undefined;
+  /** Where it says so itself. */
+  windowTokens?: number;
 }
 
 function compatibleEndpoint(set: (name: string) => string | undefined): Endpoint | undefined {
@@ -57,7 +66,10 @@ function compatibleEndpoint(set: (name: string) => string | undefined): Endpoint
     return { url: address('OPENAI_BASE_URL', url).replace(/\/$/, ''), key, model: undefined };
   if (key !== undefined) return { url: OPENAI_URL, key, model: OPENAI_MODEL };
   const host = set('OLLAMA_HOST');
-  return host === undefined ? undefined : { url: ollamaUrl(host), key: undefined, model: undefined };
+  if (host === undefined) return undefined;
+  const windowTokens = Number(set('OLLAMA_CONTEXT_LENGTH'));
+  const own = Number.isSafeInteger(windowTokens) && windowTokens > 0 ? { windowTokens } : {};
+  return { url: ollamaUrl(host), key: undefined, model: undefined, ...own };
 }
 
 async function anthropic(model: string, apiKey: string, baseURL: string): Promise<EnvironmentModel> {
@@ -66,7 +78,7 @@ async function anthropic(model: string, apiKey: string, baseURL: string): Promis
     loadSdk(),
   ]);
   const provider = createAnthropic({ apiKey, baseURL });
-  const agent = lazily(async () => provider(model));
+  const agent = lazily(contextOf(model), async () => provider(model));
   return { agent, description: `${model} at ${new URL(address('ANTHROPIC_BASE_URL', baseURL)).host}` };
 }
 
@@ -83,30 +95,80 @@ async function compatible(endpoint: Endpoint, named: string | undefined): Promis
   });
   const model = named ?? endpoint.model;
   return {
-    agent: lazily(async (signal) => provider(model ?? (await firstModel(endpoint, signal)))),
+    agent: lazily(contextOf(model, endpoint.windowTokens), async (signal) =>
+      provider(model ?? (await firstModel(endpoint, signal))),
+    ),
     description: `${model ?? 'the first model'} at ${endpoint.url}`,
   };
 }
 
+function contextOf(model: string | undefined, own?: number): AgentContext {
+  const windowTokens = own ?? (model === undefined ? undefined : windowTokensOf(model));
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(windowTokens === undefined ? {} : { windowTokens }),
+  };
+}
+
+type CallableModel = Exclude<LanguageModel, string>;
+
 /** The model is chosen when a session opens: once, unless that fails. */
-function lazily(choose: (signal: AbortSignal) => Promise<LanguageModel>): Agent {
+function lazily(context: AgentContext, choose: (signal: AbortSignal) => Promise<CallableModel>): Agent {
   let chosen: Promise<Agent> | undefined;
   const make = async (signal: AbortSignal): Promise<Agent> => {
-    const { ToolLoopAgent } = await loadSdk();
-    // Its errors fail the turn; the SDK would also print them.
-    const agent = new ToolLoopAgent({ model: await choose(signal), onError: () => {} });
-    return aiSdkAgent(agent);
+    const sdk = await loadSdk();
+    const model = toolsOptional(await choose(signal), sdk);
+    return aiSdkAgent((turn) => {
+      const tools = hasMovedOut(turn.history) ? withReadBack(turn, {}) : {}; // E1
+      // Its errors fail the turn; the SDK would also print them.
+      return new sdk.ToolLoopAgent({ model, tools, onError: () => {} });
+    });
   };
   return {
     capabilities: { rerun: 'never', steers: true, rewinds: true, forks: true, ownsHistory: false },
-    async open(context, previous) {
-      chosen ??= make(context.signal).catch((error: unknown) => {
+    context,
+    async open(opening, previous) {
+      chosen ??= make(opening.signal).catch((error: unknown) => {
         chosen = undefined; // the next session asks again
         throw error;
       });
-      return (await chosen).open(context, previous);
+      return (await chosen).open(opening, previous);
     },
   };
+}
+
+/** What stands for something names the tool. */
+function hasMovedOut(history: readonly Message[]): boolean {
+  return history.some(({ parts }) =>
+    parts.some((part) => {
+      if (part.type === 'tool-result')
+        return JSON.stringify(part.output ?? part.ref ?? '').includes(READ_BACK);
+      return part.type === 'text' && part.text.includes(READ_BACK);
+    }),
+  );
+}
+
+/** E1. */
+function toolsOptional(model: CallableModel, sdk: Sdk): CallableModel {
+  let refuses = false;
+  return sdk.wrapLanguageModel({
+    model,
+    middleware: {
+      async wrapStream({ doStream, params, model: inner }) {
+        const { tools, toolChoice: _none, ...bare } = params;
+        if (tools === undefined || tools.length === 0) return doStream();
+        if (refuses) return inner.doStream(bare);
+        try {
+          return await doStream();
+        } catch (error) {
+          if (!sdk.APICallError.isInstance(error) || error.statusCode !== 400 || !/tool/i.test(error.message))
+            throw error;
+          refuses = true;
+          return inner.doStream(bare);
+        }
+      },
+    },
+  });
 }
 
 async function firstModel({ url, key }: Endpoint, signal: AbortSignal): Promise<string> {
