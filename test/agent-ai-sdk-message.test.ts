@@ -211,3 +211,101 @@ describe('a history that a provider would refuse is mended', () => {
     ]);
   });
 });
+
+describe('what was moved out is told in its place', () => {
+  const ref = { artifact: 'abc', bytes: 70_000, mediaType: 'text/plain', preview: 'line 1' };
+  const moved = (more: object = {}): Message[] => [
+    said('assistant', [call('c1')]),
+    said('tool', [{ ...result('c1', 'line 1 ... read_back artifact:abc'), ...more } as Part]),
+  ];
+
+  test('a large result by what stands beside its reference, a failed one as a failure', () => {
+    const [fine, failed] = [{ ref }, { ref, isError: true }].map(
+      (more) => toModelMessages(moved(more), [])[1]?.content,
+    );
+
+    const value = 'line 1 ... read_back artifact:abc';
+    expect(fine).toMatchObject([{ output: { type: 'text', value } }]);
+    expect(failed).toMatchObject([{ output: { type: 'error-text', value } }]);
+  });
+
+  test('a result of words and pictures by its digest, whatever it was, with the picture behind it', () => {
+    const long = 'a long report '.repeat(1_000);
+    const [told, picture] = toParts({
+      role: 'tool',
+      content: [
+        {
+          type: 'tool-result',
+          toolCallId: 'c1',
+          toolName: 'look',
+          output: {
+            type: 'content',
+            value: [
+              { type: 'text', text: long },
+              { type: 'file', mediaType: 'image/png', data: { type: 'data', data: 'AAAA' } },
+            ],
+          },
+        },
+      ],
+    });
+    if (told === undefined || picture === undefined) throw new Error('nothing was told');
+    const digested = { ...told, output: '[Moved out]' } as Part;
+
+    const messages = toModelMessages(
+      [said('assistant', [call('c1')]), said('tool', [digested, picture])],
+      [],
+    );
+
+    expect(JSON.stringify(told).length).toBeLessThan(1.2 * long.length); // It is in the log once.
+    expect(messages[1]?.content).toMatchObject([
+      {
+        output: {
+          type: 'content',
+          value: [
+            { type: 'text', text: '[Moved out]' },
+            { type: 'file', mediaType: 'image/png' },
+          ],
+        },
+      },
+    ]);
+  });
+
+  test('what a provider ran itself as words: it takes back what it gave, or nothing', () => {
+    const search: ModelMessage = {
+      role: 'assistant',
+      content: [
+        { type: 'text', text: 'Let me look.' },
+        {
+          type: 'tool-call',
+          toolCallId: 's1',
+          toolName: 'web',
+          input: { q: 'fjords' },
+          providerExecuted: true,
+        },
+        {
+          type: 'tool-result',
+          toolCallId: 's1',
+          toolName: 'web',
+          output: { type: 'json', value: [{ title: 'Fjord', secret: 'x'.repeat(9_000) }] },
+        },
+        { type: 'text', text: 'Found.' },
+      ],
+    };
+    const parts = toParts(search);
+    const short = parts.map((part) =>
+      part.type === 'tool-result' ? { ...part, output: '[Moved out: log:7]' } : part,
+    );
+
+    expect(returned(search)).toEqual([search]);
+    expect(toModelMessages([said('assistant', short)], [])).toEqual([
+      {
+        role: 'assistant',
+        content: [
+          { type: 'text', text: 'Let me look.' },
+          { type: 'text', text: '[web {"q":"fjords"}]\n[Moved out: log:7]' },
+          { type: 'text', text: 'Found.' },
+        ],
+      },
+    ]);
+  });
+});
