@@ -98,9 +98,10 @@ interface Unkept {
 
 export class Overflow {
   readonly #options: OverflowOptions;
-  readonly #announced = new Set<string>();
+  /** Most sessions move nothing out, and hold nothing for it. */
+  #announced: Set<string> | undefined;
   /** O2. The same message is restored once. */
-  readonly #restored = new WeakMap<Message, Message>();
+  #restored: WeakMap<Message, Message> | undefined;
 
   readonly #stay: Stay;
 
@@ -166,7 +167,7 @@ export class Overflow {
     return Promise.all(
       messages.map(async (message) => {
         const isWhole = message.parts.every((part) => !('ref' in part) || part.ref === undefined);
-        return isWhole ? message : (this.#restored.get(message) ?? this.#restore(message));
+        return isWhole ? message : (this.#restored?.get(message) ?? this.#restore(message));
       }),
     );
   }
@@ -196,7 +197,10 @@ export class Overflow {
       }
     });
     const restored = { ...message, parts: await Promise.all(parts) };
-    if (isWhole && bytes <= REMEMBERED_BYTES_MAX) this.#restored.set(message, restored);
+    if (isWhole && bytes <= REMEMBERED_BYTES_MAX) {
+      this.#restored ??= new WeakMap();
+      this.#restored.set(message, restored);
+    }
     return restored;
   }
 
@@ -309,10 +313,12 @@ export class Overflow {
 
   #moved<Thing>(value: Thing, { ref, row }: Put, { from, call }: Carrier, shownTokens: number): Moved<Thing> {
     const repeats = (from === 'message' && call !== undefined) || from === 'turn.ended';
-    const isAnnounced = repeats && this.#announced.has(ref.artifact);
-    this.#announced.add(ref.artifact);
-    const [oldest] = this.#announced;
-    if (this.#announced.size > ANNOUNCED_MAX && oldest !== undefined) this.#announced.delete(oldest);
+    this.#announced ??= new Set();
+    const announced = this.#announced;
+    const isAnnounced = repeats && announced.has(ref.artifact);
+    announced.add(ref.artifact);
+    const [oldest] = announced;
+    if (announced.size > ANNOUNCED_MAX && oldest !== undefined) announced.delete(oldest);
     const offloaded = isAnnounced
       ? []
       : [offloadOf(ref, { from, ...(call === undefined ? {} : { call }) }, shownTokens)];
