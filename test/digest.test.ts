@@ -79,6 +79,15 @@ test('the input of a digested call keeps its short members, and its shape', () =
   expect(shortInput('y'.repeat(1_000))).toHaveLength(200);
 });
 
+test('where the input of a call is cut as well, its digest says where all of it is', () => {
+  const long = { path: 'a.txt', content: 'x'.repeat(5_000) };
+
+  expect(callDigest('write', long, result('ok'), 'log:9', 'log:4-12')).toBe(
+    '[Moved out: write "a.txt" returned 2 bytes: "ok". read_back {"ref":"log:9"}, with its input {"ref":"log:4-12"}]',
+  );
+  expect(callDigest('write', { path: 'a.txt' }, result('ok'), 'log:9', 'log:4-12')).not.toContain('log:4-12');
+});
+
 test('a digest of turns says of each task what was asked, what was done and how it ended, and where to read it', () => {
   const text = turnsDigest([task(0, 'Mend the parser,\nplease.'), task(1, 'Now the printer.')], {
     tokensMax: 500,

@@ -35,24 +35,34 @@ const TOLD_SHARE = 0.4;
 /** Of a shell that waits for the next command. */
 const PROMPT = /^\S{0,40}[$#>%]\s*$/;
 
-/** What is shown in the place of a tool's result. `ref` reads all of it. */
-export function callDigest(name: string, input: unknown, result: ToolResultPart, ref: string): string {
+/**
+ * What is shown in the place of a tool's result. `ref` reads all of it, `around` also what it was given: said where that is
+ * shown in short, too.
+ */
+export function callDigest(
+  name: string,
+  input: unknown,
+  result: ToolResultPart,
+  ref: string,
+  around?: string,
+): string {
   const { bytes, text } = outputOf(result);
   const lines = text.split('\n').filter((each) => /[\p{L}\p{N}]{2}/u.test(each) && !PROMPT.test(each));
   const first = lines[0];
   const last = lines.length > 1 ? lines.at(-1) : undefined;
   const said = [first, last].flatMap((each) => (each === undefined ? [] : [quoted(each, LINE_CHARS)]));
   const asked = salient(input);
+  const given = around === undefined || !isLong(input) ? '' : `, with its input {"ref":"${around}"}`;
   const outcome = result.isError ? 'failed' : 'returned';
   const tool = cut(line(name), QUOTE_CHARS);
   const what = asked === '' ? tool : `${tool} ${asked}`;
   const shown = said.length === 0 ? '' : `: ${said.join(' … ')}`;
-  return `[Moved out: ${what} ${outcome} ${bytes} bytes${shown}. read_back {"ref":"${ref}"}]`;
+  return `[Moved out: ${what} ${outcome} ${bytes} bytes${shown}. read_back {"ref":"${ref}"}${given}]`;
 }
 
 /** What is shown of the input of a call whose result has left: short ones as they are. */
 export function shortInput(input: unknown): unknown {
-  if (charsOf(input) <= INPUT_CHARS_MAX) return input;
+  if (!isLong(input)) return input;
   if (typeof input === 'string') return cut(input, INPUT_CHARS_MAX);
   if (Array.isArray(input)) return [];
   const short: Record<string, unknown> = {};
@@ -289,6 +299,10 @@ function outputOf({ output, ref }: ToolResultPart): { bytes: number; text: strin
 
 function endsOf({ preview, tail }: ArtifactRef): string {
   return tail === undefined ? preview : `${preview}\n${tail}`;
+}
+
+function isLong(input: unknown): boolean {
+  return charsOf(input) > INPUT_CHARS_MAX;
 }
 
 function charsOf(value: unknown): number {

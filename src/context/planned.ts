@@ -73,6 +73,7 @@ function stretchOf(things: readonly { from: Seq; to: Seq }[]): { from: Seq; to: 
 
 function ofCalls(set: WorkingSet, calls: readonly PieceCall[]): Digest[] {
   if (calls.length === 0) return [];
+  const turns = new Map(set.pieces().map((piece) => [piece.turn, `log:${piece.from}-${piece.to}`]));
   let [tokensBefore, tokensAfter] = [0, 0];
   const made = calls.map((each) => {
     const { turn, call, seq, name, tokens } = each;
@@ -85,7 +86,7 @@ function ofCalls(set: WorkingSet, calls: readonly PieceCall[]): Digest[] {
       isError: false,
     };
     const ref = `log:${seq}`;
-    const text = callDigest(name, input, result, ref);
+    const text = callDigest(name, input, result, ref, turns.get(turn));
     const shown: Part[] = [
       { type: 'tool-call', call, name, input: shortInput(input) },
       { type: 'tool-result', call, name, output: text, isError: result.isError },
