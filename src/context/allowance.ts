@@ -62,7 +62,8 @@ export class SessionAllowance {
   readonly #project: string;
   readonly #num: () => SessionNum | undefined;
   readonly #ofProject: Tally;
-  readonly #ofSession: Tally;
+  /** Most sessions move nothing out, and hold nothing for it. */
+  #ofSession: Tally | undefined;
 
   /** Use `Allowance.of`. */
   constructor(
@@ -71,15 +72,10 @@ export class SessionAllowance {
     project: string,
     num: () => SessionNum | undefined,
   ) {
-    const { store, clock, limits } = options;
     this.#options = options;
     this.#project = project;
     this.#num = num;
     this.#ofProject = ofProject;
-    this.#ofSession = new Tally(clock, limits.artifactBytesPerSessionMax, async () => {
-      const known = num();
-      return known === undefined ? 0 : store.artifactBytes(known);
-    });
   }
 
   async ask(digest: string, bytes: number): Promise<Grant> {
@@ -88,26 +84,33 @@ export class SessionAllowance {
     if (num !== undefined && (await store.artifact(num, digest)) !== null) return { kind: 'kept' }; // AL1
     const [known] = await store.referred(this.#project, [digest]);
     const costs = known === undefined ? bytes : 0;
-    await Promise.all([this.#ofSession.ready(bytes), this.#ofProject.ready(costs)]);
-    if (!this.#ofSession.fits(digest, bytes))
-      return { kind: 'refused', detail: this.#ofSession.detail('session') };
-    if (!this.#ofProject.fits(digest, costs))
-      return { kind: 'refused', detail: this.#ofProject.detail('project') };
-    this.#ofSession.add(digest, bytes);
-    this.#ofProject.add(digest, costs);
+    const [ofSession, ofProject] = [(this.#ofSession ??= this.#tally()), this.#ofProject];
+    await Promise.all([ofSession.ready(bytes), ofProject.ready(costs)]);
+    if (!ofSession.fits(digest, bytes)) return { kind: 'refused', detail: ofSession.detail('session') };
+    if (!ofProject.fits(digest, costs)) return { kind: 'refused', detail: ofProject.detail('project') };
+    ofSession.add(digest, bytes);
+    ofProject.add(digest, costs);
     return { kind: 'granted' };
   }
 
   /** The row of what was granted is written, or will never be. */
   settled(digest: string): void {
-    this.#ofSession.settle(digest);
+    this.#ofSession?.settle(digest);
     this.#ofProject.settle(digest);
   }
 
   /** What was granted could not be kept. */
   failed(digest: string): void {
-    this.#ofSession.drop(digest);
+    this.#ofSession?.drop(digest);
     this.#ofProject.drop(digest);
+  }
+
+  #tally(): Tally {
+    const { store, clock, limits } = this.#options;
+    return new Tally(clock, limits.artifactBytesPerSessionMax, async () => {
+      const num = this.#num();
+      return num === undefined ? 0 : store.artifactBytes(num);
+    });
   }
 }
 
