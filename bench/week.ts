@@ -1,0 +1,112 @@
+// Week: what a session that works for a week goes through: turns of ten calls of tools, with results as long as recorded ones.
+//
+//   WK1. What the nth call returns follows from n alone: whoever has the number can compare every byte.
+//   WK2. Lengths are drawn, with a seed, from what tools returned in recorded runs of coding agents. One in seven is made longer
+//        than an event keeps, and five in a thousand about 1 MB.
+//   WK3. The agent does as any that keeps no memory of its own: each call of its model is given what the turn began with and
+//        what it did since, as small as the working set makes it.
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Agent, AgentTurn } from '../src/agent/agent.ts';
+import { functionAgent } from '../src/agent/function/function.ts';
+import type { Message } from '../src/wire/message.ts';
+
+export const CALLS_A_TURN = 10;
+/** In tokens: a small one, so that a week is many times as long. */
+export const WINDOW = 32_000;
+const SEED = 20_260_101;
+const RECORDED = new URL('../test/data/trajectories/', import.meta.url);
+const LARGE_SHARE = 1 / 7;
+const HUGE_SHARE = 0.005;
+const KiB = 1_024;
+
+/** What a model would be sent: before its nth call of a turn, from 0. */
+export type Prompt = (messages: readonly Message[], turn: AgentTurn, call: number) => void;
+
+/** What the nth call of a tool returns. */
+export type Results = (n: number) => string;
+
+export function recordedResults(): Results {
+  const recorded = observations();
+  return (n) => {
+    const chance = chances(SEED + n);
+    const draw = (): string => recorded[Math.floor(chance() * recorded.length)] ?? '';
+    const size = chance();
+    const text = `result ${n}\n${draw()}`;
+    if (size > LARGE_SHARE) return text;
+    return size < HUGE_SHARE
+      ? lengthened(text, draw, (900 + 200 * chance()) * KiB)
+      : lengthened(text, draw, (8 + 40 * chance()) * KiB);
+  };
+}
+
+/** A turn of the week is asked for by the number of its first call, and the one behind its last. */
+export const asked = (from: number, to = from + CALLS_A_TURN): string => `Go through ${from} to ${to}.`;
+
+/** WK3. `reached` is called when the nth call returns, before anybody has heard of it. */
+export function weekAgent(results: Results, prompt: Prompt, reached?: (n: number) => Promise<void>): Agent {
+  const agent = functionAgent(async function* (turn) {
+    const [first] = turn.inputs;
+    const [part] = first?.parts ?? [];
+    const [, from = 0, to = 0] =
+      /(\d+) to (\d+)/.exec(part?.type === 'text' ? part.text : '')?.map(Number) ?? [];
+    const now = new Date(turn.clock.now()).toISOString();
+    const said = (role: Message['role'], parts: Message['parts']): Message => ({
+      role,
+      parts,
+      turn: turn.id,
+      at: now,
+    });
+    const messages = [...turn.history, ...turn.inputs.map(({ parts }) => said('user', parts))];
+    prompt(messages, turn, 0);
+    for (let n = from; n < to; n += 1) {
+      const call = `call_${n % CALLS_A_TURN}`;
+      const tool = { call, name: n % 3 === 0 ? 'open' : 'bash' };
+      yield `Now I look at ${n}.`;
+      yield { kind: 'tool.called', ...tool, input: { n } };
+      const output = results(n);
+      await reached?.(n);
+      const seen = await turn.shown(output);
+      yield { kind: 'tool.returned', call, output };
+      messages.push(
+        said('assistant', [
+          { type: 'text', text: `Now I look at ${n}.` },
+          { type: 'tool-call', ...tool, input: { n } },
+        ]),
+        said('tool', [{ type: 'tool-result', ...tool, output: seen, isError: false }]),
+      );
+      prompt(await turn.fitted(messages), turn, n - from + 1);
+    }
+    yield `I have gone through ${from} to ${to}.`;
+  });
+  return { ...agent, context: { windowTokens: WINDOW } };
+}
+
+function observations(): readonly string[] {
+  const found: string[] = [];
+  for (const name of readdirSync(RECORDED)
+    .filter((each) => each.endsWith('.traj'))
+    .toSorted()) {
+    const { trajectory } = JSON.parse(readFileSync(new URL(name, RECORDED), 'utf8')) as {
+      trajectory: readonly { observation: string }[];
+    };
+    for (const { observation } of trajectory) found.push(observation);
+  }
+  return found;
+}
+
+function lengthened(text: string, draw: () => string, size: number): string {
+  let long = text;
+  for (let line = 1; long.length < size; line += 1) long += `\n${line}: ${draw()}`;
+  return long;
+}
+
+/** Mulberry32: numbers from 0 to below 1, the same for the same seed. */
+function chances(seed: number): () => number {
+  let state = Math.imul(seed, 0x9e3779b1);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
