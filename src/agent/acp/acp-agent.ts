@@ -49,9 +49,10 @@ export interface AcpOptions {
   resumes?: boolean;
 
   /**
-   * A longer result of a tool is cut, in characters.
+   * A longer result of a tool is cut, in characters. What is larger than the runtime's `inlineBytesMax` leaves the log by
+   * itself, whole.
    *
-   * @default 1_000_000
+   * @default 16_000_000
    */
   resultCharsMax?: number;
 
@@ -82,7 +83,7 @@ export interface AcpOptions {
   processesMax?: number;
 }
 
-const RESULT_CHARS_MAX = 1_000_000;
+const RESULT_CHARS_MAX = 16_000_000;
 const CANCEL_MS: Millis = 1_000;
 const STOP_MS: Millis = 700;
 
