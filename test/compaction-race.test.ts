@@ -85,6 +85,6 @@ test('whatever happens, prompts fit, nothing leaves twice, and what a set holds 
       expect(after.entries).toEqual(before.entries);
       for (const { outcome: ended, error } of turns) expect(error?.code ?? ended).toBe('completed');
     }),
-    { numRuns: 5 },
+    { numRuns: 4 },
   );
 });
