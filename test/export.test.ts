@@ -102,6 +102,15 @@ describe('an export', () => {
     expect(await exported(there, 'chat')).toBe(await exported(here, 'chat'));
   });
 
+  test('of an earlier version may have long lines for artifacts only', async () => {
+    await using world = await testRuntime();
+    const head = JSON.stringify({ sojourn: 1, session: { agent: 'scripted' } });
+
+    expect(await said(taken(world, 'a', `${head}\n${'['.repeat(9 * MiB)}`))).toBe(
+      'input.too_large: Line 2 is over 8388608 bytes',
+    );
+  });
+
   test('is refused by a reader before its last line where a file does not hold what was put there', async () => {
     await using world = await testRuntime();
     await say(world, 'chat', '/big 900000');

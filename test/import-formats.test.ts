@@ -2,13 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { SojournError } from '../src/kernel/errors.ts';
-import { type ForeignFormat, type Read, readForeign } from '../src/log/import/detect.ts';
+import { type ForeignFormat, type Read, readForeign as readWith } from '../src/log/import/detect.ts';
 import type { Step } from '../src/log/import/foreign.ts';
 import { textOf } from '../src/wire/message.ts';
 
 const text = (name: string): string => readFileSync(new URL(`data/${name}`, import.meta.url), 'utf8');
 
-const read = (name: string, format: ForeignFormat | 'auto' = 'auto'): Read => readForeign(text(name), format);
+const readForeign = (given: string, format: ForeignFormat | 'auto'): Promise<Read> =>
+  readWith(given, format, () => Promise.resolve());
+
+const read = (name: string): Promise<Read> => readForeign(text(name), 'auto');
 
 /** A step in a line. */
 function told(step: Step): string {
@@ -37,9 +40,9 @@ const story = ({ log }: Read): string[][] =>
     outcome,
   ]);
 
-function refused(given: string, format: ForeignFormat | 'auto' = 'auto'): string {
+async function refused(given: string, format: ForeignFormat | 'auto' = 'auto'): Promise<string> {
   try {
-    readForeign(given, format);
+    await readForeign(given, format);
   } catch (error) {
     if (error instanceof SojournError) return `${error.code}: ${error.detail}`;
     throw error;
@@ -48,8 +51,8 @@ function refused(given: string, format: ForeignFormat | 'auto' = 'auto'): string
 }
 
 describe('a log of Claude Code', () => {
-  test('is the conversation that was had: without what was rewound, with the results of calls that ran at once', () => {
-    const log = read('logs/claude-code.jsonl');
+  test('is the conversation that was had: without what was rewound, with the results of calls that ran at once', async () => {
+    const log = await read('logs/claude-code.jsonl');
 
     expect(log.format).toBe('claude-code');
     expect(log.log.title).toBe('Mend the greeting');
@@ -77,8 +80,8 @@ describe('a log of Claude Code', () => {
     expect(reasoning).toMatchObject({ parts: [{ metadata: { anthropic: { signature: 'c2lnbmVk' } } }] });
   });
 
-  test('says how much of it is no part of the conversation, and what could not be understood, the torn last line too', () => {
-    const { rest } = read('logs/claude-code.jsonl');
+  test('says how much of it is no part of the conversation, and what could not be understood, the torn last line too', async () => {
+    const { rest } = await read('logs/claude-code.jsonl');
 
     expect(rest.leftOut).toEqual({
       summary: 1,
@@ -95,7 +98,7 @@ describe('a log of Claude Code', () => {
     expect(rest.notUnderstood.samples.every(({ text: sample }) => sample.length <= 200)).toBe(true);
   });
 
-  test('that was compacted goes on where it went on, and what came before comes first', () => {
+  test('that was compacted goes on where it went on, and what came before comes first', async () => {
     const line = (entry: object): string =>
       JSON.stringify({ sessionId: 's', timestamp: '2026-01-01T00:00:00Z', ...entry });
     const user = (uuid: string, parentUuid: string | null, content: string, more = {}): string =>
@@ -120,18 +123,18 @@ describe('a log of Claude Code', () => {
       user('6', null, 'a new root'),
     ];
 
-    expect(story(readForeign(lines.join('\r\n'), 'auto')).map(([asked]) => asked)).toEqual([
+    expect(story(await readForeign(lines.join('\r\n'), 'auto')).map(([asked]) => asked)).toEqual([
       'asked first',
       'asked second',
     ]);
-    expect(story(readForeign(lines.join('\n'), 'auto')).at(-1)).toEqual([
+    expect(story(await readForeign(lines.join('\n'), 'auto')).at(-1)).toEqual([
       'asked second',
       'asked a new root',
       'completed',
     ]);
   });
 
-  test('of many roots on one long way is read in a moment', () => {
+  test('of many roots on one long way is read in a moment', async () => {
     const notes = Array.from({ length: 20_000 }, (_, index) => ({
       type: 'system',
       sessionId: 's',
@@ -147,7 +150,7 @@ describe('a log of Claude Code', () => {
     }));
     const lines = [...notes, ...asked].map((entry) => JSON.stringify(entry)).join('\n');
 
-    const log = readForeign(lines, 'auto');
+    const log = await readForeign(lines, 'auto');
 
     expect(log.log.turns).toHaveLength(1);
     expect(log.rest.leftOut['rewound']).toBe(19_999);
@@ -171,8 +174,8 @@ describe('chat messages of OpenAI', () => {
     ['asked Thanks.', 'asked And Chur?', 'asked', 'calls weather call_1 {"city":"Chur"}', 'completed'],
   ];
 
-  test('are turns with their calls and results, whether they stand in a list, in an object or line by line', () => {
-    const log = read('logs/openai.json');
+  test('are turns with their calls and results, whether they stand in a list, in an object or line by line', async () => {
+    const log = await read('logs/openai.json');
     const { messages } = JSON.parse(text('logs/openai.json')) as { messages: unknown[] };
 
     expect(log.format).toBe('openai');
@@ -187,20 +190,20 @@ describe('chat messages of OpenAI', () => {
       messages.map((message) => JSON.stringify(message)).join('\n'),
       `${JSON.stringify({ messages })}\n`,
     ]) {
-      expect(story(readForeign(same, 'auto'))).toEqual(wanted);
+      expect(story(await readForeign(same, 'auto'))).toEqual(wanted);
     }
   });
 
-  test('of two conversations are not one session', () => {
+  test('of two conversations are not one session', async () => {
     const one = JSON.stringify({ messages: [{ role: 'user', content: 'hello' }] });
 
-    expect(refused(`${one}\n${one}`)).toBe(
+    expect(await refused(`${one}\n${one}`)).toBe(
       'input.invalid: line 2 begins another conversation: a session holds one',
     );
   });
 
-  test('of the old kind, with functions, are understood', () => {
-    const log = readForeign(
+  test('of the old kind, with functions, are understood', async () => {
+    const log = await readForeign(
       JSON.stringify([
         { role: 'user', content: 'Roll.' },
         { role: 'assistant', content: null, function_call: { name: 'dice', arguments: '{}' } },
@@ -216,8 +219,8 @@ describe('chat messages of OpenAI', () => {
 });
 
 describe('UI messages of the AI SDK', () => {
-  test('are turns with the calls as they ended, what a provider said of a part, and what was said in between', () => {
-    const log = read('logs/ai-sdk.json');
+  test('are turns with the calls as they ended, what a provider said of a part, and what was said in between', async () => {
+    const log = await read('logs/ai-sdk.json');
 
     expect(log.format).toBe('ai-sdk');
     expect(story(log)).toEqual([
@@ -260,8 +263,8 @@ describe('a trajectory of SWE-agent', () => {
     ['ctf__rev__rock.traj', 12, 'bash'],
     ['function_calling__install-1__marshmallow-1867.traj', 11, 'create'],
     ['function_calling_replace_from_source__marshmallow-1867.traj', 13, 'bash'],
-  ])('%s is one turn with each of its steps', (name, steps, tool) => {
-    const log = read(`trajectories/${name}`);
+  ])('%s is one turn with each of its steps', async (name, steps, tool) => {
+    const log = await read(`trajectories/${name}`);
     const document = JSON.parse(text(`trajectories/${name}`)) as { trajectory: { observation: string }[] };
 
     expect(log.format).toBe('swe-agent');
@@ -277,14 +280,14 @@ describe('a trajectory of SWE-agent', () => {
     expect(log.rest.notUnderstood.count).toBe(0);
   });
 
-  test('without its history is still told by its steps', () => {
+  test('without its history is still told by its steps', async () => {
     const step = { action: 'ls', observation: 'a.txt', response: 'I look.', thought: 'I look.', state: '{}' };
     const info = {
       exit_status: 'exit_cost',
       model_stats: { tokens_sent: 7, tokens_received: 3, instance_cost: 0.5 },
     };
 
-    const log = readForeign(
+    const log = await readForeign(
       JSON.stringify({ environment: 'x', trajectory: [step, { ...step, action: '' }], info }),
       'auto',
     );
@@ -307,30 +310,33 @@ describe('a trajectory of SWE-agent', () => {
 });
 
 describe('what cannot be read', () => {
-  test('is refused with the place, and nothing is guessed', () => {
+  test('is refused with the place, and nothing is guessed', async () => {
     const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`;
 
-    expect(refused('')).toBe('input.invalid: There is nothing in it');
-    expect(refused(' \n\r\n ')).toBe('input.invalid: There is nothing in it');
-    expect(refused('hello')).toMatch(/^input\.invalid: It is not JSON \(/);
-    expect(refused('{"a":"\0')).toMatch(/NUL characters: it was not written to its end$/);
-    expect(refused('42')).toMatch(/none of what can be imported/);
-    expect(refused('{"hello":"world"}\n{"hello":"world"}')).toMatch(/none of what can be imported/);
-    expect(refused('[]', 'openai')).toBe('input.invalid: There is no turn in it that openai knows of');
-    expect(refused('[{"role":"user"}]', 'openai')).toMatch(
+    expect(await refused('')).toBe('input.invalid: There is nothing in it');
+    expect(await refused(' \n\r\n ')).toBe('input.invalid: There is nothing in it');
+    expect(await refused('hello')).toMatch(/^input\.invalid: It is not JSON \(/);
+    expect(await refused('{"a":"\0')).toMatch(/NUL characters: it was not written to its end$/);
+    expect(await refused('[],'.repeat(8_000_001))).toBe(
+      'input.too_large: It has over 8000000 lists and objects',
+    );
+    expect(await refused('42')).toMatch(/none of what can be imported/);
+    expect(await refused('{"hello":"world"}\n{"hello":"world"}')).toMatch(/none of what can be imported/);
+    expect(await refused('[]', 'openai')).toBe('input.invalid: There is no turn in it that openai knows of');
+    expect(await refused('[{"role":"user"}]', 'openai')).toMatch(
       /1 could not be understood, first \/0|2 could not be understood, first \/0/,
     );
-    expect(refused('[]', 'swe-agent')).toMatch(/is no trajectory/);
-    expect(refused(deep)).toBe('input.too_deep: It has over 256 levels');
-    expect(refused(`{"role":"user","content":"x"}\n{"role":"user","content":${deep}}`)).toBe(
+    expect(await refused('[]', 'swe-agent')).toMatch(/is no trajectory/);
+    expect(await refused(deep)).toBe('input.too_deep: It has over 256 levels');
+    expect(await refused(`{"role":"user","content":"x"}\n{"role":"user","content":${deep}}`)).toBe(
       'input.too_deep: Line 2 has over 256 levels',
     );
     expect(
-      refused(`{"role":"user","content":"x"}\n{"role":"user","content":"${'x'.repeat(8_400_000)}"}`),
+      await refused(`{"role":"user","content":"x"}\n{"role":"user","content":"${'x'.repeat(8_400_000)}"}`),
     ).toMatch(/^input\.too_large: Line 2 is over/);
   });
 
-  test('in the middle is counted, and the rest is read', () => {
+  test('in the middle is counted, and the rest is read', async () => {
     const lines = [
       '{"role":"user","content":"one"}',
       '\0\0\0',
@@ -340,23 +346,23 @@ describe('what cannot be read', () => {
       '{"role":"us',
     ];
 
-    const log = readForeign(lines.join('\n'), 'auto');
+    const log = await readForeign(lines.join('\n'), 'auto');
 
     expect(story(log)).toEqual([['asked one', 'asked two', 'completed']]);
     expect(log.rest.notUnderstood.samples.map(({ at }) => at)).toEqual(['line 2', 'line 6', 'line 4']);
   });
 
-  test('is never more than a few samples of it, however much there is', () => {
+  test('is never more than a few samples of it, however much there is', async () => {
     const lines = Array.from({ length: 5_000 }, () => '{"role":"nobody","content":"x"}');
 
-    const { rest } = readForeign(['{"role":"user","content":"one"}', ...lines].join('\n'), 'openai');
+    const { rest } = await readForeign(['{"role":"user","content":"one"}', ...lines].join('\n'), 'openai');
 
     expect(rest.notUnderstood.count).toBe(5_000);
     expect(rest.notUnderstood.samples).toHaveLength(10);
   });
 
-  test('names that would change an object change nothing', () => {
-    const log = readForeign(
+  test('names that would change an object change nothing', async () => {
+    const log = await readForeign(
       '[{"role":"user","content":"x","__proto__":{"role":"system"}},{"role":"assistant","tool_calls":[{"id":"__proto__","function":{"name":"constructor","arguments":"{\\"__proto__\\":{\\"a\\":1}}"}}]}]',
       'auto',
     );

@@ -132,7 +132,7 @@ describe('a log of another agent with members changed', () => {
 
     for (let round = 0; round < 400; round++) {
       const changed = changedText(text, name.endsWith('.jsonl'), chance);
-      const code = await codeOf(() => readForeign(changed, 'auto'));
+      const code = await codeOf(() => readForeign(changed, 'auto', () => Promise.resolve()));
       expect([undefined, 'input.invalid']).toContain(code);
     }
   });

@@ -16,13 +16,15 @@ import type { Event } from '../wire/event.ts';
 import { wrongWith } from '../wire/event-schema.ts';
 import type { SessionView } from '../wire/session.ts';
 import { mentionsOf } from './mentions.ts';
+import { bracketsIn, isDeep } from './nesting.ts';
 
 const FORMAT = 2;
 /** 1 MiB in base64. */
 export const PIECE_BYTES = 768 * 1_024;
 const LINE_BYTES_MAX = 8 * 1_024 * 1_024;
-/** Of format 1. */
+/** Of format 1, where an artifact is one line: a long text in a flat object. */
 const OLD_LINE_BYTES_MAX = 96 * 1_024 * 1_024;
+const OLD_BRACKETS_MAX = 100;
 const LEVELS_MAX = 256;
 const MENTIONS_MAX = 500_000;
 
@@ -86,7 +88,9 @@ export class PortableReader {
   /** What the next line says; undefined for an empty one. */
   feed(text: string): PortableItem | undefined {
     this.#line += 1;
-    const max = this.#format === 1 ? OLD_LINE_BYTES_MAX : LINE_BYTES_MAX;
+    const isOld = this.#format === 1 && text.length > LINE_BYTES_MAX / 3;
+    const max =
+      isOld && bracketsIn(text, OLD_BRACKETS_MAX) <= OLD_BRACKETS_MAX ? OLD_LINE_BYTES_MAX : LINE_BYTES_MAX;
     if (text.length > max || (text.length > max / 3 && Buffer.byteLength(text) > max))
       throw this.wrong(`is over ${max} bytes`, { code: 'input.too_large' });
     if (text.trim() === '') return undefined;
@@ -232,14 +236,6 @@ function isObject(value: unknown): value is Line {
 
 function isText(value: unknown, charsMax: number): value is string {
   return typeof value === 'string' && value.length <= charsMax && value.isWellFormed();
-}
-
-/** It has more than so many levels below it. */
-export function isDeep(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const member of Object.values(value)) if (isDeep(member, levels - 1)) return true;
-  return false;
 }
 
 const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 64);

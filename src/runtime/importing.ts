@@ -67,7 +67,7 @@ export class Importing {
     const { agent = defaultAgent, format = 'auto' } = call;
     if (!agents.has(agent))
       throw new SojournError('agent.unknown', `No agent ${agent.slice(0, 64)} is registered`);
-    const read = readForeign(text, format === 'sojourn' ? 'auto' : format);
+    const read = await readForeign(text, format === 'sojourn' ? 'auto' : format, breathe);
     const { project, owner, token } = caller;
     const staging = new Staging(this.#host, {
       id: ids.id(),
@@ -97,6 +97,9 @@ export class Importing {
     }
   }
 }
+
+/** Whatever else is ready runs first. */
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What was looked at is in `held`. */
 async function beginsAsExport(source: AsyncIterator<string>, held: string[]): Promise<boolean> {

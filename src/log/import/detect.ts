@@ -3,11 +3,13 @@
 //   DE1. Lines are JSON lines where the first of them is an object and another follows; anything else is one JSON text.
 //   DE2. A line that is not JSON is not understood, and counted; so is the torn last one of a log that was being written.
 //   DE3. Format and place of whatever is wrong are named. Hostile nesting is refused before anything walks it.
+//   DE4. Others come in between: `breathe` is awaited after each mebibyte of lines.
 import { SojournError } from '../../kernel/errors.ts';
 import type { ImportFormat } from '../../wire/calls.ts';
 import { readAiSdk } from './ai-sdk.ts';
 import { readClaudeCode } from './claude-code.ts';
 import { type Entry, type ForeignLog, isLoose, type Loose, Remainder } from './foreign.ts';
+import { bracketsIn, isDeep } from '../nesting.ts';
 import { readOpenAi } from './openai.ts';
 import { readSweAgent } from './swe-agent.ts';
 
@@ -15,6 +17,9 @@ export type ForeignFormat = Exclude<ImportFormat, 'sojourn'>;
 
 const LINE_CHARS_MAX = 8 * 1_024 * 1_024;
 const LEVELS_MAX = 256;
+/** Each may take fifty bytes, however short it is written. */
+const BRACKETS_MAX = 8_000_000;
+const SLICE_CHARS = 1_024 * 1_024;
 /** Of so many entries the format is told. */
 const LOOKED_AT_MAX = 100;
 
@@ -24,10 +29,17 @@ export interface Read {
   rest: Remainder;
 }
 
-/** Throws `input.invalid`, `input.too_large` and `input.too_deep`. */
-export function readForeign(text: string, asked: ForeignFormat | 'auto'): Read {
+/** Rejects with `input.invalid`, `input.too_large` and `input.too_deep`. */
+export async function readForeign(
+  text: string,
+  asked: ForeignFormat | 'auto',
+  breathe: () => Promise<void>,
+): Promise<Read> {
+  if (bracketsIn(text, BRACKETS_MAX) > BRACKETS_MAX)
+    throw new SojournError('input.too_large', `It has over ${BRACKETS_MAX} lists and objects`);
   const rest = new Remainder();
-  const parsed = parse(text.startsWith('\uFEFF') ? text.slice(1) : text, rest);
+  const parsed = await parse(text.startsWith('\uFEFF') ? text.slice(1) : text, rest, breathe);
+  await breathe();
   const format = asked === 'auto' ? detect(parsed) : asked;
   const log = read(format, parsed, rest);
   if (log.turns.length === 0)
@@ -41,11 +53,11 @@ export function readForeign(text: string, asked: ForeignFormat | 'auto'): Read {
 type Parsed = { document: unknown; entries: readonly Entry[] };
 
 /** DE1. */
-function parse(text: string, rest: Remainder): Parsed {
+async function parse(text: string, rest: Remainder, breathe: () => Promise<void>): Promise<Parsed> {
   const [first, next] = firstLines(text);
   if (first === undefined) throw new SojournError('input.invalid', 'There is nothing in it');
   if (next !== undefined && isObjectText(first))
-    return { document: undefined, entries: entriesOf(text, rest) };
+    return { document: undefined, entries: await entriesOf(text, rest, breathe) };
   let document: unknown;
   try {
     document = JSON.parse(text);
@@ -57,7 +69,7 @@ function parse(text: string, rest: Remainder): Parsed {
     const nul = text.includes('\0') ? ', and it holds NUL characters: it was not written to its end' : '';
     throw new SojournError('input.invalid', `It is not JSON (${why})${nul}`, { cause: error });
   }
-  checkDepth(document, 'It');
+  checkDepth(document, text, 'It');
   return { document, entries: membersOf(document) };
 }
 
@@ -90,9 +102,19 @@ function isObjectText(line: string): boolean {
 }
 
 /** DE2. */
-function entriesOf(text: string, rest: Remainder): readonly Entry[] {
+async function entriesOf(
+  text: string,
+  rest: Remainder,
+  breathe: () => Promise<void>,
+): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
+  let chars = 0;
   for (const { number, line } of linesIn(text)) {
+    chars += line.length;
+    if (chars > SLICE_CHARS) {
+      chars = 0;
+      await breathe(); // DE4
+    }
     if (line.trim() === '') continue;
     const at = `line ${number}`;
     if (line.length > LINE_CHARS_MAX)
@@ -104,7 +126,7 @@ function entriesOf(text: string, rest: Remainder): readonly Entry[] {
       rest.miss(at, line);
       continue;
     }
-    checkDepth(value, `Line ${number}`);
+    checkDepth(value, line, `Line ${number}`);
     entries.push({ at, value });
   }
   return entries;
@@ -118,14 +140,9 @@ function membersOf(document: unknown): readonly Entry[] {
 }
 
 /** DE3. */
-function checkDepth(value: unknown, what: string): void {
-  const below = [{ value, level: 0 }];
-  for (let next = below.pop(); next !== undefined; next = below.pop()) {
-    if (typeof next.value !== 'object' || next.value === null) continue;
-    if (next.level > LEVELS_MAX)
-      throw new SojournError('input.too_deep', `${what} has over ${LEVELS_MAX} levels`);
-    for (const member of Object.values(next.value)) below.push({ value: member, level: next.level + 1 });
-  }
+function checkDepth(value: unknown, text: string, what: string): void {
+  if (bracketsIn(text, LEVELS_MAX) > LEVELS_MAX && isDeep(value, LEVELS_MAX))
+    throw new SojournError('input.too_deep', `${what} has over ${LEVELS_MAX} levels`);
 }
 
 function detect({ document, entries }: Parsed): ForeignFormat {
