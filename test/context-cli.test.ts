@@ -136,7 +136,7 @@ describe('a working set on a terminal', () => {
   });
 
   test('of an agent that keeps its own conversation it says so, and measures nothing', () => {
-    const lines = shown({ unmeasured: 'agent', artifacts: { count: 2, bytes: 2_048 } });
+    const lines = shown({ ownsHistory: true, artifacts: { count: 2, bytes: 2_048 } });
 
     expect(lines).toContain('  Its agent keeps the conversation itself: nothing of it is measured.');
     expect(lines).toContain('  artifacts    2, 2.0 KiB');

@@ -95,7 +95,19 @@ describe('what the next turn would see', () => {
 
     const view = await client.session('kept').context();
 
-    expect(view).toMatchObject({ unmeasured: 'agent', entries: [], tokens: 0, pressure: 'none' });
+    expect(view).toMatchObject({ ownsHistory: true, entries: [], tokens: 0, pressure: 'none' });
+  });
+
+  test('of an internal session it is all there is, however much', async () => {
+    const { runtime } = server.serving;
+    await runtime.open('own', { internal: true });
+    for (let turn = 0; turn < 3; turn += 1) await client.session('own').sendAndWait('/big 3000');
+
+    const view = await client.session('own').context();
+
+    expect(view.entries).toHaveLength(3);
+    expect(view.tokens).toBeGreaterThan(4_000);
+    expect([view.pressure, view.compactions.count]).toEqual(['emergency', 0]);
   });
 
   test('of a session without a turn it is empty', async () => {

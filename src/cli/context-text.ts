@@ -31,11 +31,6 @@ const STYLES: Readonly<Record<Pressure, Style>> = {
   emergency: 'red',
 };
 
-const UNMEASURED = {
-  agent: 'Its agent keeps the conversation itself',
-  internal: 'It is an internal session',
-};
-
 /** By family of models. */
 const COUNTED: Readonly<Record<string, string>> = {
   estimate: 'estimated, since it is far from full',
@@ -73,8 +68,12 @@ function windowLines(key: string, view: ContextView, columns: number): Line[] {
     text: `${brief(key, 60)}, as its next turn sees it after event ${seq}`,
     style: 'bold',
   };
-  if (view.unmeasured !== undefined) {
-    return [head, plain(), plain(`${INDENT}${UNMEASURED[view.unmeasured]}: nothing of it is measured.`)];
+  if (view.ownsHistory === true) {
+    return [
+      head,
+      plain(),
+      plain(`${INDENT}Its agent keeps the conversation itself: nothing of it is measured.`),
+    ];
   }
   const used = tokens + overheadTokens;
   const besides = overheadTokens > 0 ? `, ${figure(overheadTokens)} of them instructions and tools` : '';

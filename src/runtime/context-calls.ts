@@ -2,8 +2,7 @@
 //
 //   CC1. Asking wakes nothing and changes nothing: of a session that is not live the set is made from its log, used once
 //        and forgotten.
-//   CC2. Where there is no working set (an agent that owns its history, an internal session) nothing is shown as if it were
-//        what the agent sees: tasks, calls and artifacts only.
+//   CC2. Of an agent that owns its history nothing is shown as if it were what that agent sees: tasks, calls and artifacts only.
 import type { Agent } from '../agent/agent.ts';
 import { WORKING_SET_KINDS, WorkingSet } from '../context/working-set.ts';
 import { leftOf } from '../session/live.ts';
@@ -35,7 +34,7 @@ export class ContextCalls {
       session: row.id,
       ...view,
       seq: Math.max(view.seq, row.headSeq),
-      ...unmeasured(row, agent),
+      ...(agent?.capabilities.ownsHistory === true ? UNSEEN : {}),
       marks: { mild, aggressive, emergency },
       artifacts: { count: artifacts.length, bytes },
     };
@@ -61,9 +60,4 @@ export class ContextCalls {
 }
 
 /** CC2. */
-function unmeasured(row: SessionRow, agent: Agent | undefined): Partial<ContextView> {
-  const isAgents = agent?.capabilities.ownsHistory === true;
-  if (!isAgents && !row.internal) return {};
-  const why = isAgents ? 'agent' : 'internal';
-  return { unmeasured: why, entries: [], tokens: 0, overheadTokens: 0, pressure: 'none' };
-}
+const UNSEEN = { ownsHistory: true, entries: [], tokens: 0, overheadTokens: 0, pressure: 'none' } as const;

@@ -16,7 +16,7 @@ export interface OpenCall {
   metadata?: JsonObject;
   /** What it posts on the project's timeline by itself. Default: nothing. */
   posts?: readonly Milestone[];
-  /** One of the host's own, for good: it has no working set, and posts nothing. Needs scope `operate`. */
+  /** One of the host's own, for good: nothing of it is digested or posted. Needs scope `operate`. */
   internal?: true;
 }
 

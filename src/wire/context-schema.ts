@@ -61,10 +61,10 @@ export const contextView: z.ZodType<ContextView> = z
     marks: z
       .object({ mild: share, aggressive: share, emergency: share })
       .meta({ description: 'Shares of the window at which pressure begins.' }),
-    unmeasured: z.enum(['agent', 'internal']).optional().meta({
-      description:
-        'Why there are no entries: its agent keeps the conversation itself, or it is an internal session.',
-    }),
+    ownsHistory: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'Its agent keeps the conversation itself: there are no entries.' }),
     counting: z.string().meta({ description: 'The family of models that tokens are counted for.' }),
     entries: z.array(contextEntry).meta({ description: 'Oldest first.' }),
     calls: z.object({

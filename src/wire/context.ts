@@ -108,8 +108,8 @@ export interface ContextView {
   pressure: Pressure;
   /** Shares of the window past which pressure is `mild`, `aggressive` and `emergency`. */
   marks: { mild: number; aggressive: number; emergency: number };
-  /** Why there are no entries and nothing is measured: its agent keeps the conversation itself, or it is an internal session. */
-  unmeasured?: 'agent' | 'internal';
+  /** Its agent keeps the conversation itself: there are no entries, and nothing is measured. */
+  ownsHistory?: true;
   /** How tokens are counted: a model family. */
   counting: string;
   /** Oldest first. */

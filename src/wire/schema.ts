@@ -98,7 +98,7 @@ export const openCall: z.ZodType<OpenCall> = z
     internal: z
       .literal(true)
       .optional()
-      .meta({ description: 'It has no working set, and posts nothing. Needs scope `operate`.' }),
+      .meta({ description: 'Nothing of it is digested or posted. Needs scope `operate`.' }),
   })
   .meta({ id: 'OpenCall', description: 'What is left out is not compared with what the session has.' });
 

@@ -49,7 +49,7 @@ export interface SessionView {
   metadata: JsonObject;
   /** What it posts on the timeline by itself. Only where it does. */
   posts?: readonly Milestone[];
-  /** It was made as one of the host's own: it has no working set, and posts nothing. Only where it is. */
+  /** It was made as one of the host's own: nothing of it is digested or posted. Only where it is. */
   internal?: true;
   state: SessionState;
   /** Its agent's instance is in memory. */

@@ -65,7 +65,7 @@ export const sessionView: z.ZodType<SessionView> = z
     internal: z
       .literal(true)
       .optional()
-      .meta({ description: 'It has no working set, and posts nothing. Only where it is.' }),
+      .meta({ description: 'Nothing of it is digested or posted. Only where it is.' }),
     state: z.enum(SESSION_STATES),
     live: z.boolean().meta({ description: "Its agent's instance is in memory." }),
     generation: z
