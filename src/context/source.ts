@@ -205,8 +205,10 @@ function saidBy(event: StoredEvent): Said {
       return textSaid(bodyOf(event, 'turn.ended'));
     case 'child.ended':
       return textSaid(bodyOf(event, 'child.ended'));
-    case 'tool.called':
-      return outputSaid(bodyOf(event, 'tool.called').input);
+    case 'tool.called': {
+      const { input, ref } = bodyOf(event, 'tool.called');
+      return ref === undefined ? outputSaid(input) : { mediaType: JSON_TYPE, segments: [segmentOf(ref, '')] };
+    }
     case 'tool.returned': {
       const { artifact, bytes, mediaType, output } = bodyOf(event, 'tool.returned');
       if (artifact === undefined || bytes === undefined) return outputSaid(output);

@@ -7,7 +7,7 @@ export function mentionsOf(kind: string, body: unknown): readonly string[] {
   const found: string[] = [];
   if ((kind === 'tool.returned' || kind === 'context.offloaded') && artifact !== undefined)
     found.push(artifact);
-  if ((kind === 'turn.ended' || kind === 'child.ended') && ref !== undefined) found.push(ref.artifact);
+  if (CARRIERS.has(kind) && ref !== undefined) found.push(ref.artifact);
   if (kind === 'request.opened' && tool?.ref !== undefined) found.push(tool.ref.artifact);
   const said =
     kind === 'message' ? parts : kind === 'child.ended' ? images : inputKinds.has(kind) ? input?.parts : [];
@@ -15,6 +15,7 @@ export function mentionsOf(kind: string, body: unknown): readonly string[] {
   return found;
 }
 
+const CARRIERS = new Set(['tool.called', 'turn.ended', 'child.ended']);
 const inputKinds = new Set(['turn.accepted', 'turn.steered', 'turn.requeued']);
 
 interface Mentioning {

@@ -11,6 +11,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
+import { shortInput } from '../context/digest.ts';
 import { offloads, type Overflow } from '../context/overflow.ts';
 import type { Draft, SessionLog } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
@@ -280,12 +281,18 @@ export class TurnRun {
   }
 
   async #called(event: Extract<AgentEvent, { kind: 'tool.called' }>): Promise<void> {
-    const { turn, log, spending } = this.#options;
+    const { turn, log, spending, overflow } = this.#options;
     if (this.#composer.begins()) await this.#flushNow();
     const { call, name } = event;
-    const input = masked(event.input); // R6
+    const whole = masked(event.input); // R6
     if (!spending.callTool(turn)) return;
-    await log.append([{ kind: 'tool.called', turn: turn.id, body: { call, name, input } }]); // R1
+    const text = JSON.stringify(whole) ?? 'null';
+    const { value, artifacts, offloaded } = await overflow.text(text, event.kind);
+    const { ref } = value;
+    const input = value.text === text ? whole : shortInput(whole);
+    const body = { call, name, input, ...(ref === undefined ? {} : { ref }) };
+    const drafts = [...offloads(turn.id, offloaded), { kind: event.kind, turn: turn.id, body }];
+    await log.append(drafts, { artifacts }); // R1
     this.#composer.called(call, name, input);
     this.#calls.set(call, name);
   }

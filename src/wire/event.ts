@@ -69,7 +69,8 @@ export interface EventBodies {
   'text.delta': { text: string; message: string };
   'reasoning.delta': { text: string; message: string };
   message: { message: string; role: Role; parts: readonly Part[]; partial?: true };
-  'tool.called': { call: string; name: string; input: unknown };
+  /** With `ref`, which is JSON, `input` is only a short form of it. */
+  'tool.called': { call: string; name: string; input: unknown; ref?: ArtifactRef };
   'tool.progress': { call: string; message?: string; percent?: number; data?: unknown };
   /** Either `output` or the members of a reference. `unknown`: it ended between call and result, so nobody knows what happened. */
   'tool.returned': {

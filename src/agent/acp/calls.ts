@@ -4,8 +4,8 @@
 //       piece. It is told when it begins to run, ends, needs a permission, or when something else comes or nothing for a
 //       while. Arguments that change behind that are told as progress; a permission always asks with the newest.
 //   K2. A result is told once, behind its call, and is at most `resultCharsMax` long.
-//   K3. What is too large for one event of the log is told by its beginning and the hash of all of it; a permission asks with
-//       all of it.
+//   K3. Arguments are told exactly, however large; the runtime moves them out of the log. Of large progress, which nobody is
+//       asked about, the beginning is told and the hash of all of it.
 //   K4. Agents run their tools themselves. That a call is in the log before it runs (G2) holds for those that ask for a
 //       permission: it is answered behind it.
 import { hash } from 'node:crypto';
@@ -34,8 +34,8 @@ interface Entry extends KnownCall {
 /** The kind of what is of no kind. */
 const OTHER = 'other';
 
-/** Arguments, and changes shown as progress. Results are cut where the options say, and leave the log by themselves. */
-const INPUT_CHARS_MAX = 64 * 1_024;
+/** Of changes shown as progress. Results are cut where the options say, and leave the log by themselves. */
+const PROGRESS_CHARS_MAX = 64 * 1_024;
 const TITLE_CHARS_MAX = 500;
 const NAME_CHARS_MAX = 200;
 
@@ -93,7 +93,7 @@ export class Calls {
     yield* this.settle(String(update.toolCallId));
     const entry = this.#merged(update);
     if (entry.state === 'announced') yield* this.#told(entry);
-    return { ...entry, input: exactInputOf(entry) };
+    return { ...entry, input: inputOf(entry) };
   }
 
   *#told(entry: Entry): Iterable<AgentEvent> {
@@ -191,15 +191,13 @@ const isForming = (entry: Entry): boolean => entry.state === 'announced' && hasI
 /** K3. */
 function bounded(value: unknown): unknown {
   const text = JSON.stringify(value) ?? 'null';
-  if (text.length <= INPUT_CHARS_MAX) return value;
-  const begin = text.slice(0, INPUT_CHARS_MAX / 4).toWellFormed();
+  if (text.length <= PROGRESS_CHARS_MAX) return value;
+  const begin = text.slice(0, PROGRESS_CHARS_MAX / 4).toWellFormed();
   return { cut: true, characters: text.length, sha256: hash('sha256', text), begin };
 }
 
-const inputOf = (entry: Entry): unknown => bounded(exactInputOf(entry));
-
 /** The arguments; of a call that has none, what the agent says it is about. */
-function exactInputOf(entry: Entry): unknown {
+function inputOf(entry: Entry): unknown {
   if (hasInput(entry)) return entry.input;
   const { title, kind, locations, content } = entry;
   const about = content.map((part) => (part.type === 'content' ? textOf(part.content) : part));
