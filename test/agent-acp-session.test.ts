@@ -80,47 +80,6 @@ describe('a session of an ACP agent', () => {
     expect(pids.map(isRunning)).toEqual([false, false]);
   });
 
-  test('keeps large results and pictures as artifacts', async () => {
-    await using scene = await begin({ runtime: { limits: { inlineBytesMax: 1_000 } } });
-    const { world } = scene;
-
-    await say(world, 'chat', '/big 5000\n/image 4000');
-
-    const [returned] = await bodies(world, 'chat', 'tool.returned');
-    expect(returned).toMatchObject({ bytes: 5_000, mediaType: 'text/plain; charset=utf-8' });
-    const pictures = (await bodies(world, 'chat', 'message')).flatMap(({ parts }) =>
-      parts.filter((part) => part.type === 'file'),
-    );
-    expect(pictures).toMatchObject([{ mediaType: 'image/png', ref: { bytes: 3_000 } }]);
-  });
-
-  test('has nothing cut of a result of millions of characters: it is read back whole, by reference', async () => {
-    await using scene = await begin();
-    const { world } = scene;
-
-    await say(world, 'chat', '/big 2000000\n/big 9000\n/big 8000');
-
-    const returned = await bodies(world, 'chat', 'tool.returned');
-    expect(returned).toMatchObject([
-      {
-        bytes: 2_000_000,
-        lines: 1,
-        preview: expect.stringMatching(/^x+$/),
-        tail: expect.stringMatching(/^x+$/),
-      },
-      { bytes: 9_000 },
-      { output: 'x'.repeat(8_000) },
-    ]);
-    const [large] = await bodies(world, 'chat', 'context.offloaded');
-    expect(large).toMatchObject({ from: 'tool.returned', bytes: 2_000_000 });
-    const last = await world.runtime.readBack('chat', {
-      ref: large?.ref ?? '',
-      bytes: { from: 1_999_990 },
-    });
-    expect(last).toMatchObject({ bytes: 2_000_000, text: 'x'.repeat(10) });
-    expect(last.next).toBeUndefined();
-  });
-
   test('says what is missing when its program is not installed', async () => {
     await using scene = await begin({
       command: 'sojourn-no-such-program',
