@@ -1,10 +1,11 @@
 // Foreign import: what was read of another agent's log becomes a session, with what is large in it moved out as ever.
 //
 //   FI1. A call's result has to find room, or nothing is imported (`artifact.quota`).
-//   FI2. What no event can hold goes into an artifact, also where a live session would have failed: inputs of calls, and
-//        what is noted. A message is cut between its parts.
+//   FI2. What no event can hold goes into an artifact: inputs of calls, which are shown in short, and what is noted. A
+//        message is cut between its parts.
 import { Buffer } from 'node:buffer';
 import { SojournError } from '../kernel/errors.ts';
+import { shortInput } from '../context/digest.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { Read } from '../log/import/detect.ts';
 import { eventsOf, type ForeignEvent } from '../log/import/events.ts';
@@ -21,8 +22,9 @@ export class ForeignImport {
   readonly #overflow: Overflow;
   readonly #summary = { turns: 0, calls: 0, events: 0, artifacts: 0, offloadedBytes: 0 };
   readonly #artifacts = new Set<string>();
-  /** Names of the tools of the turn's calls. */
+  /** Of the turn's calls: the names of their tools, and the inputs that were moved out, in short. */
   readonly #names = new Map<string, string>();
+  readonly #shortened = new Map<string, unknown>();
 
   constructor(host: RuntimeHost, staging: Staging, project: string) {
     this.#host = host;
@@ -55,14 +57,8 @@ export class ForeignImport {
         await this.#moved(event, moved);
         return this.#push(event, { ...event.body, input: { ...event.body.input, parts: value } });
       }
-      case 'tool.called': {
-        this.#summary.calls += 1;
-        this.#names.set(event.body.call, event.body.name);
-        return this.#push(event, {
-          ...event.body,
-          input: await this.#fitted(event, event.body.input, event.body.call),
-        });
-      }
+      case 'tool.called':
+        return this.#called(event);
       case 'tool.returned': {
         const { call, isError, unknown, output } = event.body;
         if (unknown === true) return this.#push(event, event.body);
@@ -78,6 +74,7 @@ export class ForeignImport {
       case 'turn.ended': {
         this.#summary.turns += 1;
         this.#names.clear();
+        this.#shortened.clear();
         const { value, ...moved } = await this.#overflow.text(event.body.text, event.kind);
         await this.#moved(event, moved);
         return this.#push(event, { ...event.body, ...value });
@@ -88,12 +85,24 @@ export class ForeignImport {
   }
 
   /** FI2. */
+  async #called(event: Extract<ForeignEvent, { kind: 'tool.called' }>): Promise<void> {
+    const { call, name, input } = event.body;
+    this.#summary.calls += 1;
+    this.#names.set(call, name);
+    const { value, ...moved } = await this.#overflow.text(JSON.stringify(input) ?? 'null', event.kind);
+    if (value.ref === undefined) return this.#push(event, event.body);
+    await this.#moved(event, moved);
+    this.#shortened.set(call, shortInput(input));
+    return this.#push(event, { call, name, input: shortInput(input), ref: value.ref });
+  }
+
+  /** FI2. */
   async #message(event: Extract<ForeignEvent, { kind: 'message' }>): Promise<void> {
     const { message, role, parts } = event.body;
     const fitting: Part[] = [];
     for (const part of parts) {
-      if (part.type === 'tool-call')
-        fitting.push({ ...part, input: await this.#fitted(event, part.input, part.call) });
+      if (part.type === 'tool-call' && this.#shortened.has(part.call))
+        fitting.push({ ...part, input: this.#shortened.get(part.call) });
       else if (part.type === 'reasoning' && part.text.length > this.#charsMax)
         fitting.push({ type: 'text', text: part.text });
       else fitting.push(part);
@@ -118,11 +127,10 @@ export class ForeignImport {
   }
 
   /** As it is, or where it can be read (FI2). */
-  async #fitted(event: ForeignEvent, given: unknown, call?: string): Promise<unknown> {
+  async #fitted(event: ForeignEvent, given: unknown): Promise<unknown> {
     const text = JSON.stringify(given) ?? 'null';
     if (text.length * 3 <= this.#charsMax || Buffer.byteLength(text) <= this.#charsMax) return given;
-    const carrier = { from: event.kind, ...(call === undefined ? {} : { call }) };
-    const { value, ...moved } = await this.#overflow.whole(given, carrier);
+    const { value, ...moved } = await this.#overflow.whole(given, { from: event.kind });
     if (!('artifact' in value)) return given;
     await this.#moved(event, moved);
     return { ref: `artifact:${value.artifact}`, bytes: value.bytes, preview: value.preview };

@@ -25,8 +25,13 @@ const part = z.discriminatedUnion('type', [
     data: z.string().optional(),
     ref: reference.optional(),
   }),
-  z.looseObject({ type: z.literal('reasoning'), text: z.string() }),
-  z.looseObject({ type: z.literal('tool-call'), call: z.string(), name: z.string() }),
+  z.looseObject({ type: z.literal('reasoning'), text: z.string(), ref: reference.optional() }),
+  z.looseObject({
+    type: z.literal('tool-call'),
+    call: z.string(),
+    name: z.string(),
+    ref: reference.optional(),
+  }),
   z.looseObject({
     type: z.literal('tool-result'),
     call: z.string(),
@@ -34,7 +39,7 @@ const part = z.discriminatedUnion('type', [
     isError: z.boolean(),
     ref: reference.optional(),
   }),
-  z.looseObject({ type: z.literal('custom'), name: z.string() }),
+  z.looseObject({ type: z.literal('custom'), name: z.string(), ref: reference.optional() }),
 ]);
 
 const input = z.looseObject({ id, parts: z.array(part) });
@@ -92,7 +97,7 @@ const BODIES: Partial<Record<EventKind, Schema>> = {
     role: z.enum(['user', 'assistant', 'tool', 'system']),
     parts: z.array(part),
   }),
-  'tool.called': z.looseObject({ call: z.string(), name: z.string() }),
+  'tool.called': z.looseObject({ call: z.string(), name: z.string(), ref: reference.optional() }),
   'tool.returned': z.looseObject({ call: z.string(), isError: z.boolean(), ...optional(reference) }),
   'request.opened': z.looseObject({
     request: id,
