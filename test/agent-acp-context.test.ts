@@ -68,7 +68,7 @@ describe('a session of an ACP agent', () => {
     for (let turn = 0; turn < 3; turn += 1) await say(world, 'chat', '/big 7000');
 
     expect(await world.runtime.context('chat')).toMatchObject({
-      unmeasured: 'agent',
+      ownsHistory: true,
       entries: [],
       tokens: 0,
     });
