@@ -1,13 +1,14 @@
 // The bench: `npm run bench [-- names...] [--quick] [--rounds N] [--only A,B]`.
 //
-// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, sign-in, timeline, list. Without
-// any it measures all of them, and the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
+// Names: w1 w2 w3 w4 (w5 is taken on the way), store, keeper, readers, children, sign-in, timeline, context, list.
+// Without any it measures all of them, and the lists over 100,000 sessions only; `list` and `all` take the million, which are two or three minutes in the making.
 // Data lies under node_modules/.cache: on the disk of this checkout, and gone when the run ends.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { childrenBench } from './apart/children.ts';
+import { contextBench } from './apart/context.ts';
 import { hopBench } from './apart/hop.ts';
 import { keeperBench } from './apart/keeper.ts';
 import { listBench } from './apart/list.ts';
@@ -36,6 +37,7 @@ const NAMES = [
   'children',
   'sign-in',
   'timeline',
+  'context',
 ] as const;
 
 interface Options {
@@ -147,6 +149,7 @@ async function apart({ wanted, quick, listed }: Options, folder: string, load: L
     ['children', () => childrenBench(`${folder}/children`, quick)],
     ['sign-in', () => signInsBench(`${folder}/sign-ins`, quick)],
     ['timeline', () => timelineBench(`${folder}/timeline`, load, quick)],
+    ['context', () => contextBench(`${folder}/context`, quick)],
     ['list', () => listBench(`${folder}/list`, listed)],
   ];
   const lines: Line[] = [];

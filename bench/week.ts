@@ -19,8 +19,15 @@ const LARGE_SHARE = 1 / 7;
 const HUGE_SHARE = 0.005;
 const KiB = 1_024;
 
-/** What a model would be sent: before its nth call of a turn, from 0. */
-export type Prompt = (messages: readonly Message[], turn: AgentTurn, call: number) => void;
+/** What is looked at while it works. */
+export interface Watch {
+  /** The agent's code of a turn begins. */
+  begins?(): void;
+  /** A model would be sent this. The first of a turn is number 0. */
+  prompt?(messages: readonly Message[], number: number): void;
+  /** The nth call has returned, and nobody has heard of it. */
+  reached?(n: number): Promise<void>;
+}
 
 /** What the nth call of a tool returns. */
 export type Results = (n: number) => string;
@@ -42,43 +49,42 @@ export function recordedResults(): Results {
 /** A turn of the week is asked for by the number of its first call, and the one behind its last. */
 export const asked = (from: number, to = from + CALLS_A_TURN): string => `Go through ${from} to ${to}.`;
 
-/** WK3. `reached` is called when the nth call returns, before anybody has heard of it. */
-export function weekAgent(results: Results, prompt: Prompt, reached?: (n: number) => Promise<void>): Agent {
+/** WK3. */
+export function weekAgent(results: Results, watch: Watch): Agent {
   const agent = functionAgent(async function* (turn) {
-    const [first] = turn.inputs;
-    const [part] = first?.parts ?? [];
-    const [, from = 0, to = 0] =
-      /(\d+) to (\d+)/.exec(part?.type === 'text' ? part.text : '')?.map(Number) ?? [];
-    const now = new Date(turn.clock.now()).toISOString();
-    const said = (role: Message['role'], parts: Message['parts']): Message => ({
-      role,
-      parts,
-      turn: turn.id,
-      at: now,
-    });
-    const messages = [...turn.history, ...turn.inputs.map(({ parts }) => said('user', parts))];
-    prompt(messages, turn, 0);
+    watch.begins?.();
+    const [from, to] = askedOf(turn);
+    const at = new Date(turn.clock.now()).toISOString();
+    const say = (role: Message['role'], parts: Message['parts']): void =>
+      void messages.push({ role, parts, turn: turn.id, at });
+    const messages = [...turn.history];
+    for (const { parts } of turn.inputs) say('user', parts);
+    watch.prompt?.(await turn.fitted(messages), 0);
     for (let n = from; n < to; n += 1) {
-      const call = `call_${n % CALLS_A_TURN}`;
-      const tool = { call, name: n % 3 === 0 ? 'open' : 'bash' };
-      yield `Now I look at ${n}.`;
+      const tool = { call: `call_${n % CALLS_A_TURN}`, name: n % 3 === 0 ? 'open' : 'bash' };
+      const text = `Now I look at ${n}.`;
+      yield text;
       yield { kind: 'tool.called', ...tool, input: { n } };
       const output = results(n);
-      await reached?.(n);
+      await watch.reached?.(n);
       const seen = await turn.shown(output);
-      yield { kind: 'tool.returned', call, output };
-      messages.push(
-        said('assistant', [
-          { type: 'text', text: `Now I look at ${n}.` },
-          { type: 'tool-call', ...tool, input: { n } },
-        ]),
-        said('tool', [{ type: 'tool-result', ...tool, output: seen, isError: false }]),
-      );
-      prompt(await turn.fitted(messages), turn, n - from + 1);
+      yield { kind: 'tool.returned', call: tool.call, output };
+      say('assistant', [
+        { type: 'text', text },
+        { type: 'tool-call', ...tool, input: { n } },
+      ]);
+      say('tool', [{ type: 'tool-result', ...tool, output: seen, isError: false }]);
+      watch.prompt?.(await turn.fitted(messages), n - from + 1);
     }
     yield `I have gone through ${from} to ${to}.`;
   });
   return { ...agent, context: { windowTokens: WINDOW } };
+}
+
+function askedOf({ inputs }: AgentTurn): [number, number] {
+  const [part] = inputs[0]?.parts ?? [];
+  const [, from, to] = /^Go through (\d+) to (\d+)/.exec(part?.type === 'text' ? part.text : '') ?? [];
+  return [Number(from), Number(to)];
 }
 
 function observations(): readonly string[] {

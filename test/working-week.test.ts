@@ -80,15 +80,14 @@ test('a session that works for a week is never shown more than its window, and e
   const shown: number[] = [];
   const stuck = gate();
   let isStuck = true;
-  const worker = weekAgent(
-    results,
-    (messages) => void shown.push(tokensIn(messages)),
-    async (n) => {
+  const worker = weekAgent(results, {
+    prompt: (messages) => void shown.push(tokensIn(messages)),
+    reached: async (n) => {
       if (n !== 804 || !isStuck) return;
       stuck.open();
       await new Promise<never>(() => undefined);
     },
-  );
+  });
   await using world = await testRuntime({ agents: { worker } });
   const work = async (first: number, last: number): Promise<void> => {
     for (let from = first; from < last; from += CALLS_A_TURN) {
