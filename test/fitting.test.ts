@@ -38,19 +38,21 @@ const outputs = (messages: readonly Message[]): string[] =>
     parts.flatMap((part) => (part.type === 'tool-result' ? [String(part.output)] : [])),
   );
 
+const fittingOf = (set: WorkingSet): Fitting => new Fitting(set, DEFAULT_LIMITS, set.history());
+
 const tokens = (set: WorkingSet, messages: readonly Message[]): number =>
   set.overheadTokens + set.count(messages);
 
 test('a prompt that fits is shown as it is', async () => {
   const { set, messages } = running(2);
 
-  expect(await new Fitting(set, DEFAULT_LIMITS).fitted(messages)).toBe(messages);
+  expect(await fittingOf(set).fitted(messages)).toBe(messages);
 });
 
 test('past the window old results are shown by a line that says where they are, and the newest stays', async () => {
   const { log, set, messages } = running(9);
 
-  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted(messages);
+  const fitted = await fittingOf(set).fitted(messages);
 
   expect(tokens(set, messages)).toBeGreaterThan(0.95 * WINDOW);
   expect(tokens(set, fitted)).toBeLessThanOrEqual(0.6 * WINDOW);
@@ -66,7 +68,7 @@ test('past the window old results are shown by a line that says where they are, 
 test('in the first turn of a session the window is as small as in any', async () => {
   const { set, messages } = running(9, 200, false);
 
-  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted(messages);
+  const fitted = await fittingOf(set).fitted(messages);
 
   expect(set.history()).toEqual([]);
   expect(set.view().counting).toBe('other');
@@ -75,7 +77,7 @@ test('in the first turn of a session the window is as small as in any', async ()
 
 test('what was shown in short stays so while the turn goes on, and what fits again is left alone', async () => {
   const { log, set, messages } = running(9);
-  const fitting = new Fitting(set, DEFAULT_LIMITS);
+  const fitting = fittingOf(set);
 
   const first = await fitting.fitted(messages);
   log.call('t2', 'c10', page(10, 200));
@@ -99,7 +101,7 @@ test('what was shown in short stays so while the turn goes on, and what fits aga
 test('the newest results are shown in short only where the others are not enough', async () => {
   const { set, messages } = running(1, 3_000);
 
-  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted(messages);
+  const fitted = await fittingOf(set).fitted(messages);
 
   expect(outputs(fitted).map((each) => each.startsWith('[Moved out: '))).toEqual([true, true]);
 });
@@ -111,7 +113,7 @@ test('a result that the log does not tell yet stays', async () => {
     message('tool', { type: 'tool-result', call: 'new', name: 'read', output: page(5, 900), isError: false }),
   ];
 
-  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted([...messages, asked, returned]);
+  const fitted = await fittingOf(set).fitted([...messages, asked, returned]);
 
   expect(outputs(fitted).at(-1)).toBe(page(5, 900));
 });
@@ -120,16 +122,38 @@ test('an id that a turn used twice is shown whole: nobody could say which result
   const { set, messages } = running(9);
   const again = messages.slice(-2);
 
-  const fitted = await new Fitting(set, DEFAULT_LIMITS).fitted([...messages, ...again]);
+  const fitted = await fittingOf(set).fitted([...messages, ...again]);
 
   expect(outputs(fitted).filter((each) => each === page(9, 200))).toHaveLength(2);
+});
+
+test('what was counted is not counted again, nor is the time before the turn', async () => {
+  const { set, messages } = running(2);
+  const fitting = fittingOf(set);
+  const counted: string[] = [];
+  const count = set.count.bind(set);
+  set.count = (said) => {
+    counted.push(...said.flatMap(({ parts }) => parts.map(({ type }) => type)));
+    return count(said);
+  };
+
+  await fitting.fitted(messages);
+  const [asked, returned] = [
+    message('assistant', { type: 'tool-call', call: 'new', name: 'read', input: {} }),
+    message('tool', { type: 'tool-result', call: 'new', name: 'read', output: 'ok', isError: false }),
+  ];
+  await fitting.fitted([...messages, asked, returned]);
+
+  expect(set.history().flatMap(({ parts }) => parts)).toHaveLength(4);
+  const turn = ['text', ...Array.from({ length: 2 }, () => ['tool-call', 'tool-result']).flat()];
+  expect(counted).toEqual([...turn, 'tool-call', 'tool-result']);
 });
 
 test('where nothing makes it fit, the turn is told that it does not', async () => {
   const { set, messages } = running(1);
   const long = message('user', text(page(7, 5_000)));
 
-  await expect(new Fitting(set, DEFAULT_LIMITS).fitted([...messages, long])).rejects.toMatchObject({
+  await expect(fittingOf(set).fitted([...messages, long])).rejects.toMatchObject({
     code: 'context.too_large',
   });
 });

@@ -8,6 +8,8 @@
 //   FT2. Only what the log can tell again is shown in short, and each says how: a result that is not durable yet stays, and
 //        so does one whose id names two calls.
 //   FT3. The newest results stay as long as the others are enough.
+//   FT4. What was counted is not counted again: of the time before the turn the set knows it, and of each message this does. Where
+//        much is to be counted, others have their turn in between.
 import { SojournError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Seq } from '../store/store.ts';
@@ -28,6 +30,8 @@ export interface Measure {
 
 /** What a call gains at least. */
 const GAIN_TOKENS = 32;
+/** How long counting goes on before others have their turn. */
+const COUNT_MS_MAX = 5;
 
 interface Shorter {
   at: number;
@@ -39,22 +43,32 @@ interface Shorter {
 export class Fitting {
   readonly #set: Measure;
   readonly #limits: Pick<Limits, 'contextEmergency' | 'contextTarget'>;
+  /** What the turn was given of the time before, and what the set showed then. */
+  readonly #past: readonly Message[];
+  readonly #shown: readonly Message[];
+
   #basis = '';
   #counts = new WeakMap<Message, number>();
 
-  constructor(set: Measure, limits: Pick<Limits, 'contextEmergency' | 'contextTarget'>) {
+  constructor(
+    set: Measure,
+    limits: Pick<Limits, 'contextEmergency' | 'contextTarget'>,
+    past: readonly Message[],
+  ) {
     this.#set = set;
     this.#limits = limits;
+    this.#past = past;
+    this.#shown = set.history();
   }
 
   /** The same list where all fits. Throws `context.too_large` where nothing makes it fit the window. */
   async fitted(messages: readonly Message[]): Promise<readonly Message[]> {
     const set = this.#set;
-    await set.counted(Math.max(0, this.#tokens(messages) - set.tokens));
+    await set.counted(Math.max(0, (await this.#total(messages)) - set.tokens));
     const { windowTokens, overheadTokens } = set;
     const { contextEmergency, contextTarget } = this.#limits;
     const most = contextEmergency * windowTokens;
-    const before = overheadTokens + this.#tokens(messages);
+    const before = overheadTokens + (await this.#total(messages));
     if (before <= most) return messages;
     const newest = messages.findLastIndex(({ role }) => role === 'assistant');
     const shown = [...messages];
@@ -103,22 +117,35 @@ export class Fitting {
       const old = shown[index];
       if (old === undefined) return [];
       const short = { ...old, parts: old.parts.map((part) => shortened(part, call, text)) };
-      return [{ at: index, message: short, gain: this.#tokens([old]) - this.#tokens([short]) }];
+      return [{ at: index, message: short, gain: this.#tokens(old) - this.#tokens(short) }];
     });
   }
 
-  #tokens(messages: readonly Message[]): number {
+  /** FT4. */
+  async #total(messages: readonly Message[]): Promise<number> {
+    const { tokens } = this.#set;
+    const isKnown =
+      this.#set.history() === this.#shown && this.#past.every((message, at) => messages[at] === message);
+    let sum = isKnown ? tokens : 0;
+    let since = performance.now();
+    for (const message of isKnown ? messages.slice(this.#past.length) : messages) {
+      sum += this.#tokens(message);
+      if (performance.now() - since < COUNT_MS_MAX) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
+    return sum;
+  }
+
+  #tokens(message: Message): number {
     const { basis } = this.#set;
     if (basis !== this.#basis) this.#counts = new WeakMap();
     this.#basis = basis;
-    let sum = 0;
-    for (const message of messages) {
-      const known = this.#counts.get(message);
-      const tokens = known ?? this.#set.count([message]);
-      if (known === undefined) this.#counts.set(message, tokens);
-      sum += tokens;
-    }
-    return sum;
+    const known = this.#counts.get(message);
+    if (known !== undefined) return known;
+    const tokens = this.#set.count([message]);
+    this.#counts.set(message, tokens);
+    return tokens;
   }
 }
 

@@ -74,10 +74,10 @@ async function shown({ session }: AgentTurnParts, output: unknown): Promise<unkn
 }
 
 /** An agent that keeps its conversation itself shows what it likes. */
-function fitting({ session, host }: AgentTurnParts): AgentTurn['fitted'] {
+function fitting({ session, host, history }: AgentTurnParts): AgentTurn['fitted'] {
   const { workingSet } = session;
   if (workingSet === undefined) return async (messages) => messages;
-  const fit = new Fitting(workingSet, host.limits);
+  const fit = new Fitting(workingSet, host.limits, history);
   return (messages) => fit.fitted(messages);
 }
 
