@@ -21,6 +21,7 @@ export interface Measure {
   windowTokens: number;
   overheadTokens: number;
   tokens: number;
+  history(): readonly Message[];
   /** The same text as long as `count` answers the same. */
   basis: string;
   count(said: readonly { readonly parts: readonly Part[] }[]): number;
