@@ -6,9 +6,10 @@ import { aiSdkAgent, givenTools, withReadBack } from '../src/agent/ai-sdk/ai-sdk
 import type { Agent, AgentTurn } from '../src/agent/agent.ts';
 import type { ModelTool } from '../src/agent/model-tool.ts';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import { SojournError } from '../src/kernel/errors.ts';
 import { testRuntime, type TestRuntime, type TestRuntimeOptions } from '../src/testing/test-runtime.ts';
 import { page } from './compaction-scene.ts';
-import { calling, finish, model, type Prompt, type Reply, seenIn, text } from './model-stand-in.ts';
+import { calling, finish, model, play, type Prompt, type Reply, seenIn, text } from './model-stand-in.ts';
 import { events, gate, say, seen, send, outcome } from './session-stage.ts';
 
 const worlds: TestRuntime[] = [];
@@ -204,6 +205,33 @@ describe('a tool that returns a megabyte', () => {
     await say(made, 'k', 'again');
     expect(prompts[2]?.slice(0, prompts[1]?.length)).toEqual(prompts[1]);
   });
+});
+
+test('a result that finds no room on the disk ends the turn with that very error', async () => {
+  const { mock, prompts } = model([calling('c1', 'report', {}), finish('tool-calls')]);
+  const agent = aiSdkAgent(
+    new ToolLoopAgent({ model: mock, tools: { report: report() }, onError: () => {} }),
+  );
+  const shown = (): Promise<never> => Promise.reject(new SojournError('store.full', 'No space is left'));
+
+  await expect(play(agent, { shown })).rejects.toMatchObject({ code: 'store.full' });
+
+  expect(prompts).toHaveLength(1);
+});
+
+test('the log of the server says whose model is shown references that it cannot follow', async () => {
+  const { mock } = model(
+    [calling('c1', 'report', {}), finish('tool-calls')],
+    [...text('Read.'), finish('stop')],
+  );
+  const made = await world(
+    aiSdkAgent(new ToolLoopAgent({ model: mock, tools: { report: report() }, onError: () => {} })),
+  );
+
+  await say(made, 'k', { input: 'read it', agent: 'model' });
+
+  const warned = made.logged.filter(({ event }) => event === 'ai-sdk.no_read_back');
+  expect(warned).toMatchObject([{ level: 'warn', fields: { tool: 'report' } }]);
 });
 
 describe('a turn that calls tools sixty times', () => {
