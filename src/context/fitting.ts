@@ -31,8 +31,8 @@ export interface Measure {
 
 /** What a call gains at least. */
 const GAIN_TOKENS = 32;
-/** How long counting goes on before others have their turn. */
-const COUNT_MS_MAX = 5;
+/** So many tokens are counted before others have their turn. */
+const COUNTED_AT_ONCE = 4_000;
 
 interface Shorter {
   at: number;
@@ -47,7 +47,6 @@ export class Fitting {
   /** What the turn was given of the time before, and what the set showed then. */
   readonly #past: readonly Message[];
   readonly #shown: readonly Message[];
-
   #basis = '';
   #counts = new WeakMap<Message, number>();
 
@@ -128,12 +127,15 @@ export class Fitting {
     const isKnown =
       this.#set.history() === this.#shown && this.#past.every((message, at) => messages[at] === message);
     let sum = isKnown ? tokens : 0;
-    let since = performance.now();
+    let counted = 0;
     for (const message of isKnown ? messages.slice(this.#past.length) : messages) {
-      sum += this.#tokens(message);
-      if (performance.now() - since < COUNT_MS_MAX) continue;
+      const isNew = !this.#counts.has(message);
+      const tokens = this.#tokens(message);
+      sum += tokens;
+      if (isNew) counted += tokens;
+      if (counted < COUNTED_AT_ONCE) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      since = performance.now();
+      counted = 0;
     }
     return sum;
   }
