@@ -3,6 +3,8 @@
 //   EX1. Beginning and end are cut between code points, and each has its share of the bytes allowed.
 //   EX2. Whatever the size, the work is one pass over the bytes at most.
 import { Buffer } from 'node:buffer';
+import { READ_BACK } from '../agent/agent.ts';
+import type { ArtifactRef } from '../wire/message.ts';
 
 export interface Excerpt {
   /** The beginning; empty for what is no text. */
@@ -118,3 +120,21 @@ function tokensOfRun(first: number, length: number): number {
 function tokensOfFile(bytes: Buffer, mediaType: string): number {
   return mediaType.startsWith('image/') ? IMAGE_TOKENS : Math.ceil(bytes.length / 3);
 }
+
+/** What a model is shown of a reference: the beginning, the end, and how to read the rest. */
+export function shownOf(ref: ArtifactRef): string {
+  const { artifact, bytes, mediaType, lines } = ref;
+  const size = `${count(bytes)} bytes${lines === undefined ? '' : ` in ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`} of ${mediaType}`;
+  const how = `[This is part of ${size}. Read more with the tool ${READ_BACK} and its ref "artifact:${artifact}": by lines, bytes, head, tail, search or JSON path.]`;
+  const part = excerptText(ref, 'left out');
+  return part === '' ? how : `${part}\n${how}`;
+}
+
+/** The beginning and the end, and between them how much there is of it that is not shown. */
+export function excerptText({ bytes, preview, tail = '' }: ArtifactRef, what: string): string {
+  const left = Math.max(0, bytes - Buffer.byteLength(preview) - Buffer.byteLength(tail));
+  if (preview === '') return what === 'left out' ? '' : `… ${count(left)} bytes ${what} …`;
+  return `${preview}\n… ${count(left)} bytes ${what} …${tail === '' ? '' : `\n${tail}`}`;
+}
+
+const count = (number: number): string => number.toLocaleString('en-US');

@@ -9,6 +9,8 @@
 //   O4. What was read back is never moved out again.
 //   O5. The same bytes are written once, as long as the session refers to them or is about to.
 //   O6. However many parts a message has, it fits into an event: once much of it stays, less of each further part does.
+//   O7. A reference that comes with what is said is taken only where this session's log has it already, and nothing else is
+//       restored: what other sessions of a project moved out is theirs.
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { READ_BACK } from '../agent/agent.ts';
@@ -29,7 +31,9 @@ import type {
 } from '../wire/message.ts';
 import type { SessionAllowance } from './allowance.ts';
 import type { ArtifactGuard } from './artifact-guard.ts';
-import { excerptOf, tokensAbout } from './excerpt.ts';
+import { excerptOf, excerptText, shownOf, tokensAbout } from './excerpt.ts';
+
+export { shownOf } from './excerpt.ts';
 
 const SHOWN_BYTES = 2_048;
 /** O4. What was read back fits `inlineBytesMax` as a text, and JSON may take six characters for one of them. */
@@ -54,6 +58,8 @@ export interface OverflowOptions {
   project: string;
   inlineBytesMax: number;
   inlineTextBytesMax: number;
+  /** Whether this session's log refers to it. */
+  refers(digest: string): Promise<boolean>;
   now(): number;
 }
 
@@ -144,7 +150,7 @@ export class Overflow {
     return 'ref' in made ? shownOf(made.ref) : made.unkept;
   }
 
-  /** Throws `artifact.quota` (O3). */
+  /** Throws `artifact.quota` (O3), and `artifact.not_found` (O7). */
   async input(parts: readonly InputPart[]): Promise<Moved<readonly InputPart[]>> {
     return this.#each(parts, (part, stay) => this.#said(part, 'turn.accepted', stay));
   }
@@ -152,7 +158,8 @@ export class Overflow {
   async message(parts: readonly Part[]): Promise<Moved<readonly Part[]>> {
     return this.#each(parts, (part, stay) => {
       if (part.type === 'text' || part.type === 'file') return this.#said(part, 'message', stay);
-      return part.type === 'tool-result' && part.ref === undefined ? this.#result(part, stay) : part;
+      if (part.type !== 'tool-result') return part;
+      return part.ref === undefined ? this.#result(part, stay) : this.#known(part, part.ref);
     });
   }
 
@@ -244,7 +251,7 @@ export class Overflow {
   }
 
   #said(part: TextPart | FilePart, from: EventKind, stay: Stay): Promise<Moved<Part>> | Part {
-    if (part.ref !== undefined) return part;
+    if (part.ref !== undefined) return this.#known(part, part.ref, from);
     if (part.type === 'file') {
       const { data, ...rest } = part;
       return data === undefined || !isOver(data, stay.bytesMax) ? part : this.#file(data, rest, from);
@@ -255,6 +262,21 @@ export class Overflow {
       value: { ...part, ...value },
       ...rest,
     }));
+  }
+
+  /** O7. What a person sends is refused, and of what an agent says the reference is left out. */
+  async #known(
+    part: TextPart | FilePart | ToolResultPart,
+    ref: ArtifactRef,
+    from: EventKind = 'message',
+  ): Promise<Moved<Part>> {
+    if (await this.#options.refers(ref.artifact)) return still(part);
+    const error = notOurs(ref);
+    if (from === 'turn.accepted') throw error;
+    const { ref: _foreign, ...rest } = part;
+    if (rest.type === 'text') return still(rest);
+    if (rest.type === 'tool-result') return still({ ...rest, output: rest.output ?? error.message });
+    return still({ type: 'text', text: `[${rest.name ?? rest.mediaType}]\n${error.message}` });
   }
 
   async #textPart(part: TextPart, from: EventKind): Promise<Moved<Part>> {
@@ -327,20 +349,12 @@ export class Overflow {
 
   async #whole<Each extends TextPart | FilePart>(part: Each): Promise<Each> {
     if (part.ref === undefined) return part;
+    if (!(await this.#options.refers(part.ref.artifact))) throw notOurs(part.ref); // O7
     const bytes = Buffer.from(await this.#options.files.read(this.#options.project, part.ref.artifact));
     const { ref: _restored, ...rest } = part;
     if (rest.type === 'text') return { ...rest, text: bytes.toString('utf8') } as unknown as Each;
     return { ...rest, data: bytes.toString('base64') } as unknown as Each;
   }
-}
-
-/** What a model is shown of a reference: the beginning, the end, and how to read the rest. */
-export function shownOf(ref: ArtifactRef): string {
-  const { artifact, bytes, mediaType, lines } = ref;
-  const size = `${count(bytes)} bytes${lines === undefined ? '' : ` in ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`} of ${mediaType}`;
-  const how = `[This is part of ${size}. Read more with the tool ${READ_BACK} and its ref "artifact:${artifact}": by lines, bytes, head, tail, search or JSON path.]`;
-  const part = excerptText(ref, 'left out');
-  return part === '' ? how : `${part}\n${how}`;
 }
 
 /** What is appended ahead of what carries the reference (O1). */
@@ -357,21 +371,20 @@ export function offloadOf(
   return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: `artifact:${artifact}` };
 }
 
-function excerptText({ bytes, preview, tail = '' }: ArtifactRef, what: string): string {
-  const left = Math.max(0, bytes - Buffer.byteLength(preview) - Buffer.byteLength(tail));
-  if (preview === '') return what === 'left out' ? '' : `… ${count(left)} bytes ${what} …`;
-  return `${preview}\n… ${count(left)} bytes ${what} …${tail === '' ? '' : `\n${tail}`}`;
-}
-
 /** Of a file or a text that is not there any more, or cannot be read. */
 function unread(part: TextPart | FilePart, ref: ArtifactRef, { code }: SojournError): TextPart {
   const name = part.type === 'file' ? `[${part.name ?? part.mediaType}]\n` : '';
   return { type: 'text', text: `${name}${excerptText(ref, `could not be read: ${code}`)}` };
 }
 
-const count = (number: number): string => number.toLocaleString('en-US');
-
 const still = <Thing>(value: Thing): Moved<Thing> => ({ value, artifacts: [], offloaded: [] });
+
+function notOurs({ artifact }: ArtifactRef): SojournError {
+  return new SojournError(
+    'artifact.not_found',
+    `This session has no artifact ${String(artifact).slice(0, 64)}`,
+  );
+}
 
 function noRoom({ detail }: Unkept): SojournError {
   return new SojournError('artifact.quota', detail);

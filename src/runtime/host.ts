@@ -148,13 +148,21 @@ export class RuntimeHost implements SessionHost {
   }
 
   overflow(project: string, num: () => SessionNum | undefined): Overflow {
-    const { files, limits, clock } = this;
+    const { files, limits, clock, store } = this;
     return new Overflow({
       files,
       allowance: this.allowance.of(project, num),
       project,
       inlineBytesMax: limits.inlineBytesMax,
       inlineTextBytesMax: limits.inlineTextBytesMax,
+      refers: async (digest) => {
+        const session = num();
+        return (
+          session !== undefined &&
+          typeof digest === 'string' &&
+          (await store.artifact(session, digest)) !== null
+        );
+      },
       now: () => clock.now(),
     });
   }
