@@ -41,8 +41,10 @@ export interface AiSdkOptions<CallOptions = never> {
   context?: AgentContext;
 }
 
-/** A turn that needs a person more often than this is going in circles; it fails. Rounds that end before a prompt do not count. */
+/** A turn that needs a person more often than this is going in circles; it fails. */
 const ROUNDS_MAX = 100;
+/** As is one whose rounds end more often before a prompt (D4 of round.ts). */
+const CUTS_MAX = 1_000;
 
 /**
  * One agent for all turns, or one made for each: `aiSdkAgent((turn) => new ToolLoopAgent({ model, tools: childTools(turn, ...) }))`.
@@ -99,7 +101,7 @@ async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): Asyn
   const nextMessage = (): string => `${turn.id}-${(counted += 1)}`;
   let steered: readonly Input[] = [];
 
-  for (let count = 0; count < ROUNDS_MAX;) {
+  for (let [count, cuts] = [0, 0]; count < ROUNDS_MAX && cuts < CUTS_MAX;) {
     const round: Round = new Round({
       agent,
       sdk,
@@ -120,6 +122,7 @@ async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): Asyn
       conversation = [...round.cut];
       messages = toModelMessages(conversation, []);
       steered = undelivered;
+      cuts += 1;
       continue;
     }
     messages.push(...round.said);
@@ -142,10 +145,7 @@ async function* rounds(turn: AgentTurn, means: Means, signal: AbortSignal): Asyn
       steered = [];
     } else return;
   }
-  throw new SojournError(
-    'agent.failed',
-    `It asked for more than ${ROUNDS_MAX} rounds of answers in one turn`,
-  );
+  throw new SojournError('agent.failed', `It asked for more than ${ROUNDS_MAX} rounds of answers in a turn`);
 }
 
 /** All questions at once; the first rejection passes (A2). */
