@@ -46,6 +46,14 @@ export function recordedResults(): Results {
   };
 }
 
+/** What tools returned in those runs, one after the other, again and again: ASCII, so that a character is a byte. */
+export function recordedText(bytes: number): string {
+  const all = observations()
+    .join('\n')
+    .replace(/[^\t\n -~]/g, '?');
+  return all.repeat(Math.ceil(bytes / all.length)).slice(0, bytes);
+}
+
 /** A turn of the week is asked for by the number of its first call, and the one behind its last. */
 export const asked = (from: number, to = from + CALLS_A_TURN): string => `Go through ${from} to ${to}.`;
 
@@ -78,7 +86,7 @@ export function weekAgent(results: Results, watch: Watch): Agent {
     }
     yield `I have gone through ${from} to ${to}.`;
   });
-  return { ...agent, context: { windowTokens: WINDOW } };
+  return { ...agent, context: { windowTokens: WINDOW, model: 'gpt-5' } };
 }
 
 function askedOf({ inputs }: AgentTurn): [number, number] {

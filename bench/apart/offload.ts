@@ -3,7 +3,7 @@
 // Ours is the whole way: from the agent's `tool.returned` until it goes on, when file and reference are durable; and from
 // asking the runtime by a reference until the page is there. The plain files lie in the same folder, and nobody checks who
 // may read them, nor whether they are what was written. Ratios are taken within a round.
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { functionAgent } from '../../src/agent/function/function.ts';
@@ -13,6 +13,7 @@ import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { ReadBackCall } from '../../src/wire/context.ts';
 import type { Line } from '../results.ts';
 import { median } from '../sample.ts';
+import { recordedText } from '../week.ts';
 import { openStore } from './open-store.ts';
 
 const KiB = 1_024;
@@ -23,7 +24,6 @@ const SIZES = [
   { bytes: MiB, name: '1 MiB', count: 20 },
 ];
 const KEY = 'reader';
-const LINE = 64;
 const READS = 20;
 const LIMITS = { toolCallsMax: 1_000_000 };
 
@@ -140,8 +140,9 @@ class Scene {
     const ref = `log:${events.findLast(({ kind }) => kind === 'tool.returned')?.seq}`;
     const file = this.#newFile();
     await writeFile(file, text);
-    const last = text.slice(-LINE, -1);
-    const lines = { from: 9_000, to: 9_020 };
+    const all = text.split('\n');
+    const last = all.at(-2) ?? '';
+    const lines = { from: all.length >> 1, to: (all.length >> 1) + 19 };
     const ways = [
       {
         what: 'all of it, page by page',
@@ -203,17 +204,13 @@ class Scene {
   }
 }
 
-/** Lines of letters, none like another. */
+/** Texts as tools return them, none like another: the last line says which it is. */
 function textsOf(bytes: number, count: number): string[] {
-  return Array.from({ length: count }, () =>
-    Array.from(
-      { length: bytes / LINE },
-      () =>
-        `${randomBytes(LINE)
-          .toString('hex')
-          .slice(0, LINE - 1)}\n`,
-    ).join(''),
-  );
+  const text = recordedText(bytes);
+  return Array.from({ length: count }, () => {
+    const last = `\nThis is result ${randomUUID()}.\n`;
+    return text.slice(0, bytes - last.length) + last;
+  });
 }
 
 const linesOf = (text: string, { from, to }: { from: number; to: number }): string =>
