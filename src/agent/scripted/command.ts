@@ -146,7 +146,8 @@ async function* read(script: Script, rest: string): AsyncIterable<AgentEvent> {
     yield USAGE.read;
     return;
   }
-  const input: JsonObject = from === undefined ? { ref } : { ref, from_line: Number(from), to_line: Number(to ?? from) };
+  const input: JsonObject =
+    from === undefined ? { ref } : { ref, from_line: Number(from), to_line: Number(to ?? from) };
   yield* readBack(script, input);
 }
 
