@@ -5,6 +5,7 @@
 //   SC3. A search stops when its page is full, `SCANNED_MAX` is looked through or its time is over, and `next` goes on
 //        exactly there. In each call it gets on.
 //   SC4. A file that cannot be read does not end a search through many: the answer names it.
+//   SC5. What a tool was given and returned is found once, by the event that tells it: a message of nothing else is passed over.
 import { SojournError } from '../kernel/errors.ts';
 import { bodyOf } from '../log/event.ts';
 import type { StoredEvent } from '../store/store.ts';
@@ -209,9 +210,25 @@ async function* everything(shelf: Shelf, fromRef: Ref | undefined): AsyncIterabl
     }
   }
   if (digested.to < digested.from) return;
+  const repeats = repeating();
   for await (const event of stretch(shelf, isSingle ? digested.from : (seq ?? digested.from), digested.to)) {
-    if (SAYING.has(event.kind) && !isMovedOut(event)) yield eventSource(shelf, event);
+    if (SAYING.has(event.kind) && !repeats(event) && !isMovedOut(event)) yield eventSource(shelf, event);
   }
+}
+
+/** Asked of events in order: whether one is a message of nothing but calls and results that events before it tell (SC5). */
+function repeating(): (event: StoredEvent) => boolean {
+  const told = new Set<string>();
+  let turn: string | null = null;
+  return (event) => {
+    if (event.turn !== turn) told.clear();
+    turn = event.turn;
+    if (event.kind === 'tool.called') told.add(`tool-call ${bodyOf(event, 'tool.called').call}`);
+    if (event.kind === 'tool.returned') told.add(`tool-result ${bodyOf(event, 'tool.returned').call}`);
+    if (event.kind !== 'message' || told.size === 0) return false;
+    const { parts } = bodyOf(event, 'message');
+    return parts.every((part) => 'call' in part && told.has(`${part.type} ${part.call}`));
+  };
 }
 
 const isText = (mediaType: string): boolean => !/^(image|audio|video|font)\//.test(mediaType);
