@@ -72,8 +72,7 @@ export interface Summariser {
 }
 
 export interface Stretch {
-  /** `call`: a call of a tool and what it returned. `turns`: whole turns, oldest first. */
-  kind: 'call' | 'turns';
+  /** Of whole turns, oldest first. */
   messages: readonly Message[];
   /** What an earlier digest said of the time before, where this one takes its place. */
   earlier?: string;

@@ -203,7 +203,7 @@ export class Compaction {
     const { earlier } = set;
     const messages = made.fold.flatMap((piece) => set.messagesOf(piece));
     const retold = await retelling.retell(
-      { kind: 'turns', messages, ...(earlier === undefined ? {} : { earlier }) },
+      { messages, ...(earlier === undefined ? {} : { earlier }) },
       { tokens: takenBy(made.fold), tokensMax: textTokensMax(set, made), signal },
     );
     const bill = bills.length === 0 ? {} : { bill: summed(bills) };
