@@ -10,6 +10,8 @@ import { ContractServer } from './contract-server.ts';
 import { say } from './session-stage.ts';
 
 const TURNS = 500;
+/** Sent together: they wait for each other in their session. */
+const AT_ONCE = 50;
 const WINDOW = 3_000;
 
 /** A report of 60 KB, with one line in its middle that matters. */
@@ -70,7 +72,12 @@ afterAll(() => server.close());
 test('a scripted agent finds in a file of 500 turns ago what it needs, after kill -9 of its server', async () => {
   await server.say('old', '/big 100000');
   await server.say('old', '/tool note {"where":"the key lies under the blue mat"}');
-  for (let turn = 0; turn < TURNS; turn += 1) await server.say('old', `turn ${turn}: and so on`);
+  for (let turn = 0; turn < TURNS; turn += AT_ONCE) {
+    const batch = Array.from({ length: AT_ONCE }, (_, at) => `turn ${turn + at}: and so on`);
+    await Promise.all(batch.map((input) => server.send('old', input, { policy: 'queue' })));
+    await server.idle('old');
+  }
+  const turns = (await server.events('old')).filter(({ kind }) => kind === 'turn.ended').length;
   await server.kill();
   await server.start();
 
@@ -78,6 +85,7 @@ test('a scripted agent finds in a file of 500 turns ago what it needs, after kil
   const found = await server.say('old', '/find the key lies [a-z ]+');
   const { body: context } = await server.get('/v1/sessions/old/context');
 
+  expect(turns).toBe(2 + TURNS);
   expect(line.text).toMatch(/^artifact:[0-9a-f]{64}\n9876: line 9876\n$/);
   expect(found.text.match(/^1: .*the key lies under the blue mat.*$/gm)).toHaveLength(3); // Asked, called and returned.
   expect(context.tokens).toBeLessThan(WINDOW);
