@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { shownOf } from '../src/context/overflow.ts';
+import { shownOf } from '../src/context/excerpt.ts';
 import { testRuntime, type TestRuntime } from '../src/testing/test-runtime.ts';
 import type { ArtifactRef, Part } from '../src/wire/message.ts';
 import { type Act, bodies, events, say, send, Stage } from './session-stage.ts';

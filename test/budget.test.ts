@@ -10,7 +10,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  CALL_TOKENS,
+  DIGESTED_CALL_TOKENS,
   FOLD_TOKENS_MIN,
   isHopeless,
   plan,
@@ -80,7 +80,9 @@ function after(pieces: readonly Piece[], made: Plan): Piece[] {
   const digested = new Set(made.calls);
   const stay = pieces.slice(made.fold.length).map((piece): Piece => {
     const calls = piece.calls.map((call) =>
-      digested.has(call) ? { ...call, tokens: Math.min(call.tokens, CALL_TOKENS), digested: true } : call,
+      digested.has(call)
+        ? { ...call, tokens: Math.min(call.tokens, DIGESTED_CALL_TOKENS), digested: true }
+        : call,
     );
     const gain = sum(piece.calls.map(({ tokens }) => tokens)) - sum(calls.map(({ tokens }) => tokens));
     return { ...piece, calls, tokens: piece.tokens - gain };
@@ -160,7 +162,7 @@ test('the results of tools of older turns leave before any turn does, and what p
 
       const stayed = older.flatMap(({ calls }) => calls).filter((call) => !made.calls.includes(call));
 
-      for (const call of stayed) expect(call.tokens).toBeLessThan(CALL_TOKENS + 64);
+      for (const call of stayed) expect(call.tokens).toBeLessThan(DIGESTED_CALL_TOKENS + 64);
     }),
   );
 });

@@ -12,7 +12,7 @@
 //   BG5. Each step costs what there is in the set, not what there was in the session.
 import type { Limits } from '../kernel/limits.ts';
 import type { Pressure } from '../wire/context.ts';
-import type { Piece, PieceCall } from './working-set.ts';
+import type { Piece, PieceCall } from './piece.ts';
 
 export type ContextLimits = Pick<
   Limits,
@@ -38,8 +38,8 @@ export interface Plan {
   foldTokensMax: number;
 }
 
-/** What a call takes of a prompt once it is digested, about. */
-export const CALL_TOKENS = 96;
+/** About what a call takes of a prompt once it is digested. */
+export const DIGESTED_CALL_TOKENS = 96;
 /** A digest of turns below this says nothing. */
 export const FOLD_TOKENS_MIN = 128;
 /** Of the window: the digest of turns, however many it stands for. */
@@ -121,7 +121,7 @@ class PlanDraft {
       if (index < from || index >= to) continue;
       for (const call of piece.calls) {
         if (this.#total <= goal) return;
-        const gain = call.digested ? 0 : call.tokens - CALL_TOKENS;
+        const gain = call.digested ? 0 : call.tokens - DIGESTED_CALL_TOKENS;
         if (gain < CALL_GAIN) continue;
         this.#calls[index]?.push(call);
         this.#tokens[index] = (this.#tokens[index] ?? 0) - gain;

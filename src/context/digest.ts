@@ -7,6 +7,7 @@
 //   DG5. A digest of turns begins with the digest that it replaces, also one that a model wrote.
 import type { ArtifactRef, Message, Part, ToolResultPart } from '../wire/message.ts';
 import { textOf } from '../wire/message.ts';
+import { stretchRef } from './reference.ts';
 
 /** How much of a prompt a text takes. */
 export type CountText = (text: string) => number;
@@ -178,7 +179,7 @@ function askedOf(messages: readonly Message[]): string {
 }
 
 function headOf(from: number, to: number): string {
-  return `- log:${from}-${to} asked: `;
+  return `- ${stretchRef(from, to)} asked: `;
 }
 
 /** What people said in it, without what they attached. */
@@ -263,7 +264,7 @@ function mergedOf(before: Merged | undefined, entries: readonly Entry[]): Merged
 }
 
 function mergedLine({ count, from, to, first }: Merged): string {
-  return `Before that: ${count} ${count === 1 ? 'task' : 'tasks'}, log:${from}-${to}; first asked: ${first}`;
+  return `Before that: ${count} ${count === 1 ? 'task' : 'tasks'}, ${stretchRef(from, to)}; first asked: ${first}`;
 }
 
 const SALIENT = [

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { READ_BACK } from '../agent/agent.ts';
 import type { ArtifactRef } from '../wire/message.ts';
+import { artifactRef } from './reference.ts';
 
 export interface Excerpt {
   /** The beginning; empty for what is no text. */
@@ -125,7 +126,7 @@ function tokensOfFile(bytes: Buffer, mediaType: string): number {
 export function shownOf(ref: ArtifactRef): string {
   const { artifact, bytes, mediaType, lines } = ref;
   const size = `${count(bytes)} bytes${lines === undefined ? '' : ` in ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`} of ${mediaType}`;
-  const how = `[This is part of ${size}. Read more with the tool ${READ_BACK} and its ref "artifact:${artifact}": by lines, bytes, head, tail, search or JSON path.]`;
+  const how = `[This is part of ${size}. Read more with the tool ${READ_BACK} and its ref "${artifactRef(artifact)}": by lines, bytes, head, tail, search or JSON path.]`;
   const part = excerptText(ref, 'left out');
   return part === '' ? how : `${part}\n${how}`;
 }

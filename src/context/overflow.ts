@@ -32,8 +32,7 @@ import type {
 import type { SessionAllowance } from './allowance.ts';
 import type { ArtifactGuard } from './artifact-guard.ts';
 import { excerptOf, excerptText, shownOf, tokensAbout } from './excerpt.ts';
-
-export { shownOf } from './excerpt.ts';
+import { artifactRef } from './reference.ts';
 
 const SHOWN_BYTES = 2_048;
 /** O4. What was read back fits `inlineBytesMax` as a text, and JSON may take six characters for one of them. */
@@ -368,7 +367,7 @@ export function offloadOf(
   shownTokens: number,
 ): Offloaded {
   const whole = tokens ?? Math.ceil(bytes / 4);
-  return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: `artifact:${artifact}` };
+  return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: artifactRef(artifact) };
 }
 
 /** Of a file or a text that is not there any more, or cannot be read. */

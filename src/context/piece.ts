@@ -29,6 +29,6 @@ export interface PieceCall {
   /** Input and result, as shown now. */
   tokens: number;
   digested: boolean;
-  /** The pair as it is shown, which is as it was while it is not digested: for a summariser. */
+  /** The pair as it is shown, which is as it was while it is not digested. */
   messages(): readonly Message[];
 }

@@ -13,7 +13,9 @@ import {
   type TaskStretch,
   turnsDigest,
 } from './digest.ts';
-import type { Piece, PieceCall, WorkingSet } from './working-set.ts';
+import type { Piece, PieceCall } from './piece.ts';
+import { eventRef, stretchRef } from './reference.ts';
+import type { WorkingSet } from './working-set.ts';
 
 /** What leaves is still there as it was. */
 export function isStill({ fold, calls }: Plan, pieces: readonly Piece[]): boolean {
@@ -68,12 +70,12 @@ const NAMES = ['kind', 'turn', 'from', 'to'] as const;
 function stretchOf(things: readonly { from: Seq; to: Seq }[]): { from: Seq; to: Seq; ref: string } {
   let [from, to] = [Infinity, 0];
   for (const thing of things) [from, to] = [Math.min(from, thing.from), Math.max(to, thing.to)];
-  return { from, to, ref: `log:${from}-${to}` };
+  return { from, to, ref: stretchRef(from, to) };
 }
 
 function ofCalls(set: WorkingSet, calls: readonly PieceCall[]): Digest[] {
   if (calls.length === 0) return [];
-  const turns = new Map(set.pieces().map((piece) => [piece.turn, `log:${piece.from}-${piece.to}`]));
+  const turns = new Map(set.pieces().map((piece) => [piece.turn, stretchRef(piece.from, piece.to)]));
   let [tokensBefore, tokensAfter] = [0, 0];
   const made = calls.map((each) => {
     const { turn, call, seq, name, tokens } = each;
@@ -85,7 +87,7 @@ function ofCalls(set: WorkingSet, calls: readonly PieceCall[]): Digest[] {
       name,
       isError: false,
     };
-    const ref = `log:${seq}`;
+    const ref = eventRef(seq);
     const text = callDigest(name, input, result, ref, turns.get(turn));
     const shown: Part[] = [
       { type: 'tool-call', call, name, input: shortInput(input) },

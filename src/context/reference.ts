@@ -28,8 +28,8 @@ export function parseReference(ref: Ref): Reference {
 
 export const artifactRef = (digest: string): Ref => `artifact:${digest}`;
 
-/** One event, or a stretch of them with both ends. */
-export const logRef = (from: Seq, to: Seq = from): Ref => (from === to ? `log:${from}` : `log:${from}-${to}`);
+/** What one event says. */
+export const eventRef = (seq: Seq): Ref => `log:${seq}`;
 
 /** A stretch, also where it is one event long: what it reads is events as JSON lines. */
 export const stretchRef = (from: Seq, to: Seq): Ref => `log:${from}-${to}`;

@@ -19,7 +19,7 @@ import type {
 import type { Ref } from '../wire/context.ts';
 import type { EventKind } from '../wire/event.ts';
 import type { ArtifactRef, Part } from '../wire/message.ts';
-import { artifactRef, parseReference, stretchRef } from './reference.ts';
+import { artifactRef, eventRef, parseReference, stretchRef } from './reference.ts';
 
 export interface Source {
   readonly ref: Ref;
@@ -59,7 +59,7 @@ export async function openSource(shelf: Shelf, ref: Ref): Promise<Source> {
 /** Throws `read-back.invalid` where there is none. */
 export async function eventAt(shelf: Shelf, seq: Seq): Promise<StoredEvent> {
   const [event] = await shelf.store.read(shelf.session, seq - 1, { eventsMax: 1, bytesMax: 1 });
-  if (event?.seq !== seq) throw noEvent(`log:${seq}`);
+  if (event?.seq !== seq) throw noEvent(eventRef(seq));
   return event;
 }
 
@@ -82,7 +82,7 @@ export async function gather(source: Source, at: number, bytesMax: number): Prom
 
 export function eventSource(shelf: Shelf, event: StoredEvent): Source {
   const { mediaType, segments } = saidBy(event);
-  return segmented(shelf, `log:${event.seq}`, mediaType, segments);
+  return segmented(shelf, eventRef(event.seq), mediaType, segments);
 }
 
 /** The events of a stretch but for deltas, in pages. Throws `read-back.invalid` where there is none. */

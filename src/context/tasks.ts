@@ -10,6 +10,7 @@ import { timeText } from '../log/event.ts';
 import type { Seq } from '../store/store.ts';
 import type { TaskView } from '../wire/context.ts';
 import type { Outcome, TurnKind } from '../wire/turn.ts';
+import { stretchRef } from './reference.ts';
 
 const TASKS_MAX = 100;
 const TITLE_CHARS = 120;
@@ -131,7 +132,7 @@ export class Tasks {
         turns: task.turns,
         tools: (task.tools ?? []).toSorted(([, a], [, b]) => b - a).map(([name, calls]) => ({ name, calls })),
         children: [...(task.children ?? [])],
-        ref: `log:${task.from}-${task.to}`,
+        ref: stretchRef(task.from, task.to),
         startedAt: timeText(task.startedAt),
         endedAt: isDone && task.endedAt !== null ? timeText(task.endedAt) : null,
       };

@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer';
 import { SojournError } from '../kernel/errors.ts';
 import { shortInput } from '../context/digest.ts';
 import type { Overflow } from '../context/overflow.ts';
+import { artifactRef } from '../context/reference.ts';
 import type { Read } from '../log/import/detect.ts';
 import { eventsOf, type ForeignEvent } from '../log/import/events.ts';
 import type { NewEvent } from '../store/store.ts';
@@ -133,7 +134,7 @@ export class ForeignImport {
     const { value, ...moved } = await this.#overflow.whole(given, { from: event.kind });
     if (!('artifact' in value)) return given;
     await this.#moved(event, moved);
-    return { ref: `artifact:${value.artifact}`, bytes: value.bytes, preview: value.preview };
+    return { ref: artifactRef(value.artifact), bytes: value.bytes, preview: value.preview };
   }
 
   async #moved(
