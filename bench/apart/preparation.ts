@@ -14,7 +14,7 @@ import { openStore } from './open-store.ts';
 const TURNS = 200;
 const WARM_TURNS = 20;
 const MS_P99_MAX = 20;
-/** Of the last tenth's median over that of the second, when the window has been filled. */
+/** Of the median of the last three tenths over that of the three behind the first. */
 const GROWTH_MAX = 1.5;
 
 /** Of one turn, in milliseconds. */
@@ -81,32 +81,34 @@ function watched(store: Store, started: () => void): Store {
 
 function linesOf(weeks: readonly (readonly Times[])[]): Line[] {
   const tenth = TURNS / 10;
-  const of = (at: number, which: keyof Times): ReturnType<typeof sample> =>
-    sample(weeks.flatMap((week) => week.slice(at * tenth, (at + 1) * tenth).map((times) => times[which])));
+  const tenths = (from: number, to: number, which: keyof Times): ReturnType<typeof sample> =>
+    sample(weeks.flatMap((week) => week.slice(from * tenth, to * tenth).map((times) => times[which])));
+  const line = (what: string, value: number, unit: string, most?: number): Line => ({
+    bench: 'context',
+    what,
+    value,
+    unit,
+    ...(most === undefined ? {} : { goal: { sign: '<=', value: most } }),
+  });
   const lines: Line[] = [];
-  const line = (what: string, value: number, unit: string, most?: number): void =>
-    void lines.push({
-      bench: 'context',
-      what,
-      value,
-      unit,
-      ...(most === undefined ? {} : { goal: { sign: '<=', value: most } }),
-    });
-  for (const [name, at] of [
-    ['first', 0],
-    ['last', 9],
+  for (const [what, which] of [
+    ['a turn prepared', 'preparing'],
+    ["a model's first prompt made to fit", 'fitting'],
   ] as const) {
-    const { p50, p99 } = of(at, 'preparing');
-    line(`a turn prepared, ${name} tenth of a week, p50`, p50, 'ms');
-    line(`a turn prepared, ${name} tenth of a week, p99`, p99, 'ms', MS_P99_MAX);
+    lines.push(line(`${what}, over a week, p99`, tenths(0, 10, which).p99, 'ms', MS_P99_MAX));
+    for (const [name, from] of [
+      ['first', 0],
+      ['last', 9],
+    ] as const) {
+      const { p50, p99 } = tenths(from, from + 1, which);
+      lines.push(line(`... ${name} tenth, p50`, p50, 'ms'));
+      lines.push(line(`... ${name} tenth, p99`, p99, 'ms'));
+    }
   }
-  const growth = of(9, 'preparing').p50 / of(1, 'preparing').p50;
-  line('a turn prepared, last tenth of a week over the second, p50', growth, 'x', GROWTH_MAX);
-  for (const at of [0, 9]) {
-    const { p50, p99 } = of(at, 'fitting');
-    const name = at === 0 ? 'first' : 'last';
-    line(`a model's first prompt made to fit, ${name} tenth of a week, p50`, p50, 'ms');
-    line(`a model's first prompt made to fit, ${name} tenth of a week, p99`, p99, 'ms');
-  }
-  return lines;
+  // The window is filled in the first tenth.
+  const growth = tenths(7, 10, 'preparing').p50 / tenths(1, 4, 'preparing').p50;
+  return [
+    ...lines,
+    line('a turn prepared, the end of a week over its beginning, p50', growth, 'x', GROWTH_MAX),
+  ];
 }
