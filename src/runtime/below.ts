@@ -21,7 +21,3 @@ export function spentBy(
   const core = router.peek(row.id)?.core;
   return core?.log.num === undefined ? spentOf(row) : core.spending.spent;
 }
-
-export function addUsage(sum: Usage, more: Usage): void {
-  for (const name of Object.keys(sum) as (keyof Usage)[]) sum[name] += more[name];
-}

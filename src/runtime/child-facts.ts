@@ -2,11 +2,11 @@
 import { timeText } from '../log/event.ts';
 import type { ChildFacts } from '../agent/agent.ts';
 import type { RowStore, SessionRow, SessionStore } from '../store/store.ts';
-import { type Budget, noUsage } from '../wire/session.ts';
+import { addUsage, type Budget, noUsage } from '../wire/session.ts';
 import type { Outcome } from '../wire/turn.ts';
 import type { Session } from '../session/session.ts';
 import { addUsd } from '../wire/usd.ts';
-import { addUsage, rowsBelow, spentBy } from './below.ts';
+import { rowsBelow, spentBy } from './below.ts';
 
 const CHILDREN_MAX = 100;
 

@@ -9,9 +9,15 @@
 import { bodyOf, timeText } from '../log/event.ts';
 import type { SessionRow } from '../store/store.ts';
 import { type Account, DIMENSIONS } from '../session/account.ts';
-import type { Budget, SessionView, TreeNode, TreeProgress } from '../wire/session.ts';
+import {
+  addUsage,
+  type Budget,
+  type SessionView,
+  type TreeNode,
+  type TreeProgress,
+} from '../wire/session.ts';
 import type { Outcome } from '../wire/turn.ts';
-import { addUsage, rowsBelow, spentBy } from './below.ts';
+import { rowsBelow, spentBy } from './below.ts';
 import { viewOf } from './finding.ts';
 import type { RuntimeHost } from './host.ts';
 

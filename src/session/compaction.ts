@@ -20,7 +20,7 @@ import { countIn, digestsOf, foldText, isStill, textTokensMax } from '../context
 import type { Piece, WorkingSet } from '../context/working-set.ts';
 import type { Compacted } from '../wire/context.ts';
 import type { Part } from '../wire/message.ts';
-import { noUsage, type Usage } from '../wire/session.ts';
+import { addUsage, noUsage, type Usage } from '../wire/session.ts';
 import type { TurnError } from '../wire/turn.ts';
 import { addUsd } from '../wire/usd.ts';
 import type { SessionCore } from './core.ts';
@@ -274,7 +274,7 @@ export class Compaction {
 function summed(bills: readonly Bill[]): Bill {
   const sum: Bill = { usage: noUsage(), costUsd: 0 };
   for (const { usage, costUsd, model } of bills) {
-    for (const name of Object.keys(usage) as (keyof Usage)[]) sum.usage[name] += usage[name];
+    addUsage(sum.usage, usage);
     sum.costUsd = addUsd(sum.costUsd, costUsd);
     if (model !== undefined) sum.model = model;
   }

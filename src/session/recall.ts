@@ -1,7 +1,7 @@
 // Recall: what the log says that turns have spent whose end it does not have.
 import { bodyOf } from '../log/event.ts';
 import type { SessionRow, Store, StoredEvent } from '../store/store.ts';
-import { type Budget, noUsage, type Usage } from '../wire/session.ts';
+import { addUsage, type Budget, noUsage } from '../wire/session.ts';
 import { addUsd } from '../wire/usd.ts';
 import type { Amounts } from './account.ts';
 import { amountsOf, type Recalled, spentOf, tokensOf } from './spending.ts';
@@ -22,9 +22,9 @@ export function recalled(events: readonly StoredEvent[], turn: string): Recalled
     if (event.kind === 'request.closed' && asks > 0) [isRunning, asks] = [asks === 1, asks - 1];
     if (event.kind === 'tool.called') sum.toolCalls += 1;
     if (event.kind !== 'usage') continue;
-    const { costUsd, model: _model, ...usage } = bodyOf(event, 'usage');
-    for (const name of Object.keys(sum.usage) as (keyof Usage)[]) sum.usage[name] += usage[name];
-    sum.costUsd = addUsd(sum.costUsd, costUsd);
+    const used = bodyOf(event, 'usage');
+    addUsage(sum.usage, used);
+    sum.costUsd = addUsd(sum.costUsd, used.costUsd);
   }
   return sum;
 }

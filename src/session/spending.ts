@@ -10,7 +10,7 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Clock, Millis } from '../kernel/clock.ts';
 import type { SessionPatch, SessionRow } from '../store/store.ts';
-import { type Budget, noUsage, type Usage } from '../wire/session.ts';
+import { addUsage, type Budget, noUsage, type Usage, USAGES } from '../wire/session.ts';
 import { addUsd, usd } from '../wire/usd.ts';
 import { type Account, amountText, type Amounts, type Dimension, DIMENSIONS, type Left } from './account.ts';
 import { costOf, type Prices } from './prices.ts';
@@ -167,7 +167,7 @@ export class Spending {
   /** What was used for the session beside its turns: on its bill, and nothing is stopped for it before it spends more. */
   spendBeside(used: Used): Billed {
     const billed = this.#priced(used, undefined);
-    add(this.spent.usage, usageOf(billed));
+    addUsage(this.spent.usage, usageOf(billed));
     this.spent.costUsd = addUsd(this.spent.costUsd, billed.costUsd);
     this.#publish();
     return billed;
@@ -269,8 +269,8 @@ export class Spending {
 
   #use(turn: Turn, { usage, costUsd, toolCalls, ms }: Recalled): void {
     const { spent } = this;
-    add(turn.usage, usage);
-    add(spent.usage, usage);
+    addUsage(turn.usage, usage);
+    addUsage(spent.usage, usage);
     turn.costUsd = addUsd(turn.costUsd, costUsd);
     spent.costUsd = addUsd(spent.costUsd, costUsd);
     turn.toolCalls += toolCalls;
@@ -362,12 +362,6 @@ export function amountsOf(spent: Spent, open: number): Amounts {
 export const tokensOf = (usage: Usage): number => usage.inputTokens + usage.outputTokens;
 const over = (spent: number, most: number | undefined): boolean => most !== undefined && spent > most;
 
-const USAGES = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
-
 export function usageOf({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }: Billed): Usage {
   return { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens };
-}
-
-function add(sum: Usage, part: Usage): void {
-  for (const name of USAGES) sum[name] += part[name];
 }

@@ -19,6 +19,13 @@ export const noUsage = (): Usage => ({
   cacheWriteTokens: 0,
 });
 
+/** `part` is added to `sum`. */
+export function addUsage(sum: Usage, part: Readonly<Usage>): void {
+  for (const name of USAGES) sum[name] += part[name];
+}
+
+export const USAGES = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
+
 /**
  * What a session and everything below it may spend. Absent means unbounded. `tokens` are those of input and output, without
  * what a cache held; `turns` counts those that are accepted; `ms` is wall time of turns, those that run at once counted each.

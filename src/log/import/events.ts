@@ -9,7 +9,7 @@
 import type { Millis } from '../../kernel/clock.ts';
 import type { EventBodies, EventKind } from '../../wire/event.ts';
 import type { InputPart, Part } from '../../wire/message.ts';
-import { noUsage, type Usage } from '../../wire/session.ts';
+import { addUsage, noUsage, type Usage } from '../../wire/session.ts';
 import type { Outcome } from '../../wire/turn.ts';
 import type { ForeignLog, ForeignTurn, Step } from './foreign.ts';
 
@@ -132,7 +132,7 @@ class TurnWriter {
         return yield this.#event('turn.steered', { input });
       }
       case 'usage':
-        for (const name of Object.keys(this.#usage) as (keyof Usage)[]) this.#usage[name] += step.usage[name];
+        addUsage(this.#usage, step.usage);
         this.#costUsd += step.costUsd;
         return;
       case 'noted':
