@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { READ_BACK } from '../agent/agent.ts';
 import type { ArtifactRef } from '../wire/message.ts';
+import { boundaryBefore, boundaryBehind } from './page.ts';
 import { artifactRef } from './reference.ts';
 
 export interface Excerpt {
@@ -31,8 +32,9 @@ const NEWLINE = 0x0a;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function excerptOf(bytes: Buffer, mediaType: string, shownBytesMax: number): Excerpt {
-  const previewEnd = cutBefore(bytes, Math.floor(shownBytesMax * PREVIEW_SHARE));
-  const tailStart = cutAfter(bytes, bytes.length - Math.floor(shownBytesMax * TAIL_SHARE));
+  // EX1.
+  const previewEnd = boundaryBefore(bytes, Math.floor(shownBytesMax * PREVIEW_SHARE));
+  const tailStart = boundaryBehind(bytes, Math.max(0, bytes.length - Math.floor(shownBytesMax * TAIL_SHARE)));
   const preview = isTextType(mediaType) ? textIn(bytes, 0, previewEnd) : undefined;
   if (preview === undefined) return { preview: '', tokens: tokensOfFile(bytes, mediaType) };
   const tail = textIn(bytes, Math.max(tailStart, previewEnd), bytes.length);
@@ -62,21 +64,6 @@ function textIn(bytes: Buffer, from: number, to: number): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-const isInside = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80;
-
-/** The last place at or before `at` where a code point begins (EX1). */
-function cutBefore(bytes: Buffer, at: number): number {
-  let place = Math.max(0, Math.min(at, bytes.length));
-  while (place > 0 && isInside(bytes[place])) place -= 1;
-  return place;
-}
-
-function cutAfter(bytes: Buffer, at: number): number {
-  let place = Math.max(0, Math.min(at, bytes.length));
-  while (place < bytes.length && isInside(bytes[place])) place += 1;
-  return place;
 }
 
 function linesIn(bytes: Buffer): number {

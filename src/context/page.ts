@@ -75,7 +75,8 @@ export function boundaryBefore(bytes: Buffer, at: number): number {
   return at;
 }
 
-function boundaryBehind(bytes: Buffer, at: number): number {
+/** The end of the code point that `at` is in; `at` itself as above. */
+export function boundaryBehind(bytes: Buffer, at: number): number {
   for (let on = 0; on <= MARGIN_BYTES; on += 1) {
     if (!isWithin(bytes[at + on])) return at + on;
   }
