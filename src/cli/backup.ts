@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
 import { shellWord, START } from './command-name.ts';
+import { sizeText } from './figure.ts';
 import { dataFolder, type PlaceOptions } from './place.ts';
-import { progressBar, sizeText } from './progress.ts';
+import { progressBar } from './progress.ts';
 import { Screen } from './screen.ts';
 import type { World } from './world.ts';
 

@@ -5,7 +5,7 @@
 //   CT3. What others wrote is shown as text, on one line.
 //   CT4. Of what is long only the newest is shown, and how much more there is.
 import type { ContextEntry, ContextView, Pressure, TaskView } from '../wire/context.ts';
-import { bytesText, figure } from './figure.ts';
+import { counted, figure, sizeText } from './figure.ts';
 import { brief, type Style, table } from './screen.ts';
 import { widthOf, wrapped } from './wrap.ts';
 
@@ -199,7 +199,7 @@ function factLines({ calls, artifacts, compactions }: ContextView): Line[] {
       'calls',
       `${calls.returned} returned, ${calls.digested} digested${pending && `, waiting for ${pending}`}`,
     ],
-    ['artifacts', `${artifacts.count}, ${bytesText(artifacts.bytes)}`],
+    ['artifacts', `${artifacts.count}, ${sizeText(artifacts.bytes)}`],
     ['compactions', compactionsText(compactions)],
   ];
   const rows = table(facts).split('\n');
@@ -236,5 +236,3 @@ function toolsText({ tools }: TaskView): string {
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -12,7 +12,8 @@ import { Option, type Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
 import { IMPORT_FORMATS, type ImportCall, type ImportedSession, type ImportSummary } from '../wire/calls.ts';
 import { desk } from './desk.ts';
-import { progressBar, sizeText } from './progress.ts';
+import { counted, sizeText } from './figure.ts';
+import { progressBar } from './progress.ts';
 import { brief, visible, type Screen } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -96,7 +97,7 @@ async function bodyOf(
   const handle = await opened(resolve(world.cwd, file), 'r');
   const { size } = await handle.stat();
   let done = 0;
-  const counted = new Transform({
+  const told = new Transform({
     transform(piece: Uint8Array, _encoding, next) {
       done += piece.byteLength;
       if (size >= TOLD_BYTES_MIN) tell(done, size);
@@ -104,14 +105,14 @@ async function bodyOf(
     },
   });
   const source = handle.createReadStream();
-  source.on('error', (error) => counted.destroy(error));
-  return Readable.toWeb(source.pipe(counted)) as ReadableStream<Uint8Array>;
+  source.on('error', (error) => told.destroy(error));
+  return Readable.toWeb(source.pipe(told)) as ReadableStream<Uint8Array>;
 }
 
 function importedText({ key, agent, imported }: ImportedSession): string {
   const { format, turns, calls, events, artifacts, offloadedBytes } = imported;
-  const moved = artifacts === 0 ? '' : `, ${sizeText(offloadedBytes)} in ${counts(artifacts, 'artifact')}`;
-  const what = `${counts(turns, 'turn')}, ${counts(calls, 'call')}, ${counts(events, 'event')}${moved}`;
+  const moved = artifacts === 0 ? '' : `, ${sizeText(offloadedBytes)} in ${counted(artifacts, 'artifact')}`;
+  const what = `${counted(turns, 'turn')}, ${counted(calls, 'call')}, ${counted(events, 'event')}${moved}`;
   return `${visible(key)} is a session of ${visible(agent)} now, from ${format}: ${what}`;
 }
 
@@ -121,9 +122,7 @@ function remarks(screen: Screen, { leftOut, notUnderstood }: ImportSummary): voi
   if (left.length > 0) screen.note(`No part of the conversation: ${left.join(', ')}.`);
   const { count, samples } = notUnderstood;
   if (count === 0) return;
-  screen.note(`${counts(count, 'place')} could not be understood:`);
+  screen.note(`${counted(count, 'place')} could not be understood:`);
   for (const { at, text } of samples) screen.note(`  ${brief(at, 60)}: ${brief(text, 200)}`);
   if (count > samples.length) screen.note(`  and ${count - samples.length} more`);
 }
-
-const counts = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

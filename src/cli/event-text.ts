@@ -3,7 +3,7 @@ import type { Compacted, Offloaded } from '../wire/context.ts';
 import type { Event } from '../wire/event.ts';
 import { textOf } from '../wire/message.ts';
 import type { Receipt } from '../wire/turn.ts';
-import { bytesText, figure } from './figure.ts';
+import { counted, figure, sizeText } from './figure.ts';
 import { brief } from './screen.ts';
 
 const TEXT_MAX = 200;
@@ -61,7 +61,7 @@ function returned(body: Extract<Event, { kind: 'tool.returned' }>['body']): stri
 
 /** What left, what that saved, and how to get it back. */
 function offloadedText({ from, bytes, tokens, shownTokens, ref }: Offloaded): string {
-  return `${bytesText(bytes)} of ${from} moved out, ${figure(tokens - shownTokens)} tokens saved: read ${ref}`;
+  return `${sizeText(bytes)} of ${from} moved out, ${figure(tokens - shownTokens)} tokens saved: read ${ref}`;
 }
 
 function compactedText({ by, instead, pressure, digests, tokensBefore, tokensAfter }: Compacted): string {
@@ -71,8 +71,8 @@ function compactedText({ by, instead, pressure, digests, tokensBefore, tokensAft
     0,
   );
   const what = [
-    ...(calls > 0 ? [`${calls} call${calls === 1 ? '' : 's'}`] : []),
-    ...(turns > 0 ? [`${turns} turn${turns === 1 ? '' : 's'}`] : []),
+    ...(calls > 0 ? [counted(calls, 'call')] : []),
+    ...(turns > 0 ? [counted(turns, 'turn')] : []),
   ].join(' and ');
   const refs = digests.map(({ ref }) => ref).join(' ');
   const why = instead === undefined ? '' : `, since ${instead}`;

@@ -1,4 +1,5 @@
 // Progress: how far a long copy has come, shown on stderr.
+import { sizeText } from './figure.ts';
 import type { Screen } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -32,10 +33,4 @@ export function progressBar(screen: Screen, world: World): Bar {
     },
     end: () => void stderr.write('\r\u001b[K'),
   };
-}
-
-export function sizeText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${(bytes / 1_024 ** unit).toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
