@@ -30,7 +30,7 @@ export interface LiveParts {
 const OWN_BYTES = 4_096;
 
 /** A larger working set is made from its log. */
-export const CHECKPOINT_CHARS_MAX = 1_024 * 1_024;
+const CHECKPOINT_CHARS_MAX = 1_024 * 1_024;
 
 /** What a live session leaves behind for its successor. */
 export interface Left {

@@ -54,7 +54,7 @@ export interface SessionRow {
   metadata: string;
   /** What it posts by itself: names of milestones. */
   posts: readonly string[];
-  /** Declared by whoever made it, and for good: it has no working state of its own, and posts nothing. */
+  /** Declared by whoever made it, and for good: nothing of it is digested or posted. */
   internal: boolean;
   state: StoredState;
   epoch: Epoch;
