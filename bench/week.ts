@@ -21,8 +21,8 @@ const KiB = 1_024;
 
 /** What is looked at while it works. */
 export interface Watch {
-  /** The agent's code of a turn begins. */
-  begins?(): void;
+  /** The agent's code of a turn begins, with this. */
+  begins?(messages: readonly Message[]): void;
   /** A model would be sent this. The first of a turn is number 0. */
   prompt?(messages: readonly Message[], number: number): void;
   /** The nth call has returned, and nobody has heard of it. */
@@ -60,13 +60,13 @@ export const asked = (from: number, to = from + CALLS_A_TURN): string => `Go thr
 /** WK3. */
 export function weekAgent(results: Results, watch: Watch): Agent {
   const agent = functionAgent(async function* (turn) {
-    watch.begins?.();
     const [from, to] = askedOf(turn);
     const at = new Date(turn.clock.now()).toISOString();
     const say = (role: Message['role'], parts: Message['parts']): void =>
       void messages.push({ role, parts, turn: turn.id, at });
     const messages = [...turn.history];
     for (const { parts } of turn.inputs) say('user', parts);
+    watch.begins?.(messages);
     watch.prompt?.(await turn.fitted(messages), 0);
     for (let n = from; n < to; n += 1) {
       const tool = { call: `call_${n % CALLS_A_TURN}`, name: n % 3 === 0 ? 'open' : 'bash' };
