@@ -69,6 +69,10 @@ export async function after(fault: Fault): Promise<{ life: Life; found: Findings
     const life = await live(folder, fault.nth, fault.way);
     const found = await audit(folder, life.told, STORY);
     if (life.isHung) found.wrong.push('it did not end');
+    const refused = life.told.filter((step) => step.kind === 'refused' && step.what !== 'import a part');
+    // A disk that is full for a moment costs one call at most.
+    if (fault.way === 'ENOSPC' && refused.length > 1)
+      found.wrong.push(`${refused.length} calls were refused`);
     return { life, found };
   } finally {
     rmSync(above, { recursive: true, force: true });
