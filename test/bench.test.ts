@@ -10,6 +10,7 @@ import { Connection } from '../bench/load/connection.ts';
 import { sendTurn } from '../bench/load/turn.ts';
 import { goalsOf, perSecond, ratio, type Results } from '../bench/results.ts';
 import { sample } from '../bench/sample.ts';
+import { recordedResults, recordedText } from '../bench/week.ts';
 import type { Visit } from '../bench/workload.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/bench-test-`);
@@ -140,4 +141,25 @@ test('ratios are taken within a round, so a slow round of the machine moves noth
   expect(goalsOf(results)).toEqual([
     { what: 'a page', value: 12, sign: '<=', bound: 10, unit: 'ms', met: false },
   ]);
+});
+
+test("the results of a week are the same every time, none like another, and as long as tools' are", () => {
+  const results = recordedResults();
+  const again = recordedResults();
+  const lengths: number[] = [];
+  const seen = new Set<string>();
+  for (let n = 0; n < 2_000; n += 1) {
+    const result = results(n);
+    if (n % 100 === 0) expect(again(n)).toBe(result);
+    lengths.push(result.length);
+    seen.add(result);
+  }
+
+  const longer = (least: number): number => lengths.filter((length) => length > least).length;
+  expect(seen.size).toBe(2_000);
+  expect(longer(8 * 1_024)).toBeGreaterThan(250);
+  expect(longer(8 * 1_024)).toBeLessThan(500);
+  expect(longer(900_000)).toBeGreaterThan(3);
+  expect(longer(900_000)).toBeLessThan(20);
+  expect(Buffer.byteLength(recordedText(100_000))).toBe(100_000);
 });
