@@ -8,6 +8,7 @@
 //   SC5. What a tool was given and returned is found once, by the event that tells it: a message of nothing else is passed over.
 import { SojournError } from '../kernel/errors.ts';
 import { bodyOf } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import type { StoredEvent } from '../store/store.ts';
 import type { Compacted, ReadBack, ReadBackSearch, Ref } from '../wire/context.ts';
 import type { EventKind } from '../wire/event.ts';
@@ -253,17 +254,8 @@ async function digestedEvents(shelf: Shelf): Promise<{ single: number[]; from: n
       if (at.kind === 'event') single.add(at.seq);
     }
   };
-  for (let after = 0; ;) {
-    const page = await shelf.store.read(shelf.session, after, {
-      eventsMax: 1_000,
-      bytesMax: 1_048_576,
-      kinds,
-    });
+  for await (const page of pagesOf(shelf.store, shelf.session, { kinds }))
     for (const event of page) bodyOf(event, 'context.compacted').digests.forEach(note);
-    const last = page.at(-1)?.seq;
-    if (last === undefined) break;
-    after = last;
-  }
   const outside = [...single].filter((seq) => seq < from || seq > to);
   return { single: outside.toSorted((a, b) => b - a), from, to };
 }

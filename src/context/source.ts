@@ -7,6 +7,7 @@
 import { Buffer } from 'node:buffer';
 import { SojournError } from '../kernel/errors.ts';
 import { bodyOf, eventText } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import type {
   ArtifactRow,
   ArtifactStore,
@@ -43,7 +44,6 @@ export interface Shelf {
 const JSON_TYPE = 'application/json';
 const TEXT_TYPE = 'text/plain; charset=utf-8';
 const DELTAS: ReadonlySet<string> = new Set<EventKind>(['text.delta', 'reasoning.delta']);
-const PAGE = { eventsMax: 1_000, bytesMax: 1_048_576 };
 
 /** Throws `read-back.invalid` and `artifact.not_found`. */
 export async function openSource(shelf: Shelf, ref: Ref): Promise<Source> {
@@ -88,16 +88,9 @@ export function eventSource(shelf: Shelf, event: StoredEvent): Source {
 /** The events of a stretch but for deltas, in pages. Throws `read-back.invalid` where there is none. */
 export async function* stretch(shelf: Shelf, from: Seq, to: Seq): AsyncGenerator<StoredEvent> {
   let any = false;
-  for (let after = from - 1; after < to;) {
-    const page = await shelf.store.read(shelf.session, after, PAGE);
-    for (const event of page) {
-      if (event.seq > to) break;
-      any = true;
-      if (!DELTAS.has(event.kind)) yield event;
-    }
-    const last = page.at(-1)?.seq;
-    if (last === undefined) break;
-    after = last;
+  for await (const page of pagesOf(shelf.store, shelf.session, { after: from - 1, to })) {
+    any = true;
+    for (const event of page) if (!DELTAS.has(event.kind)) yield event;
   }
   if (!any) throw noEvent(stretchRef(from, to));
 }

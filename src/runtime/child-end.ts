@@ -5,6 +5,7 @@
 //        beyond the bounds are left out.
 import { offloadOf } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import type { ArtifactRow, EventStore, SessionRow, StoredEvent, TurnRow } from '../store/store.ts';
 import type { Offloaded } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
@@ -19,7 +20,6 @@ export interface ChildEnd {
   offloaded: readonly Offloaded[];
 }
 
-const PAGE = { eventsMax: 1_000, bytesMax: 1_024 * 1_024 };
 const IMAGES_MAX = 20;
 const IMAGE_CHARS_MAX = 256 * 1_024;
 
@@ -70,18 +70,15 @@ async function imagesOf(
 ): Promise<FilePart[]> {
   const images: FilePart[] = [];
   let chars = 0;
-  for (let after = startSeq; ;) {
-    const page = await store.read(turn.session, after, { ...PAGE, kinds: ['message'] });
-    const last = page.at(-1);
-    if (last === undefined) return images;
-    for (const image of page.filter(({ seq }) => seq < endSeq).flatMap((event) => shown(event, turn.id))) {
+  const within = { after: startSeq, to: endSeq - 1, kinds: ['message'] };
+  for await (const page of pagesOf(store, turn.session, within)) {
+    for (const image of page.flatMap((event) => shown(event, turn.id))) {
       chars += image.data?.length ?? 0;
       if (images.length >= IMAGES_MAX || chars > IMAGE_CHARS_MAX) return images;
       images.push(image);
     }
-    if (last.seq >= endSeq) return images;
-    after = last.seq;
   }
+  return images;
 }
 
 function shown(event: StoredEvent, turn: string): FilePart[] {

@@ -5,8 +5,9 @@
 //   CC2. Of an agent that owns its history nothing is shown as if it were what that agent sees: tasks, calls and artifacts only.
 import type { Agent } from '../agent/agent.ts';
 import { WORKING_SET_KINDS, WorkingSet } from '../context/working-set.ts';
+import { pagesOf } from '../log/pages.ts';
 import { leftOf } from '../session/live.ts';
-import type { SessionRow, StoredEvent } from '../store/store.ts';
+import type { SessionRow } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type { ContextView } from '../wire/context.ts';
 import { rowOf } from './finding.ts';
@@ -49,12 +50,8 @@ export class ContextCalls {
     const snapshot = await store.snapshot(row.num);
     const checkpoint = snapshot === null ? undefined : leftOf(snapshot).conversation;
     const set = checkpoint === undefined ? new WorkingSet(options) : WorkingSet.from(checkpoint, options);
-    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = limits;
-    const bounds = { eventsMax, bytesMax, kinds: WORKING_SET_KINDS };
-    for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
-      page = await store.read(row.num, set.lastSeq, bounds);
-      set.feed(page);
-    }
+    const unread = { after: set.lastSeq, kinds: WORKING_SET_KINDS, limits };
+    for await (const page of pagesOf(store, row.num, unread)) set.feed(page);
     return set;
   }
 }

@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { SojournError } from '../kernel/errors.ts';
 import { bodyOf, eventText } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import {
   endLine,
   headLine,
@@ -144,16 +145,9 @@ export class Portability {
     }
   }
 
-  /** Up to `last`. */
-  async *#pages(row: SessionRow, last: number): AsyncGenerator<readonly StoredEvent[]> {
-    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = this.#host.limits;
-    for (let after = 0; after < last;) {
-      const page = await this.#host.store.read(row.num, after, { eventsMax, bytesMax });
-      const events = page.filter((event) => event.seq <= last);
-      if (events.length === 0) return;
-      after = events.at(-1)?.seq ?? after;
-      yield events;
-    }
+  #pages(row: SessionRow, to: number): AsyncIterable<readonly StoredEvent[]> {
+    const { store, limits } = this.#host;
+    return pagesOf(store, row.num, { to, limits });
   }
 
   #new(key: string, head: PortableHead, { agent }: ImportCall, caller: Caller): NewSession {

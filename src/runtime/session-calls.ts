@@ -1,9 +1,10 @@
 // Session calls: making, reading, changing and ending sessions.
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
+import { pagesOf } from '../log/pages.ts';
 import { Transcript, TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { Session } from '../session/session.ts';
-import type { SessionFilter, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
+import type { SessionFilter, SessionPatch, SessionRow } from '../store/store.ts';
 import type { Caller } from '../wire/access.ts';
 import type { OpenCall, SessionQuery, UpdateCall } from '../wire/calls.ts';
 import type { TranscriptMessage } from '../wire/message.ts';
@@ -139,14 +140,8 @@ export class SessionCalls {
     const row = await rowOf(this.#host, caller, key);
     const { store, limits } = this.#host;
     const transcript = new Transcript();
-    for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
-      page = await store.read(row.num, transcript.lastSeq, {
-        eventsMax: limits.pageEventsMax,
-        bytesMax: limits.pageBytesMax,
-        kinds: TRANSCRIPT_KINDS,
-      });
+    for await (const page of pagesOf(store, row.num, { kinds: TRANSCRIPT_KINDS, limits }))
       transcript.feed(page);
-    }
     return transcript.messages();
   }
 

@@ -1,5 +1,6 @@
 // Recall: what the log says that turns have spent whose end it does not have.
 import { bodyOf } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import type { SessionRow, Store, StoredEvent } from '../store/store.ts';
 import { addUsage, type Budget, noUsage } from '../wire/session.ts';
 import { addUsd } from '../wire/usd.ts';
@@ -38,7 +39,9 @@ export async function readOpen(
   const own = amountsOf(spentOf(row), 0);
   const kept = new Map<string, Budget>();
   if (turns.length === 0) return { own, kept };
-  const events = await readFrom(store, row.num, Math.min(...turns.map((turn) => turn.acceptedSeq)) - 1);
+  const after = Math.min(...turns.map((turn) => turn.acceptedSeq)) - 1;
+  const events: StoredEvent[] = [];
+  for await (const page of pagesOf(store, row.num, { after, kinds: KINDS })) events.push(...page);
   for (const turn of turns) {
     const accepted = events.find((event) => event.kind === 'turn.accepted' && event.turn === turn.id);
     const { parent, budget } = accepted === undefined ? {} : bodyOf(accepted, 'turn.accepted');
@@ -54,14 +57,4 @@ export async function readOpen(
   return { own, kept };
 }
 
-const BOUNDS = { eventsMax: 1_000, bytesMax: 1_024 * 1_024 };
 const KINDS = ['turn.accepted', 'turn.started', 'request.opened', 'request.closed', 'tool.called', 'usage'];
-
-async function readFrom(store: Store, num: number, after: number): Promise<StoredEvent[]> {
-  const events: StoredEvent[] = [];
-  for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
-    page = await store.read(num, events.at(-1)?.seq ?? after, { ...BOUNDS, kinds: KINDS });
-    events.push(...page);
-  }
-  return events;
-}

@@ -11,6 +11,7 @@
 //   Y7. The end of a turn that a parent asked for is told to the parent; one whose asking turn ended early goes no further.
 import type { Draft } from '../log/session-log.ts';
 import { bodyOf } from '../log/event.ts';
+import { pagesOf } from '../log/pages.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
 import type { StoredEvent, TurnPatch, TurnRow } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
@@ -79,12 +80,9 @@ async function finish(core: SessionCore, turn: string): Promise<void> {
 }
 
 async function readFrom(core: SessionCore, after: number): Promise<StoredEvent[]> {
-  const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
+  const { store, limits } = core.host;
   const events: StoredEvent[] = [];
-  for (let page: readonly StoredEvent[] | undefined; page?.length !== 0;) {
-    page = await core.host.store.read(core.row.num, events.at(-1)?.seq ?? after, { eventsMax, bytesMax });
-    events.push(...page);
-  }
+  for await (const page of pagesOf(store, core.row.num, { after, limits })) events.push(...page);
   return events;
 }
 

@@ -8,6 +8,7 @@
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
 import { WORKING_SET_KINDS, WorkingSet, type WorkingSetOptions } from '../context/working-set.ts';
+import { pagesOf } from '../log/pages.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
@@ -226,12 +227,11 @@ export class Session {
     core.arriving = arriving;
     // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
     const { num } = core.log;
-    const { pageEventsMax: eventsMax, pageBytesMax: bytesMax } = core.host.limits;
-    const bounds = { eventsMax, bytesMax, kinds: WORKING_SET_KINDS };
     const isWhole = core.log.headSeq <= set.lastSeq + quiet;
-    for (let page: readonly StoredEvent[] | undefined; num !== undefined && !isWhole && page?.length !== 0;) {
-      page = await core.host.store.read(num, set.lastSeq, bounds);
-      set.feed(page);
+    if (num !== undefined && !isWhole) {
+      const { store, limits } = core.host;
+      const unread = { after: set.lastSeq, kinds: WORKING_SET_KINDS, limits };
+      for await (const page of pagesOf(store, num, unread)) set.feed(page);
     }
     if (core.arriving === arriving) core.arriving = undefined;
     signal.throwIfAborted();
