@@ -105,3 +105,21 @@ test('a child that names what another session moved out brings its parent nothin
   expect(images).toEqual([]);
   expect(await world.runtime.artifacts('parent')).toEqual([]);
 });
+
+test('a parent hands its child what it moved out itself, whole, and nothing that another session did', async () => {
+  const stage = new Stage();
+  const inner = new Stage();
+  await using world = await testRuntime({ agents: { stage, inner } });
+  const ref = await moved(world, stage, 'parent');
+  await send(world, 'parent', 'ask your child');
+  await send(world, 'other', 'ask yours');
+  const [act, other] = [await stage.next(), await stage.next()];
+
+  const refused = await refusal(other.turn.spawn('inner', [{ type: 'text', text: 'this', ref }]));
+  await act.turn.spawn('inner', [{ type: 'text', text: 'this', ref }]);
+  const below = await inner.next();
+
+  expect(refused).toBe('artifact.not_found');
+  expect(below.turn.inputs[0]?.parts).toEqual([{ type: 'text', text: SECRET }]);
+  expect(below.turn.session.parent).toBe(act.turn.session.id);
+});

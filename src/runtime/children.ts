@@ -24,7 +24,7 @@ import type { Family, SessionHost } from '../session/host.ts';
 import type { Session } from '../session/session.ts';
 import { abortReason, type Stop, type Turn } from '../session/turn.ts';
 import type { SessionRow, StoredEvent } from '../store/store.ts';
-import type { Part } from '../wire/message.ts';
+import type { InputPart, Part } from '../wire/message.ts';
 import type { ParentTurn, Progress, Receipt } from '../wire/turn.ts';
 import { checkKey } from './access.ts';
 import { ChildBounds } from './child-bounds.ts';
@@ -221,10 +221,7 @@ export class SubAgentSessions implements Family {
     options: Keyed<SpawnOptions>,
     asked: ParentTurn,
   ): Promise<Receipt> {
-    const parts =
-      typeof input === 'string'
-        ? input
-        : input.filter((part) => part.type === 'text' || part.type === 'file');
+    const parts = await handedOver(parent, input);
     if (parts.length === 0 || (typeof parts === 'string' && !parts.isWellFormed()))
       throw new SojournError('input.invalid', 'A child is asked with well-formed text, or at least one part');
     const budget = options.budget === undefined ? {} : { budget: options.budget };
@@ -346,6 +343,16 @@ export class SubAgentSessions implements Family {
     signal.addEventListener('abort', stop, { once: true });
     started.over.then(leave, leave);
   }
+}
+
+/** What the parent's log refers to comes whole: the child has a log of its own. Throws `artifact.not_found`. */
+async function handedOver(
+  { overflow }: SessionCore,
+  input: string | readonly Part[],
+): Promise<string | readonly InputPart[]> {
+  if (typeof input === 'string') return input;
+  const parts = input.filter((part) => part.type === 'text' || part.type === 'file');
+  return (await overflow.restoreInput({ id: '', parts })).parts;
 }
 
 function parentTurn({ parent, turn }: Asking, options: Keyed<SpawnOptions>): ParentTurn {
