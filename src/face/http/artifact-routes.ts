@@ -8,7 +8,6 @@ import { SojournError } from '../../kernel/errors.ts';
 import { artifactPageView } from '../../wire/view-schema.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './route.ts';
-import { drained } from './session-routes.ts';
 
 const SLICE_BYTES = 1_048_576;
 /** What a picture is told by. */
@@ -49,7 +48,7 @@ async function pour(
     const taken = bytes.length === 0 || x.response.write(bytes);
     at += bytes.length;
     if (at >= range.end || bytes.length === 0) return;
-    if (!taken) await drained(x);
+    if (!taken) await x.drained();
     if (x.left.aborted) return;
     const end = Math.min(range.end, at + SLICE_BYTES);
     ({ bytes } = await x.runtime.artifact(x.key, id, { start: at, end }, x.caller));

@@ -212,6 +212,18 @@ export class Exchange {
     this.response.writeHead(status, flat);
   }
 
+  /** After a write that said to wait. Resolves when the client has taken what was written, or has left. */
+  drained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const moved = (): void => {
+      this.response.off('drain', moved).off('close', moved);
+      resolve();
+    };
+    this.response.on('drain', moved).on('close', moved);
+    if (this.response.destroyed) moved();
+    return promise;
+  }
+
   /** X1. */
   fail(error: unknown): void {
     const known = error instanceof SojournError ? error : new SojournError('internal', 'Something broke');

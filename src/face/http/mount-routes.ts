@@ -92,19 +92,8 @@ async function write(x: Exchange, answered: Response, signal: AbortSignal): Prom
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    if (!x.response.write(value)) await drained(x);
+    if (!x.response.write(value)) await x.drained();
   }
   signal.removeEventListener('abort', leave);
   x.response.end();
-}
-
-function drained(x: Exchange): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const moved = (): void => {
-    x.response.off('drain', moved).off('close', moved);
-    resolve();
-  };
-  x.response.on('drain', moved).on('close', moved);
-  if (x.response.destroyed) moved();
-  return promise;
 }

@@ -1,5 +1,4 @@
 // Session routes: making, reading, changing, moving and ending sessions.
-import { once } from 'node:events';
 import { SojournError } from '../../kernel/errors.ts';
 import { SESSION_STATES, type SessionState } from '../../wire/session.ts';
 import { IMPORT_FORMATS, type ImportCall } from '../../wire/calls.ts';
@@ -68,17 +67,9 @@ async function exportLines(x: Exchange): Promise<void> {
   const { response, left } = x;
   for await (const line of lines) {
     if (left.aborted) return;
-    if (!response.write(line.endsWith('\n') ? line : `${line}\n`)) await drained(x);
+    if (!response.write(line.endsWith('\n') ? line : `${line}\n`)) await x.drained();
   }
   response.end();
-}
-
-export async function drained(x: Exchange): Promise<void> {
-  try {
-    await once(x.response, 'drain', { signal: x.left });
-  } catch (error) {
-    if (!x.left.aborted) throw error;
-  }
 }
 
 async function importLines(x: Exchange): Promise<void> {
