@@ -75,6 +75,7 @@ describe('a reader that never reads', () => {
   /** Fills everything between the server and a reader that has stopped reading. */
   async function stuffed(served: Served): Promise<{ reader: Wire; last: number }> {
     served.speech.words = Array.from({ length: 400 }, () => 'x'.repeat(40_000));
+    await served.runtime.open('a', { internal: true }, served.host); // No digest comes behind its turn.
     await withTurn(served);
     const { headSeq: last } = await served.runtime.session('a', served.host);
     const reader = await follow(served);
