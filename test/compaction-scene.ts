@@ -1,7 +1,8 @@
 // Scene: an agent that reads as much as it is told, with a small window, and summarisers in a test's hands.
 import { functionAgent } from '../src/agent/function/function.ts';
 import type { Agent, AgentContext, AgentTurn, Summariser, Summary } from '../src/agent/agent.ts';
-import { estimate, TOKENS, tokensOf } from '../src/context/tokens.ts';
+import { encoding } from '../src/context/encoding.ts';
+import { RATIO, tokensOf } from '../src/context/tokens.ts';
 import { testRuntime, type TestRuntime, type TestRuntimeOptions } from '../src/testing/test-runtime.ts';
 import type { Compacted, Pressure } from '../src/wire/context.ts';
 import type { Event } from '../src/wire/event.ts';
@@ -65,8 +66,8 @@ export function small(agent: Agent, options: TestRuntimeOptions = {}): Promise<T
 
 /** What a prompt of these takes, by the encoding that the set is counted with. */
 export async function weigh(prompts: readonly (readonly Message[])[]): Promise<readonly number[]> {
-  await TOKENS.ready();
-  const count = TOKENS.counter('other') ?? estimate;
+  const encoder = await encoding();
+  const count = (text: string): number => Math.ceil(encoder(text) * RATIO.other);
   return prompts.map((messages) => {
     let tokens = 0;
     for (const { parts } of messages) for (const part of parts) tokens += tokensOf(part, count);

@@ -8,7 +8,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
-import { TOKENS } from '../src/context/tokens.ts';
+import { encoding } from '../src/context/encoding.ts';
 import { WorkingSet } from '../src/context/working-set.ts';
 import { parseEvent } from '../src/log/event.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
@@ -34,6 +34,7 @@ import {
   tellAgain,
   type Told,
 } from './crash-story.ts';
+import { textsBy } from './working-set-log.ts';
 
 const HOUR = 60 * 60_000;
 const PROJECT = 'default';
@@ -56,7 +57,7 @@ export async function audit(
   const clock = new ManualClock(Date.UTC(2030, 0, 1) + 10 * HOUR);
   const options = { folder, clock, logger: silentLogger, limits: STORE_LIMITS };
   const faults = new Faults({ nth: 0, way: 'before' });
-  await TOKENS.ready();
+  await encoding();
   const store = faults.watch(await sqliteStore({ ...options, durability: 'process-crash' }));
   const runtime = await storyRuntime(store, clock);
   try {
@@ -295,7 +296,7 @@ class Auditor {
   async #set(row: SessionRow, stored: readonly StoredEvent[]): Promise<void> {
     const context = AGENTS[row.agent]?.context ?? {};
     const { windowTokens = DEFAULT_LIMITS.contextTokens, model } = context;
-    const options = { windowTokens, model, limits: { ...DEFAULT_LIMITS, ...LIMITS } };
+    const options = { windowTokens, model, texts: textsBy(), limits: { ...DEFAULT_LIMITS, ...LIMITS } };
     const anew = new WorkingSet(options);
     anew.feed(stored);
     await anew.counted();

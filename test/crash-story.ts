@@ -11,6 +11,7 @@ import { SojournError } from '../src/kernel/errors.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import type { Store } from '../src/store/store.ts';
+import { inProcessEncoder } from '../src/testing/in-process-encoder.ts';
 import type { ManualClock } from '../src/testing/manual-clock.ts';
 import { textOf } from '../src/wire/message.ts';
 import { page } from './compaction-scene.ts';
@@ -69,7 +70,7 @@ export const AGENTS: Readonly<Record<string, Agent>> = {
 
 export function storyRuntime(store: Store, clock: ManualClock): Promise<Runtime> {
   const parts = { store, bus: inProcessBus(silentLogger), clock, logger: silentLogger };
-  return createRuntime({ ...parts, agents: AGENTS, limits: LIMITS });
+  return createRuntime({ ...parts, encoder: inProcessEncoder(), agents: AGENTS, limits: LIMITS });
 }
 
 export interface Teller {

@@ -5,7 +5,7 @@
 //
 // It prints a line of JSON for everything that its caller was told, and at its end what was written.
 import { writeSync } from 'node:fs';
-import { TOKENS } from '../src/context/tokens.ts';
+import { encoding } from '../src/context/encoding.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
 import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
@@ -19,7 +19,7 @@ const faults = new Faults({ nth: isBusy ? 0 : Number(nth), way: way as Way });
 /** A pipe is written at once: what was said is with the reader when the process is killed. */
 const say = (line: unknown): void => void writeSync(1, `${JSON.stringify(line)}\n`);
 
-await TOKENS.ready();
+await encoding();
 await faults.replaceFiles();
 const clock = new ManualClock();
 try {

@@ -8,9 +8,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Checkpoint, WorkingSet } from '../src/context/working-set.ts';
-import { familyOf, Tokens } from '../src/context/tokens.ts';
+import { familyOf } from '../src/context/tokens.ts';
 import { leftOf, leftText } from '../src/session/live.ts';
-import { measure, setOf, shown, text, WorkingSetLog } from './working-set-log.ts';
+import { encoderOf, measure, setOf, shown, text, textsBy, WorkingSetLog } from './working-set-log.ts';
 
 const MAX = 1_000_000;
 
@@ -188,15 +188,14 @@ describe('a checkpoint', () => {
 
   test('holds what was counted, so that waking counts nothing', async () => {
     let counts = 0;
-    const tokens = new Tokens(async () => {
-      await Promise.resolve();
-      return (words) => {
+    const texts = textsBy(
+      encoderOf((words) => {
         counts += 1;
         return words.length;
-      };
-    });
-    const options = measure(6_000);
-    const set = new WorkingSet(options, tokens);
+      }),
+    );
+    const options = measure(6_000, {}, texts);
+    const set = new WorkingSet(options);
     set.feed(long().events);
     await set.counted();
     const before = set.tokens;
@@ -204,7 +203,7 @@ describe('a checkpoint', () => {
     if (checkpoint === undefined) throw new Error('there is none');
     counts = 0;
 
-    const after = WorkingSet.from(checkpoint, options, tokens);
+    const after = WorkingSet.from(checkpoint, options);
     await after.counted();
 
     expect(after.tokens).toBe(before);

@@ -1,7 +1,11 @@
 // A log for working sets: turns with tools, digests, attempts, steering and drops, one call an event.
 import type { Limits } from '../src/kernel/limits.ts';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
+import { CountedTexts, type Encoder } from '../src/context/counted-texts.ts';
 import { WorkingSet, type WorkingSetOptions } from '../src/context/working-set.ts';
+import { silentLogger } from '../src/kernel/logger.ts';
+import { inProcessEncoder } from '../src/testing/in-process-encoder.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
 import type { StoredEvent } from '../src/store/store.ts';
 import type { Digest } from '../src/wire/context.ts';
 import type { EventBodies, EventKind } from '../src/wire/event.ts';
@@ -79,8 +83,21 @@ export class WorkingSetLog {
   }
 }
 
-export function measure(windowTokens = 200_000, limits: Partial<Limits> = {}): WorkingSetOptions {
-  return { windowTokens, model: undefined, limits: { ...DEFAULT_LIMITS, ...limits } };
+export function textsBy(encoder: Encoder = inProcessEncoder()): CountedTexts {
+  return new CountedTexts({ encoder, clock: new ManualClock(), logger: silentLogger });
+}
+
+/** Counts by this, and nothing else. */
+export function encoderOf(count: (text: string) => number): Encoder {
+  return { encode: (texts) => Promise.resolve(texts.map(count)), close: () => Promise.resolve() };
+}
+
+export function measure(
+  windowTokens = 200_000,
+  limits: Partial<Limits> = {},
+  texts = textsBy(),
+): WorkingSetOptions {
+  return { windowTokens, model: undefined, texts, limits: { ...DEFAULT_LIMITS, ...limits } };
 }
 
 /** The set that a log makes. */

@@ -24,7 +24,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   commander: { folders: ['src/cli'] },
   'eventsource-parser': { folders: ['src/client'] },
   minidenticons: { folders: ['src/identity'] },
-  // Its tables are large: loaded only where something is counted.
+  // Its tables are large: only in the thread that counts.
   'gpt-tokenizer': { folders: ['src/context'] },
   hono: { folders: ['src/face/http'] },
   // Both only in the thread that searches.

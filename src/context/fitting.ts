@@ -25,14 +25,14 @@ export interface Measure {
   /** The same text as long as `count` answers the same. */
   basis: string;
   count(said: readonly { readonly parts: readonly Part[] }[]): number;
-  counted(nextTokens: number): Promise<void>;
+  counted(said: readonly Message[], besides: number): Promise<void>;
   returnedAt(turn: string, call: string): Seq | undefined;
 }
 
 /** What a call gains at least. */
 const GAIN_TOKENS = 32;
 /** So many tokens are counted before others have their turn. */
-const COUNTED_AT_ONCE = 4_000;
+const COUNTED_AT_ONCE = 20_000;
 
 interface Shorter {
   at: number;
@@ -64,7 +64,7 @@ export class Fitting {
   /** The same list where all fits. Throws `context.too_large` where nothing makes it fit the window. */
   async fitted(messages: readonly Message[]): Promise<readonly Message[]> {
     const set = this.#set;
-    await set.counted(Math.max(0, (await this.#total(messages)) - set.tokens));
+    await this.#learn(messages);
     const { windowTokens, overheadTokens } = set;
     const { contextEmergency, contextTarget } = this.#limits;
     const most = contextEmergency * windowTokens;
@@ -121,15 +121,33 @@ export class Fitting {
     });
   }
 
-  /** FT4. */
-  async #total(messages: readonly Message[]): Promise<number> {
-    const { tokens } = this.#set;
+  /** FT4. What is new is counted exactly where that matters; all of it, where it matters from now on. */
+  async #learn(messages: readonly Message[]): Promise<void> {
+    const set = this.#set;
+    for (let basis = ''; basis !== set.basis;) {
+      basis = set.basis;
+      const beyond = this.#beyond(messages);
+      const fresh = beyond.filter((message) => !this.#isKnown(message));
+      let besides = beyond === messages ? -set.tokens : 0;
+      for (const message of beyond) if (this.#isKnown(message)) besides += this.#tokens(message);
+      await set.counted(fresh, besides);
+    }
+  }
+
+  /** Those behind what the set shows; all, where they do not begin with that. */
+  #beyond(messages: readonly Message[]): readonly Message[] {
     const isKnown =
       this.#set.history() === this.#shown && this.#past.every((message, at) => messages[at] === message);
-    let sum = isKnown ? tokens : 0;
+    return isKnown ? messages.slice(this.#past.length) : messages;
+  }
+
+  /** FT4. */
+  async #total(messages: readonly Message[]): Promise<number> {
+    const beyond = this.#beyond(messages);
+    let sum = beyond === messages ? 0 : this.#set.tokens;
     let counted = 0;
-    for (const message of isKnown ? messages.slice(this.#past.length) : messages) {
-      const isNew = !this.#counts.has(message);
+    for (const message of beyond) {
+      const isNew = !this.#isKnown(message);
       const tokens = this.#tokens(message);
       sum += tokens;
       if (isNew) counted += tokens;
@@ -140,11 +158,15 @@ export class Fitting {
     return sum;
   }
 
-  #tokens(message: Message): number {
+  #isKnown(message: Message): boolean {
     const { basis } = this.#set;
     if (basis !== this.#basis) this.#counts = new WeakMap();
     this.#basis = basis;
-    const known = this.#counts.get(message);
+    return this.#counts.has(message);
+  }
+
+  #tokens(message: Message): number {
+    const known = this.#isKnown(message) ? this.#counts.get(message) : undefined;
     if (known !== undefined) return known;
     const tokens = this.#set.count([message]);
     this.#counts.set(message, tokens);

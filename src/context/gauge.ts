@@ -2,28 +2,23 @@
 //
 // Owns: the family of models, whether an encoding is asked at all, what a provider's figures correct. Does not own: what is counted.
 //
-//   GA1. Far from the window nothing is loaded and nothing encoded: an estimate serves. Once near, always exact.
+//   GA1. Far from the window nothing is encoded: an estimate serves. Once near, always as exactly as is known by then.
 //   GA2. A model's family is the one its usage names; before that the one its agent names.
 import type { Limits } from '../kernel/limits.ts';
 import type { Pressure } from '../wire/context.ts';
 import type { Part } from '../wire/message.ts';
 import { pressureOf } from './budget.ts';
 import { Calibration, type PackedCalibration } from './calibration.ts';
-import {
-  type Counter,
-  type CountedBy,
-  estimate,
-  type Family,
-  familyOf,
-  MESSAGE_TOKENS,
-  type Tokens,
-  tokensOf,
-} from './tokens.ts';
+import type { CountedTexts } from './counted-texts.ts';
+import { Counter, sampleOf } from './counter.ts';
+import { type Count, type CountedBy, type Family, familyOf, MESSAGE_TOKENS, tokensOf } from './tokens.ts';
 
 export interface WorkingSetOptions {
   windowTokens: number;
   /** Names the family tokens are counted by, until a model's usage names its own. */
   model: string | undefined;
+  /** What is known of texts. */
+  texts: CountedTexts;
   limits: Pick<Limits, 'contextMild' | 'contextAggressive' | 'contextEmergency'>;
 }
 
@@ -35,20 +30,20 @@ export interface PackedGauge {
 
 /** How much more than the estimate there can be, with what people and tools usually write. */
 const ESTIMATE_ERROR = 1.5;
+/** How often what is made by counting is made again: each time more of it is known. */
+const MAKES_MAX = 12;
 
 export class Gauge {
   /** Its agent may be replaced by another one. */
   options: WorkingSetOptions;
-  readonly #tokens: Tokens;
   #calibration: Calibration | undefined;
   /** GA2. */
   #family: Family | undefined;
   /** GA1. */
   #isExact = false;
 
-  constructor(options: WorkingSetOptions, tokens: Tokens) {
+  constructor(options: WorkingSetOptions) {
     this.options = options;
-    this.#tokens = tokens;
   }
 
   unpack({ calibration, family, isExact }: PackedGauge): void {
@@ -80,17 +75,15 @@ export class Gauge {
     return this.#isExact ? (this.#family ?? familyOf(this.options.model)) : 'estimate';
   }
 
-  /** What there is to count by now: an estimate until the encoding is loaded. */
+  /** Counts what is known by now, and estimates the rest. */
   get counter(): Counter {
-    const { wanted } = this;
-    const count = wanted === 'estimate' ? undefined : this.#tokens.counter(wanted);
-    return count === undefined ? { by: 'estimate', count: estimate } : { by: wanted, count };
+    return new Counter(this.wanted, this.options.texts);
   }
 
-  /** Changes with what a text counts. */
+  /** Changes with what a text that is known counts. */
   get basis(): string {
-    const { by } = this.counter;
-    return `${by} ${this.#factor(by)}`;
+    const { wanted } = this;
+    return `${wanted} ${this.#factor(wanted)}`;
   }
 
   /** What was counted so, as its provider counts. */
@@ -112,26 +105,50 @@ export class Gauge {
     return tokens;
   }
 
-  /** Of an estimate rather too much: then it is counted, and there may be none. */
-  pressure(tokens: number): Pressure {
-    const most = this.overheadTokens + tokens * (this.#isExact ? 1 : ESTIMATE_ERROR);
+  /** What has to be known for these to be counted exactly. */
+  gather(said: readonly { readonly parts: readonly Part[] }[], texts: Set<string>): void {
+    for (const { parts } of said) {
+      for (const part of parts) {
+        tokensOf(part, (text) => {
+          texts.add(sampleOf(text));
+          return 0;
+        });
+      }
+    }
+  }
+
+  /**
+   * What `make` answers once all texts that it counts are known. Where they cannot be, they count as the most they may be. It is
+   * asked more than once, and must change nothing.
+   */
+  async exactly<Made>(make: (count: Count) => Made): Promise<Made> {
+    const { texts } = this.options;
+    for (let makes = 1; ; makes += 1) {
+      const unknown = new Set<string>();
+      const made = make((text) => this.#most(text, unknown));
+      if (unknown.size === 0 || makes === MAKES_MAX) return made;
+      await texts.learn(unknown);
+      if (![...unknown].some((text) => texts.get(text) !== undefined)) return made;
+    }
+  }
+
+  #most(text: string, unknown: Set<string>): number {
+    const { counter } = this;
+    const tokens = counter.count(text);
+    if (counter.guessed > 0 && counter.by !== 'estimate') unknown.add(sampleOf(text));
+    return this.scaled(tokens + counter.guessed * (ESTIMATE_ERROR - 1), counter.by);
+  }
+
+  /** Rather too much of what was guessed: then it is counted, and there may be none. */
+  pressure(tokens: number, guessed: number): Pressure {
+    const most = this.overheadTokens + tokens + guessed * (ESTIMATE_ERROR - 1);
     return pressureOf(most, this.options.windowTokens, this.options.limits);
   }
 
   /** GA1. Whether so many tokens have to be counted exactly from now on. */
   near(tokens: number): boolean {
-    this.#isExact ||= this.pressure(tokens) !== 'none';
+    this.#isExact ||= this.pressure(tokens, tokens) !== 'none';
     return this.#isExact;
-  }
-
-  /** False where the encoding cannot be loaded: then it stays an estimate. */
-  async ready(): Promise<boolean> {
-    try {
-      await this.#tokens.ready();
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** GA2. */

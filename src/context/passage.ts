@@ -2,19 +2,23 @@
 //
 //   PA1. A call is named by the turn and its own id, compared as they are. An id that a turn used twice names no call: what
 //        stands for one of them would stand for both.
-//   PA2. What was counted is kept until it changes, also in a checkpoint: nothing is counted twice.
+//   PA2. What was counted is kept until it changes, also in a checkpoint: nothing is counted twice. What was guessed is kept
+//        until it is known.
 import type { Seq } from '../store/store.ts';
 import type { Message, Part, ToolCallPart, ToolResultPart } from '../wire/message.ts';
 import { textOf } from '../wire/message.ts';
 import type { TurnKind } from '../wire/turn.ts';
-import { type CountedBy, type Counter, MESSAGE_TOKENS, tokensOf } from './tokens.ts';
+import type { Counter } from './counter.ts';
 import type { PieceCall } from './piece.ts';
+import { type CountedBy, MESSAGE_TOKENS, tokensOf } from './tokens.ts';
 
 const BEGINNING_CHARS = 160;
 
 interface Counts {
   by: CountedBy;
   tokens: number;
+  /** How many of them were guessed. */
+  guessed: number;
   saidTokens: number;
   callTokens: number;
   /** By a call's id; of an id that comes twice, of both. */
@@ -33,8 +37,8 @@ export interface PackedPassage {
   /** Where each call's result stands in the log. */
   seqs?: readonly [call: string, seq: Seq][];
   digested?: readonly string[];
-  /** An estimate is made anew. */
-  counts?: Omit<Counts, 'calls'> & { calls: readonly [call: string, tokens: number][] };
+  /** A guess is made anew. */
+  counts?: Omit<Counts, 'calls' | 'guessed'> & { calls: readonly [call: string, tokens: number][] };
 }
 
 export class Passage {
@@ -68,13 +72,12 @@ export class Passage {
     if (packed.seqs !== undefined) passage.#seqs = new Map(packed.seqs);
     if (packed.digested !== undefined) passage.#digested = new Set(packed.digested);
     const { counts } = packed;
-    if (counts !== undefined) passage.#counts = { ...counts, calls: new Map(counts.calls) };
+    if (counts !== undefined) passage.#counts = { ...counts, guessed: 0, calls: new Map(counts.calls) };
     return passage;
   }
 
   pack(): PackedPassage {
     const { turn, kind, from, to, task, origin } = this;
-    const counts = this.#counts;
     return {
       turn,
       kind,
@@ -85,10 +88,15 @@ export class Passage {
       ...(this.isDropped ? { isDropped: true as const } : {}),
       ...(this.#seqs === undefined ? {} : { seqs: [...this.#seqs] }),
       ...(this.#digested === undefined ? {} : { digested: [...this.#digested] }),
-      ...(counts === undefined || counts.by === 'estimate'
-        ? {}
-        : { counts: { ...counts, calls: [...(counts.calls ?? [])] } }),
+      ...this.#packedCounts(),
     };
+  }
+
+  #packedCounts(): Pick<PackedPassage, 'counts'> {
+    const known = this.#counts;
+    if (known === undefined || known.by === 'estimate' || known.guessed > 0) return {};
+    const { guessed: _none, ...counts } = known;
+    return { counts: { ...counts, calls: [...(counts.calls ?? [])] } };
   }
 
   /** An attempt began that does not go on where the one before stopped. */
@@ -145,6 +153,7 @@ export class Passage {
     }
     const isGone = new Set(gone);
     const now = new Map<string, number>();
+    const before = counter.guessed;
     for (const { parts } of messages) {
       for (const part of parts) {
         if (!isOfCall(part) || !isGone.has(part.call)) continue;
@@ -157,19 +166,23 @@ export class Passage {
       counts.tokens -= less;
       counts.callTokens -= less;
     }
+    counts.guessed += counter.guessed - before;
   }
 
-  /** PA2. As `counter` counts, or as was counted before by what is `wanted` and not at hand. */
-  counts(wanted: CountedBy, counter: Counter): Readonly<Counts> {
-    const known = this.#counts;
-    if (known !== undefined && (known.by === wanted || counter.by !== wanted)) return known;
+  /** PA2. As `counter` counts, or as was counted before. */
+  counts(counter: Counter): Readonly<Counts> {
+    return this.#counts ?? this.recount(counter);
+  }
+
+  /** More is known now. */
+  recount(counter: Counter): Readonly<Counts> {
     this.#counts = counted(this.#messages, counter);
     return this.#counts;
   }
 
   /** Nothing is to be counted any more. */
   isCounted(by: CountedBy): boolean {
-    return this.#counts?.by === by;
+    return this.#counts?.by === by && this.#counts.guessed === 0;
   }
 
   /** Answered calls, in order (PA1). */
@@ -231,8 +244,10 @@ function isOfCall(part: Part): part is ToolCallPart | ToolResultPart {
   return part.type === 'tool-call' || part.type === 'tool-result';
 }
 
-function counted(messages: readonly Message[], { by, count }: Counter): Counts {
-  const counts: Counts = { by, tokens: 0, saidTokens: 0, callTokens: 0, calls: undefined };
+function counted(messages: readonly Message[], counter: Counter): Counts {
+  const { by, count } = counter;
+  const before = counter.guessed;
+  const counts: Counts = { by, tokens: 0, guessed: 0, saidTokens: 0, callTokens: 0, calls: undefined };
   for (const { role, parts } of messages) {
     counts.tokens += MESSAGE_TOKENS;
     for (const part of parts) {
@@ -245,5 +260,6 @@ function counted(messages: readonly Message[], { by, count }: Counter): Counts {
       counts.calls.set(part.call, (counts.calls.get(part.call) ?? 0) + tokens);
     }
   }
+  counts.guessed = by === 'estimate' ? counts.tokens : counter.guessed - before;
   return counts;
 }

@@ -10,10 +10,10 @@ import type { StoredEvent } from '../store/store.ts';
 import type { Digest } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
 import { type Input, type Part, textOf } from '../wire/message.ts';
+import type { Counter } from './counter.ts';
 import { shortInput } from './digest.ts';
 import { type PackedPassage, Passage } from './passage.ts';
 import { type PackedTasks, Tasks } from './tasks.ts';
-import type { Counter } from './tokens.ts';
 
 export interface PendingCall {
   turn: string;

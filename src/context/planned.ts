@@ -26,7 +26,7 @@ export function isStill({ fold, calls }: Plan, pieces: readonly Piece[]): boolea
 }
 
 /** What stands for the turns of a plan, by rules. */
-export function foldText(set: WorkingSet, made: Plan): string {
+export function foldText(set: WorkingSet, made: Plan): Promise<string> {
   const tasks: (TaskStretch & { task: string | null; messages: Message[] })[] = [];
   for (const piece of made.fold) {
     if (piece.kind === 'digest') continue;
@@ -41,7 +41,14 @@ export function foldText(set: WorkingSet, made: Plan): string {
     }
   }
   const { earlier } = set;
-  return turnsDigest(tasks, { earlier, tokensMax: textTokensMax(set, made), count: countIn(set) });
+  return set.exactly((count) =>
+    turnsDigest(tasks, { earlier, tokensMax: textTokensMax(made, count), count }),
+  );
+}
+
+/** From then on it is known what this text takes where it stands for the turns of a plan. */
+export async function learnFold(set: WorkingSet, { fold }: Plan, text: string): Promise<void> {
+  await set.counted([{ parts: [{ type: 'text', text: shownDigest(text, stretchOf(fold).ref) }] }]);
 }
 
 /** As the log has them; `text` stands for the turns of the plan, where it has any. */
@@ -50,12 +57,12 @@ export function digestsOf(set: WorkingSet, made: Plan, text: string | undefined)
 }
 
 /** Of what stands for turns, without what says that it is a digest. */
-export function textTokensMax(set: WorkingSet, { fold, foldTokensMax }: Plan): number {
-  return Math.max(1, foldTokensMax - countIn(set)(shownDigest('', stretchOf(fold).ref)));
+export function textTokensMax({ fold, foldTokensMax }: Plan, count: CountText): number {
+  return Math.max(1, foldTokensMax - count(shownDigest('', stretchOf(fold).ref)));
 }
 
 /** Counts a text as the set would, without the message it stands in. */
-export function countIn(set: WorkingSet): CountText {
+function countIn(set: WorkingSet): CountText {
   const besides = set.count([{ parts: [] }]);
   return (text) => set.count([{ parts: [{ type: 'text', text }] }]) - besides;
 }

@@ -7,8 +7,8 @@
 //   W2. One set a session, and none is shared: it lives and dies with the live session.
 //   W3. What a digest of turns stands for is given up, and so is a turn that was dropped or never started: what is held in
 //       memory is bounded by the window, not by the log.
-//   W4. What is counted is exact once `counted()` resolves near the window; before that, and far from it, it is an estimate, and
-//       the pressure rather too high than too low. Looking at it loads nothing.
+//   W4. What is counted is exact once `counted()` resolves near the window; before that, far from it, and where nothing could
+//       count it in time, it is an estimate, and the pressure rather too high than too low. Looking at it asks nobody to count.
 //   W5. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
 //   W6. A provider's figure is taken only for a prompt that can have held just this set and its turn's inputs.
 import { timeText } from '../log/event.ts';
@@ -23,7 +23,7 @@ import { Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
 import type { Passage } from './passage.ts';
 import { type PackedPassages, Passages } from './passages.ts';
 import type { Piece } from './piece.ts';
-import { type CountedBy, TOKENS, type Tokens } from './tokens.ts';
+import type { Count, CountedBy } from './tokens.ts';
 
 export type { WorkingSetOptions } from './gauge.ts';
 export type { Piece, PieceCall } from './piece.ts';
@@ -49,7 +49,7 @@ export interface Checkpoint {
 }
 
 /** Of what a checkpoint holds: one of another format is passed over, and the log read instead. */
-export const CHECKPOINT_FORMAT = 3;
+export const CHECKPOINT_FORMAT = 4;
 
 /** The digest of turns that stands first. */
 interface Standing {
@@ -60,7 +60,7 @@ interface Standing {
   /** The last of the tasks it stands for. */
   task: string | null;
   at: string;
-  counts?: { by: CountedBy; tokens: number };
+  counts?: { by: CountedBy; tokens: number; guessed: number };
 }
 
 interface Tally {
@@ -78,8 +78,8 @@ interface Packed {
   asking?: Asking;
 }
 
-/** So many tokens are counted before others have their turn: some milliseconds. */
-const COUNTED_AT_ONCE = 10_000;
+/** So many tokens are looked up before others have their turn: some milliseconds. */
+const COUNTED_AT_ONCE = 20_000;
 const BEGINNING_CHARS = 160;
 
 export class WorkingSet {
@@ -93,12 +93,12 @@ export class WorkingSet {
   #packed: string | undefined;
   #history: readonly Message[] | undefined;
 
-  constructor(options: WorkingSetOptions, tokens: Tokens = TOKENS) {
-    this.#gauge = new Gauge(options, tokens);
+  constructor(options: WorkingSetOptions) {
+    this.#gauge = new Gauge(options);
   }
 
-  static from({ lastSeq, packed }: Checkpoint, options: WorkingSetOptions, tokens = TOKENS): WorkingSet {
-    const set = new WorkingSet(options, tokens);
+  static from({ lastSeq, packed }: Checkpoint, options: WorkingSetOptions): WorkingSet {
+    const set = new WorkingSet(options);
     set.#lastSeq = lastSeq;
     set.#packed = packed;
     return set;
@@ -183,36 +183,64 @@ export class WorkingSet {
   }
 
   /**
-   * Resolves when the counts below can be trusted (W4); at once where the set, with the `nextTokens` that come to it, is far
-   * from its window. To be awaited before a plan is made from them. Where no encoding can be loaded they stay estimates.
+   * Resolves when the counts below, and that of what is `said` next, can be trusted (W4); at once where all of it, with the tokens
+   * that come `besides`, is far from the window. To be awaited before a plan: it takes a bounded time, and never rejects.
    */
-  async counted(nextTokens = 0): Promise<void> {
+  async counted(said: readonly { readonly parts: readonly Part[] }[] = [], besides = 0): Promise<void> {
     const gauge = this.#gauge;
-    if (!gauge.near(this.tokens + nextTokens) || !(await gauge.ready()) || this.#isCounted) return;
+    const { counter } = gauge;
+    const next = besides + gauge.scaled(gauge.count(said, counter), counter.by);
+    if (!gauge.near(this.tokens + next)) return;
+    const texts = new Set<string>();
+    gauge.gather(said, texts);
+    if (this.#standing !== undefined && this.#isGuess(this.#standing.counts))
+      gauge.gather([messageOf(this.#standing)], texts);
+    await this.#eachUncounted((passage) => gauge.gather(passage.messages, texts));
+    await gauge.options.texts.learn(texts);
+    if (this.#isGuess(this.#standing?.counts)) delete this.#standing?.counts;
+    await this.#eachUncounted((passage) => passage.recount(gauge.counter));
+  }
+
+  /** What `make` answers, by counts that can be trusted. It takes a bounded time; the set may be another one then. */
+  exactly<Made>(make: (count: Count) => Made): Promise<Made> {
+    this.unpack();
+    return this.#gauge.exactly(make);
+  }
+
+  async #eachUncounted(look: (passage: Passage) => void): Promise<void> {
     let tokens = 0;
     for (const passage of this.#passages.ended()) {
-      if (!passage.isCounted(gauge.wanted)) tokens += this.#counts(passage).tokens;
+      if (passage.isCounted(this.#gauge.wanted)) continue;
+      look(passage);
+      tokens += this.#counts(passage).tokens;
       if (tokens < COUNTED_AT_ONCE) continue;
       await new Promise((resolve) => setImmediate(resolve));
       tokens = 0;
     }
   }
 
-  get #isCounted(): boolean {
-    const { wanted } = this.#gauge;
-    for (const passage of this.#passages.ended()) if (!passage.isCounted(wanted)) return false;
-    return this.#standing === undefined || this.#standing.counts?.by === wanted;
-  }
-
   /** Of `history()`. */
   get tokens(): number {
     this.unpack();
-    let tokens = this.#standingTokens();
-    for (const passage of this.#passages.ended()) {
-      const counts = this.#counts(passage);
-      tokens += this.#gauge.scaled(counts.tokens, counts.by);
-    }
-    return tokens;
+    let sum = 0;
+    for (const { tokens, by } of this.#all()) sum += this.#gauge.scaled(tokens, by);
+    return sum;
+  }
+
+  /** Of the digest of turns that stands first, and of each turn. */
+  *#all(): Generator<Readonly<NonNullable<Standing['counts']>>> {
+    if (this.#standing !== undefined) yield this.#standingCounts(this.#standing);
+    for (const passage of this.#passages.ended()) yield this.#counts(passage);
+  }
+
+  get #isGuessed(): boolean {
+    for (const counts of this.#all()) if (this.#isGuess(counts)) return true;
+    return false;
+  }
+
+  /** Or counted by another encoding than what it should be counted by. */
+  #isGuess(counts: Standing['counts']): boolean {
+    return counts === undefined || counts.guessed > 0 || counts.by !== this.#gauge.wanted;
   }
 
   /** What a prompt has besides, as the provider's figures tell. */
@@ -239,7 +267,10 @@ export class WorkingSet {
   }
 
   get pressure(): Pressure {
-    return this.#gauge.pressure(this.tokens);
+    const { tokens } = this;
+    let guessed = 0;
+    for (const counts of this.#all()) guessed += counts.guessed;
+    return this.#gauge.pressure(tokens, guessed);
   }
 
   /** Where the log tells what a call returned. */
@@ -287,7 +318,7 @@ export class WorkingSet {
       overheadTokens: this.overheadTokens,
       tokens,
       pressure,
-      counting: this.#gauge.counter.by,
+      counting: this.#isGuessed ? 'estimate' : this.#gauge.wanted,
       entries: this.#entries(),
       calls: { pending, returned, digested },
       compactions: { count, tokensSaved, lastSeq },
@@ -321,18 +352,23 @@ export class WorkingSet {
   }
 
   #counts(passage: Passage): ReturnType<Passage['counts']> {
-    return passage.counts(this.#gauge.wanted, this.#gauge.counter);
+    return passage.counts(this.#gauge.counter);
   }
 
   #standingTokens(): number {
-    const standing = this.#standing;
-    if (standing === undefined) return 0;
-    const { wanted, counter } = this.#gauge;
-    if (standing.counts === undefined || (standing.counts.by !== wanted && counter.by === wanted)) {
+    if (this.#standing === undefined) return 0;
+    const { tokens, by } = this.#standingCounts(this.#standing);
+    return this.#gauge.scaled(tokens, by);
+  }
+
+  #standingCounts(standing: Standing): NonNullable<Standing['counts']> {
+    if (standing.counts === undefined) {
+      const { counter } = this.#gauge;
       const tokens = this.#gauge.count([messageOf(standing)], counter);
-      standing.counts = { by: counter.by, tokens };
+      const guessed = counter.by === 'estimate' ? tokens : counter.guessed;
+      standing.counts = { by: counter.by, tokens, guessed };
     }
-    return this.#gauge.scaled(standing.counts.tokens, standing.counts.by);
+    return standing.counts;
   }
 
   #compact(event: StoredEvent): void {
@@ -363,16 +399,8 @@ export class WorkingSet {
     if (model !== undefined) this.#gauge.named(model);
     const { counter } = this.#gauge;
     let tokens = this.#gauge.count(this.#passages.inputs(turn), counter);
-    if (this.#standing !== undefined) {
-      this.#standingTokens();
-      if (this.#standing.counts?.by !== counter.by) return;
-      tokens += this.#standing.counts.tokens;
-    }
-    for (const passage of this.#passages.ended()) {
-      const counts = this.#counts(passage);
-      if (counts.by !== counter.by) return;
-      tokens += counts.tokens;
-    }
+    if (counter.by !== 'estimate' && (counter.guessed > 0 || this.#isGuessed)) return;
+    for (const counts of this.#all()) tokens += counts.tokens;
     this.#gauge.note(tokens, inputTokens + cacheReadTokens + cacheWriteTokens, counter.by);
   }
 }

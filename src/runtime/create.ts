@@ -5,6 +5,8 @@ import { type Limits, validLimits } from '../kernel/limits.ts';
 import { type Logger, silentLogger } from '../kernel/logger.ts';
 import type { Agent, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
+import type { Encoder } from '../context/counted-texts.ts';
+import { EncoderThread } from '../context/encoder-thread.ts';
 import { DEFAULT_PRICES, type Prices, validPrices } from '../session/prices.ts';
 import type { Store } from '../store/store.ts';
 import type { SojournHooks } from './hooks.ts';
@@ -39,6 +41,12 @@ export interface RuntimeOptions {
    * @default rules, without a model
    */
   summariser?: Summariser;
+  /**
+   * Counts tokens where a session is near its window. The runtime closes it when it shuts down.
+   *
+   * @default a thread of its own, while it is needed
+   */
+  encoder?: Encoder;
   clock?: Clock;
   ids?: Ids;
   logger?: Logger;
@@ -54,10 +62,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     coalesceDeltas = true,
   } = options;
   const limits = validLimits(options.limits);
-  const { store, bus, agents, defaultAgent, summariser } = options;
+  const { store, bus, agents, defaultAgent, summariser, encoder = new EncoderThread(clock) } = options;
   const prices = validPrices(options.prices ?? DEFAULT_PRICES);
   const host = new RuntimeHost(
-    { store, bus, clock, ids, limits, logger, hooks, prices, summariser, coalesceDeltas },
+    { store, bus, clock, ids, limits, logger, hooks, prices, summariser, encoder, coalesceDeltas },
     agents,
     defaultAgent,
   );

@@ -11,6 +11,7 @@ import type { Agent, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Allowance } from '../context/allowance.ts';
 import { ArtifactGuard } from '../context/artifact-guard.ts';
+import { CountedTexts, type Encoder } from '../context/counted-texts.ts';
 import { Overflow } from '../context/overflow.ts';
 import { ReadingBack } from '../context/read-back.ts';
 import { SignIns } from '../identity/identity.ts';
@@ -42,6 +43,7 @@ export interface HostParts {
   hooks: SojournHooks;
   prices: Prices;
   summariser: Summariser | undefined;
+  encoder: Encoder;
   coalesceDeltas: boolean;
 }
 
@@ -69,6 +71,7 @@ export class RuntimeHost implements SessionHost {
   readonly flow: Flow;
   readonly files: ArtifactGuard;
   readonly readingBack: ReadingBack;
+  readonly countedTexts: CountedTexts;
   readonly allowance: Allowance;
   readonly router: SessionRouter;
   readonly registry: LiveKeeper;
@@ -102,6 +105,7 @@ export class RuntimeHost implements SessionHost {
     this.files = new ArtifactGuard(parts.store.files, parts.store, parts.clock);
     this.allowance = new Allowance(parts);
     this.readingBack = new ReadingBack({ ...parts, files: this.files });
+    this.countedTexts = new CountedTexts(parts);
     this.flow = new Flow(parts.limits.inFlightBytesAllMax);
     this.tokens = new Tokens(parts.store, parts.clock, parts.ids);
     this.bill = new Bill(parts);

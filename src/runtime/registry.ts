@@ -258,8 +258,14 @@ async function workingSetOf(
 }
 
 /** What the working set of an agent's session is measured by. */
-export function measure({ limits }: SessionHost, { context }: Pick<Agent, 'context'>): WorkingSetOptions {
-  return { windowTokens: context?.windowTokens ?? limits.contextTokens, model: context?.model, limits };
+export function measure(host: SessionHost, { context }: Pick<Agent, 'context'>): WorkingSetOptions {
+  const { limits, countedTexts: texts } = host;
+  return {
+    windowTokens: context?.windowTokens ?? limits.contextTokens,
+    model: context?.model,
+    texts,
+    limits,
+  };
 }
 
 async function leftBehind(host: SessionHost, { row, log }: SessionCore): Promise<Left | undefined> {

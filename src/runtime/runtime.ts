@@ -378,7 +378,7 @@ export class Runtime implements RuntimeCalls {
     idle.end(over);
     for (const session of router.sessions) session.drop(over);
     await Promise.all([cleaned, host.milestones.settled()]);
-    await host.signIns.close();
+    await Promise.all([host.signIns.close(), host.countedTexts.close()]);
     await host.store.close();
   }
 }

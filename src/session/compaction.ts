@@ -16,7 +16,7 @@
 import { SojournError } from '../kernel/errors.ts';
 import type { Summariser, Summary } from '../agent/agent.ts';
 import { FOLD_TOKENS_MIN, isHopeless, plan, type Plan, type Room, takenBy } from '../context/budget.ts';
-import { countIn, digestsOf, foldText, isStill, textTokensMax } from '../context/planned.ts';
+import { digestsOf, foldText, isStill, learnFold, textTokensMax } from '../context/planned.ts';
 import type { Piece, WorkingSet } from '../context/working-set.ts';
 import type { Compacted } from '../wire/context.ts';
 import type { Part } from '../wire/message.ts';
@@ -119,7 +119,8 @@ export class Compaction {
       const isKept = this.#core.row.internal || isHopeless(room, least);
       const made = isKept ? undefined : this.#plan(pieces, room);
       if (made === undefined) return tooLarge(room, pieces);
-      await this.#append(set, made, this.#byRules(set, made));
+      const told = await this.#byRules(set, made);
+      if (this.#stands(set, made)) await this.#append(set, made, told); // CP3
     }
     const { workingSet: left } = this.#core;
     return left === undefined ? undefined : tooLarge(roomOf(left, inputs), left.pieces());
@@ -131,9 +132,10 @@ export class Compaction {
     if (set === undefined) return true;
     const most = host.limits.contextEmergency * set.windowTokens;
     const next = set.count(inputs);
-    // No turn waits for a count that changes nothing.
+    const counting = set.counted(inputs); // Never rejects.
+    // No turn waits for a count that changes nothing here; what a provider says of the prompt will be held against it.
     if (set.overheadTokens + (set.tokens + next) * UNCOUNTED <= most) return true;
-    await set.counted(next);
+    await counting;
     return set.overheadTokens + set.tokens + set.count(inputs) <= most;
   }
 
@@ -189,27 +191,31 @@ export class Compaction {
     const summariser = this.#summariser;
     if (made.fold.length === 0 || summariser === undefined) return this.#byRules(set, made);
     const { host, row, spending } = this.#core;
-    if (spending.isUsedUp) return { ...this.#byRules(set, made), instead: 'the budget is used up' }; // CP5
+    if (spending.isUsedUp) return { ...(await this.#byRules(set, made)), instead: 'the budget is used up' }; // CP5
     const bills: Bill[] = [];
     const retelling = new Retelling(summariser, {
       clock: host.clock,
       logger: host.logger,
       limits: host.limits,
       session: row.id,
-      count: countIn(set),
+      exactly: (make) => set.exactly(make),
       bill: (summary) => void bills.push(this.#billed(summary)),
       onWaiting: (waits) => this.#waits(waits),
     });
     const { earlier } = set;
     const messages = made.fold.flatMap((piece) => set.messagesOf(piece));
+    const tokensMax = await set.exactly((count) => textTokensMax(made, count));
     const retold = await retelling.retell(
       { messages, ...(earlier === undefined ? {} : { earlier }) },
-      { tokens: takenBy(made.fold), tokensMax: textTokensMax(set, made), signal },
+      { tokens: takenBy(made.fold), tokensMax, signal },
     );
     const bill = bills.length === 0 ? {} : { bill: summed(bills) };
-    if (retold.text !== undefined) return { text: retold.text, by: summariser.name, ...bill };
+    if (retold.text !== undefined) {
+      await learnFold(set, made, retold.text);
+      return { text: retold.text, by: summariser.name, ...bill };
+    }
     if (this.#core.workingSet !== set) return { text: undefined, by: RULES, ...bill };
-    return { ...this.#byRules(set, made), instead: `${summariser.name}: ${retold.failed}`, ...bill };
+    return { ...(await this.#byRules(set, made)), instead: `${summariser.name}: ${retold.failed}`, ...bill };
   }
 
   get #summariser(): Summariser | undefined {
@@ -230,8 +236,11 @@ export class Compaction {
     return { usage: usageOf(billed), costUsd: billed.costUsd, ...named };
   }
 
-  #byRules(set: WorkingSet, made: Plan): Told {
-    return { text: made.fold.length === 0 ? undefined : foldText(set, made), by: RULES };
+  async #byRules(set: WorkingSet, made: Plan): Promise<Told> {
+    if (made.fold.length === 0) return { text: undefined, by: RULES };
+    const text = await foldText(set, made);
+    await learnFold(set, made, text);
+    return { text, by: RULES };
   }
 
   /** CP2. Resolves when it is durable and the set has been told. */

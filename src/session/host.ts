@@ -6,6 +6,7 @@ import type { Logger } from '../kernel/logger.ts';
 import type { Agent, Children, Summariser } from '../agent/agent.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { ArtifactGuard } from '../context/artifact-guard.ts';
+import type { CountedTexts } from '../context/counted-texts.ts';
 import type { Overflow } from '../context/overflow.ts';
 import type { ReadingBack } from '../context/read-back.ts';
 import type { Keeper } from '../keeper/keeper.ts';
@@ -96,6 +97,8 @@ export interface SessionHost {
   /** Of one session; `num` tells its number once it has one. */
   overflow(project: string, num: () => SessionNum | undefined): Overflow;
   readonly readingBack: ReadingBack;
+  /** What is known of the texts in working sets: all sessions share it. */
+  readonly countedTexts: CountedTexts;
   readonly children: Family;
   /** Something a waiting caller may be interested in has changed. Must not throw. */
   changed(session: SessionCore): void;

@@ -22,7 +22,8 @@ export interface RetellingParts {
   limits: Pick<Limits, 'digestMsMax' | 'digestTriesMax'>;
   /** The session's id. */
   session: string;
-  count: CountText;
+  /** What `make` answers by counts that can be trusted; it may be asked more than once. */
+  exactly: <Made>(make: (count: CountText) => Made) => Promise<Made>;
   /** Puts what a try has used on the bill. Throws where that is no usage. */
   bill: (summary: Summary) => void;
   /** Between two tries, and when it goes on. */
@@ -46,7 +47,7 @@ export class Retelling {
     stretch: Stretch,
     { tokens, tokensMax, signal }: { tokens: number; tokensMax: number; signal: AbortSignal },
   ): Promise<Retold> {
-    const { limits, logger, session, count } = this.#parts;
+    const { limits, logger, session } = this.#parts;
     let failed = '';
     for (let tries = 1; tries <= limits.digestTriesMax; tries += 1) {
       if (tries > 1) await this.#pause(Math.min(RETRY_MS * 2 ** (tries - 2), RETRY_MS_MAX), signal);
@@ -54,7 +55,7 @@ export class Retelling {
         const summary = await this.#ask(stretch, tokensMax, signal);
         signal.throwIfAborted();
         this.#parts.bill(summary);
-        return { text: cutTo(told(summary, tokens, count), tokensMax, count) };
+        return { text: await this.#cut(summary, tokens, tokensMax) };
       } catch (error) {
         signal.throwIfAborted();
         failed = reasonOf(error);
@@ -69,8 +70,18 @@ export class Retelling {
     return { text: undefined, failed };
   }
 
+  /** RT1. */
+  async #cut(summary: Summary, tokens: number, tokensMax: number): Promise<string> {
+    const text = typeof summary.text === 'string' ? summary.text.trim().toWellFormed() : '';
+    if (text === '') throw new SojournError('agent.failed', 'It said nothing');
+    const given = await this.#parts.exactly((count) => count(text));
+    if (given < tokens) return this.#parts.exactly((count) => cutTo(text, tokensMax, count));
+    throw new SojournError('agent.failed', `It took ${tokens} tokens and made ${given} of them`);
+  }
+
   /** RT3. */
   async #ask(stretch: Stretch, tokensMax: number, outer: AbortSignal): Promise<Summary> {
+    outer.throwIfAborted();
     const { clock, limits } = this.#parts;
     const abort = new AbortController();
     const pass = (): void => abort.abort(outer.reason);
@@ -109,15 +120,6 @@ export class Retelling {
       this.#parts.onWaiting(false);
     }
   }
-}
-
-/** RT1. */
-function told(summary: Summary, tokens: number, count: CountText): string {
-  const text = typeof summary.text === 'string' ? summary.text.trim().toWellFormed() : '';
-  if (text === '') throw new SojournError('agent.failed', 'It said nothing');
-  const given = count(text);
-  if (given < tokens) return text;
-  throw new SojournError('agent.failed', `It took ${tokens} tokens and made ${given} of them`);
 }
 
 function reasonOf(error: unknown): string {

@@ -19,6 +19,7 @@ import { createRuntime, type RuntimeOptions } from '../runtime/create.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { sqliteStore } from '../store/sqlite/sqlite.ts';
 import type { Append, Store } from '../store/store.ts';
+import { inProcessEncoder } from './in-process-encoder.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export interface TestRuntimeOptions extends Partial<
@@ -172,7 +173,7 @@ class Life {
     const agents = options.agents ?? { scripted: scriptedAgent({ wordMs: 0 }) };
     try {
       const parts = { store: life.store, bus: inProcessBus(logger), clock, logger };
-      life.runtime = await createRuntime({ ...options, ...parts, agents });
+      life.runtime = await createRuntime({ encoder: inProcessEncoder(), ...options, ...parts, agents });
     } catch (error) {
       await life.kill();
       throw error;
