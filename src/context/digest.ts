@@ -93,43 +93,46 @@ export function turnsDigest(
   options: { earlier?: string | undefined; tokensMax: number; count: CountText },
 ): string {
   const { tokensMax, count } = options;
+  const taken = (line: string): number => (line === '' ? 0 : count(`${line}\n`));
   const before = parsed(options.earlier ?? '');
   const entries = [...before.entries, ...tasks.map(entryOf)];
   const told = before.told === '' ? '' : cutTo(before.told, TOLD_SHARE * tokensMax, count);
-  let room = tokensMax - (told === '' ? 0 : count(`${told}\n`));
-  const full = room;
-  // The newest first (DG3): what was asked in full, then its beginning, then only that there was something.
-  const lines: string[] = entries.map(() => '');
-  let oldest = entries.length;
-  for (let index = entries.length - 1; index >= 0; index -= 1) {
-    const entry = entries[index];
-    if (entry === undefined) break;
-    const used = full - room;
-    const isAll = index === 0 && before.merged === undefined;
-    const most = (isAll ? full : Math.min(SHORT_SHARE * full, full - COUNTED_TOKENS)) - used;
-    let line = entry.head + entry.asked;
-    let tokens = count(`${line}\n`);
-    if (used > ASKED_SHARE * full || tokens > most) {
-      line = entry.head + cut(entry.asked, ASKED_SHORT_CHARS);
-      tokens = count(`${line}\n`);
-    }
-    if (tokens > most) break;
-    lines[index] = line;
-    room -= tokens;
-    oldest = index;
-  }
+  const full = tokensMax - taken(told);
+  const { lines, used } = askedLines(entries, { full, isMerged: before.merged !== undefined, taken });
+  const oldest = entries.length - lines.length;
   const merged = mergedOf(before.merged, entries.slice(0, oldest));
   const counted = merged === undefined ? '' : mergedLine(merged);
-  room -= counted === '' ? 0 : count(`${counted}\n`);
-  for (let index = entries.length - 1; index >= oldest; index -= 1) {
-    const did = entries[index]?.did ?? '';
-    const tokens = did === '' ? 0 : count(`${did}\n`);
-    if (did === '' || tokens > room) continue;
+  let room = full - used - taken(counted);
+  for (let index = lines.length - 1; index >= 0; index -= 1) {
+    const did = entries[oldest + index]?.did ?? '';
+    if (did === '' || taken(did) > room) continue;
     lines[index] += `\n${did}`;
-    room -= tokens;
+    room -= taken(did);
   }
-  const text = [told, counted, ...lines.slice(oldest)].filter((line) => line !== '').join('\n');
+  const text = [told, counted, ...lines].filter((line) => line !== '').join('\n');
   return count(text) <= tokensMax ? text : cutTo(text, tokensMax, count);
+}
+
+/**
+ * DG3: of the newest what was asked in full, of those before its beginning, and nothing of the oldest where there is no room.
+ * `isMerged`: others came before these, and a line counts them.
+ */
+function askedLines(
+  entries: readonly Entry[],
+  { full, isMerged, taken }: { full: number; isMerged: boolean; taken: CountText },
+): { lines: string[]; used: number } {
+  const lines: string[] = [];
+  let used = 0;
+  for (const [index, { head, asked }] of [...entries.entries()].toReversed()) {
+    const isAll = index === 0 && !isMerged;
+    const most = (isAll ? full : Math.min(SHORT_SHARE * full, full - COUNTED_TOKENS)) - used;
+    const isShort = used > ASKED_SHARE * full || taken(head + asked) > most;
+    const line = head + (isShort ? cut(asked, ASKED_SHORT_CHARS) : asked);
+    if (taken(line) > most) break;
+    lines.unshift(line);
+    used += taken(line);
+  }
+  return { lines, used };
 }
 
 /** The beginning that takes no more than `tokensMax`. */
