@@ -33,7 +33,7 @@ export function valuesAt(path: string, text: string, bytesMax: number): Values {
   let left = bytesMax;
   for (const { value } of query.lazyQuery(parsed(text))) {
     const line = `${JSON.stringify(value)}\n`;
-    left -= Buffer.byteLength(line);
+    left -= Buffer.byteLength(line); // JP3
     if (left < 0) return { text: lines.join(''), values: lines.length, isCut: true };
     lines.push(line);
   }

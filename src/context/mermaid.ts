@@ -18,7 +18,7 @@ export function mermaid({
   tasks: readonly TaskView[];
   earlierTasks: number;
 }): string {
-  const shown = tasks.slice(-TASKS_MAX);
+  const shown = tasks.slice(-TASKS_MAX); // MM2
   const earlier = earlierTasks + tasks.length - shown.length;
   const lines = ['flowchart TD'];
   let before: string | undefined;

@@ -32,12 +32,12 @@ export function pageOf(
   const whole = cut(bytes, boundaryBefore(bytes, first), boundaryBehind(bytes, last), pageBytesMax);
   const shown = bytes.subarray(whole.from, whole.to);
   if (isUtf8(shown) && (whole.to > whole.from || first === last)) {
-    return { from: at + whole.from, to: at + whole.to, text: shown.toString('utf8') };
+    return { from: at + whole.from, to: at + whole.to, text: shown.toString('utf8') }; // PG2
   }
   const size = Math.max(Math.floor((pageBytesMax * 3) / 4), LEAST_BYTES);
   const to = first + size < last ? boundaryBefore(bytes, first + size) : last; // PG4
   const text = bytes.subarray(first, to).toString('base64');
-  return { from: at + first, to: at + to, text, encoding: 'base64' };
+  return { from: at + first, to: at + to, text, encoding: 'base64' }; // PG2
 }
 
 /** What each byte takes in JSON text (PG3). */

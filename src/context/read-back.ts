@@ -2,8 +2,8 @@
 //
 //   RB1. What is answered is below `inlineBytesMax` as JSON, so that it is never moved out again.
 //   RB2. Going from `next` to `next`, what was asked for comes whole and byte for byte: nothing is left out, nothing twice.
-//   RB3. Every byte of work has a bound: one page is read, or one pass over a file for its lines; a search looks through
-//        `SCANNED_MAX` and then says where to go on; a path is asked of no more than `JSON_MAX`.
+//   RB3. All work has a bound: one page is read, or one pass over a file for its lines; a search goes on for `SEARCH_MS` and
+//        then says where to go on; a path is asked of no more than `JSON_MAX`.
 //   RB4. The event loop is held up for no longer than one slice takes: patterns and paths run in a thread of their own.
 import { Buffer } from 'node:buffer';
 import type { Clock, Millis } from '../kernel/clock.ts';
@@ -25,12 +25,13 @@ export interface ReadingBackOptions {
 
 const KiB = 1_024;
 const MiB = KiB * KiB;
+/** RB3. */
 const JSON_MAX = 4 * MiB;
 const VALUES_MAX = MiB;
 const TEXT_LEAST = KiB;
 /** What the answer says besides. */
 const BESIDES_BYTES = 512;
-/** After that a search says where to go on. */
+/** RB3. */
 const SEARCH_MS: Millis = 5_000;
 
 export class ReadingBack {
@@ -91,6 +92,7 @@ export class ReadingBack {
     };
   }
 
+  /** RB4. */
   async #values(
     shelf: Shelf,
     source: Source,
@@ -129,6 +131,7 @@ export class ReadingBack {
     };
   }
 
+  /** RB4. */
   async #search(
     shelf: Shelf,
     ref: string | undefined,

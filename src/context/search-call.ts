@@ -6,7 +6,7 @@
 //        exactly there. In each call it gets on.
 //   SC4. A file that cannot be read does not end a search through many: the answer names it.
 //   SC5. What a tool was given and returned is found once, by the event that tells it: a message of nothing else is passed over.
-import { SojournError } from '../kernel/errors.ts';
+import { assert, SojournError } from '../kernel/errors.ts';
 import { bodyOf } from '../log/event.ts';
 import { pagesOf } from '../log/pages.ts';
 import type { StoredEvent } from '../store/store.ts';
@@ -28,6 +28,7 @@ import {
   stretch,
 } from './source.ts';
 
+/** SC3. */
 const SCANNED_MAX = 64 * 1_048_576;
 const MATCHES_MAX = 200;
 /** As many bytes as one character has at most. */
@@ -71,7 +72,7 @@ export async function searchIn(
   const progress: Progress = { refs: [], lost: [], scanned: 0 };
   const isDone = await feed(searched(shelf, ref, search), search, { ...work, progress, isMany });
   const reply = await work.ask({ kind: 'found', isDone });
-  if (reply.kind !== 'found') throw invalid('The search gave no answer');
+  assert(reply.kind === 'found', 'a searcher that is asked for what it found says it');
   const { text, matches } = reply.found;
   const whole = ref === undefined || isMany ? null : await openSource(shelf, ref);
   const next = goesOn(reply.found, progress.refs, ref, search);

@@ -9,7 +9,9 @@ import { SojournError } from '../kernel/errors.ts';
 import type { SessionNum } from '../store/store.ts';
 import type { Ask, Reply } from './searcher.ts';
 
+/** ST1. */
 const SEARCH_MS_MAX: Millis = 10_000;
+/** ST2. */
 const THREADS_MAX = 2;
 const WAITING_MAX = 100;
 /** In MiB: a search holds little, and what a path is asked of is bounded. */

@@ -66,7 +66,7 @@ export class Search {
     this.#order = order;
     this.#left = order.bytesMax;
     const flags = order.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0;
-    this.#pattern = RE2JS.compile(order.pattern, flags);
+    this.#pattern = RE2JS.compile(order.pattern, flags); // SE1
     const asksForEnds = /\\[Az]|\(\?[a-zA-Z]*-/.test(order.pattern);
     if (!asksForEnds) this.#block = RE2JS.compile(order.pattern, flags | RE2JS.MULTILINE);
   }
@@ -141,7 +141,7 @@ export class Search {
     this.#advance(block.byteLength, lines);
   }
 
-  /** A line without its end. False: it is full, and stands at this line still. */
+  /** SE2. A line without its end. False: it is full, and stands at this line still. */
   #line(bytes: Buffer): boolean {
     if (bytes.byteLength > LONG_BYTES) return this.#excerpts(bytes, bytes.byteLength) !== undefined;
     const text = decoded(bytes);

@@ -12,6 +12,7 @@ import type { TaskView } from '../wire/context.ts';
 import type { Outcome, TurnKind } from '../wire/turn.ts';
 import { stretchRef } from './reference.ts';
 
+/** TK2. */
 const TASKS_MAX = 100;
 const TITLE_CHARS = 120;
 const TOOLS_MAX = 32;

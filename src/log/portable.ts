@@ -19,10 +19,11 @@ import { mentionsOf } from './mentions.ts';
 import { bracketsIn, isDeep } from './nesting.ts';
 
 const FORMAT = 2;
-/** 1 MiB in base64. */
+/** P1. 1 MiB in base64. */
 export const PIECE_BYTES = 768 * 1_024;
+/** P1. */
 const LINE_BYTES_MAX = 8 * 1_024 * 1_024;
-/** Of format 1, where an artifact is one line: a long text in a flat object. */
+/** P4. Of format 1, where an artifact is one line: a long text in a flat object. */
 const OLD_LINE_BYTES_MAX = 96 * 1_024 * 1_024;
 const OLD_BRACKETS_MAX = 100;
 const LEVELS_MAX = 256;
@@ -33,6 +34,7 @@ export type PortableHead = Pick<
   'agent' | 'channel' | 'title' | 'summary' | 'labels' | 'metadata' | 'budget'
 > & { internal?: boolean };
 
+/** P2: neither its id, nor its key, nor its owner. */
 export function headLine(head: PortableHead): string {
   const { agent, channel, title, summary, labels, metadata, budget, internal } = head;
   const session = { agent, channel, title, summary, labels, metadata, budget };
@@ -108,6 +110,7 @@ export class PortableReader {
     if (!this.#ended) throw this.wrong('is the last, and no end: the export was cut off');
   }
 
+  /** P3. */
   wrong(what: string, options: { code?: ErrorCode; cause?: unknown } = {}): SojournError {
     const { code = 'input.invalid', ...rest } = options;
     return new SojournError(code, `Line ${this.#line} ${what}`, rest);
@@ -154,6 +157,7 @@ export class PortableReader {
     return { kind: 'head', line: this.#line, head: { ...head, ...internal } };
   }
 
+  /** P5. */
   #event(line: Line): PortableItem {
     const { at, kind, turn, body } = line as Partial<Event>;
     const seq = this.#events + 1;

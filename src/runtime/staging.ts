@@ -51,7 +51,7 @@ export class Staging {
     await this.#tally.count(event, this.#events.length);
     this.#events.push(event);
     this.#chars += event.body.length;
-    if (this.#chars >= BATCH_CHARS_MAX || this.#events.length >= BATCH_EVENTS_MAX) await this.#flush();
+    if (this.#chars >= BATCH_CHARS_MAX || this.#events.length >= BATCH_EVENTS_MAX) await this.#flush(); // ST2
   }
 
   /** Rows of files that are there. `settled` is told once they are written, or will never be. */

@@ -67,6 +67,7 @@ export class TurnTally {
   async #accept(id: string, kind: string, at: number, index: number): Promise<void> {
     if (await this.#isKnown(id)) return;
     this.#open.add(id);
+    // TT2.
     if (this.#open.size > OPEN_MAX)
       throw new SojournError('input.invalid', `More than ${OPEN_MAX} turns of it are under way at once`);
     this.#patch(id, { state: 'queued', kind, attempt: 0, rank: 0, acceptedAt: at, acceptedEvent: index });

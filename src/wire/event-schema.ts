@@ -76,6 +76,7 @@ const ended = {
   costUsd: count,
 };
 
+/** V1. */
 const BODIES: Partial<Record<EventKind, Schema>> = {
   'turn.accepted': z.looseObject({
     input,
@@ -137,7 +138,7 @@ function optional(schema: typeof reference): Record<string, z.ZodType> {
 
 /** What is wrong with the body of an event of this kind: a place in it and why; undefined where nothing is. */
 export function wrongWith(kind: string, body: unknown): string | undefined {
-  const schema = Object.hasOwn(BODIES, kind) ? BODIES[kind as EventKind] : undefined;
+  const schema = Object.hasOwn(BODIES, kind) ? BODIES[kind as EventKind] : undefined; // V2
   const checked = schema?.safeParse(body);
   const [issue] = checked?.error?.issues ?? [];
   if (issue === undefined) return undefined;

@@ -36,6 +36,7 @@ async function read(x: Exchange): Promise<void> {
   x.response.end();
 }
 
+/** AR2. */
 async function pour(
   x: Exchange,
   id: string,

@@ -30,6 +30,7 @@ export async function* linesOf(
     }
     held.push(piece.subarray(from));
     heldBytes += piece.length - from;
+    // L1.
     if (heldBytes > limits.importLineBytesMax) {
       throw new SojournError('input.too_large', `Line ${number} is over ${limits.importLineBytesMax} bytes`);
     }

@@ -26,6 +26,7 @@ interface Line {
   message: Loose;
 }
 
+/** CC3. */
 const NOTES = new Set([
   'system',
   'summary',

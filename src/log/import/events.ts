@@ -105,7 +105,7 @@ class TurnWriter {
       yield* this.#step(step);
     }
     for (const [, { call, name }] of this.#open) {
-      yield this.#event('tool.returned', { call, isError: true, unknown: true });
+      yield this.#event('tool.returned', { call, isError: true, unknown: true }); // EV1
       this.#results.push({ type: 'tool-result', call, name, output: 'unknown', isError: true });
     }
     yield* this.#close();
@@ -132,7 +132,7 @@ class TurnWriter {
         return yield this.#event('turn.steered', { input });
       }
       case 'usage':
-        addUsage(this.#usage, step.usage);
+        addUsage(this.#usage, step.usage); // EV3
         this.#costUsd += step.costUsd;
         return;
       case 'noted':

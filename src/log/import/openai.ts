@@ -28,6 +28,7 @@ export function readOpenAi(entries: readonly Entry[], rest: Remainder): ForeignL
     switch (value['role']) {
       case 'system':
       case 'developer':
+        // OA1.
         log.step({
           kind: 'noted',
           name: 'imported.instructions',

@@ -61,6 +61,7 @@ function* folderFindings(connection: Connection, artifacts: string): Iterable<Fi
     const what = `${open} files and folders in ${artifacts} are open to others`;
     yield { level: 'warning', what, fix: `chmod -R go-rwx '${artifacts}'` };
   }
+  // AF2.
   if (nobodys.files > 0) {
     const what = `${nobodys.files} files of ${nobodys.bytes} bytes in ${artifacts} belong to no session`;
     yield { level: 'info', what, fix: 'Nothing: the server removes them once they are old enough.' };
@@ -90,7 +91,7 @@ function* below(artifacts: string): Iterable<Found> {
   }
 }
 
-/** Of a real folder. What leaves meanwhile is passed over. */
+/** AF1. Of a real folder. What leaves meanwhile is passed over. */
 function* entriesOf(folder: string): Iterable<{ name: string; path: string; stat: Stats }> {
   if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return;
   for (const name of readdirSync(folder)) {

@@ -91,6 +91,7 @@ export class ArtifactFiles implements ArtifactStore {
         const isWhole = from === 0 && to === size;
         const hash = isWhole ? createHash('sha256') : undefined;
         const bytes = await readSlices(file, from, to, hash);
+        // A3.
         if (hash !== undefined && hash.digest('hex') !== digest) {
           throw new SojournError('store.damaged', `Artifact ${digest} does not hold what was put there`);
         }
@@ -222,7 +223,7 @@ export function projectFolder(project: string): string {
   return createHash('sha256').update(project).digest('hex');
 }
 
-/** Answers the digest. */
+/** A1. Answers the digest. */
 async function writeSynced(path: string, bytes: Uint8Array, at: Millis): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path, WRITE, 0o600);

@@ -7,6 +7,7 @@ import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { damaged } from './folder.ts';
 
+/** OF1. */
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const HANDLES = '/proc/self/fd';
 
