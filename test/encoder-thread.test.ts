@@ -6,7 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { EncoderThread } from '../src/context/encoder-thread.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';
-import { reader, small } from './compaction-scene.ts';
+import { compactions, reader, small } from './compaction-scene.ts';
 import { say } from './session-stage.ts';
 
 const PROSE =
@@ -106,4 +106,20 @@ test('all sessions of a runtime are counted by one thread, which ends with the r
   await ended;
 
   expect(threads).toHaveLength(1);
+});
+
+test('a turn near its window does not wait for counts that never come: it goes on by the estimate', async () => {
+  const { agent, histories } = reader();
+  const deaf = { encode: () => new Promise<never>(() => undefined), close: () => Promise.resolve() };
+  await using world = await small(agent, { encoder: deaf });
+
+  for (let turn = 0; turn < 9; turn += 1) {
+    let isOver = false;
+    const over = say(world, 'a', 'say 500').finally(() => (isOver = true));
+    while (!isOver) await world.clock.advance(1_000);
+    await over;
+  }
+
+  expect(histories).toHaveLength(9);
+  expect(await compactions(world, 'a')).not.toEqual([]);
 });

@@ -169,6 +169,21 @@ describe('a session near its window', () => {
     expect(set.view().counting).toBe('other');
   });
 
+  test('makes what has to fit by exact counts, and by rather too high ones where nothing can count', async () => {
+    const broken = textsBy({ ...encoderOf(() => 0), encode: () => Promise.reject(new Error('no thread')) });
+    const [exact, most] = await Promise.all(
+      [textsBy(), broken].map(async (own) => {
+        const set = new WorkingSet({ ...measure(4_000, {}, own), model: 'gpt-5' });
+        set.feed(near().events);
+        await set.counted();
+        return set.exactly((tokens) => [PROSE, `${PROSE}${PROSE}`].map(tokens));
+      }),
+    );
+
+    expect(exact).toEqual([21, 41]);
+    expect(most).toEqual([51, 101]);
+  });
+
   test('takes less when a call is digested, without all of it being counted again', async () => {
     let counts = 0;
     const own = textsBy(
