@@ -331,7 +331,7 @@ export interface KeptArtifact {
 export interface ArtifactStore {
   /** Durable when it resolves; the same bytes twice are one file. Throws `artifact.too_large`, `store.full`. */
   put(project: string, bytes: Uint8Array): Promise<string>;
-  /** `start` inclusive, `end` exclusive; the whole without them. Throws `artifact.not_found`, `artifact.range`, `store.damaged` when the whole does not match its digest. */
+  /** `start` inclusive, `end` exclusive; the whole without them. Throws `artifact.not_found`, `artifact.range`, `store.damaged` where the file does not match its digest, also of a part. */
   read(project: string, digest: string, start?: number, end?: number): Promise<Uint8Array>;
   /** False where it stays for now, because a backup is being made. */
   remove(project: string, digest: string): Promise<boolean>;

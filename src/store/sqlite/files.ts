@@ -4,11 +4,11 @@
 //       folder synced. The same bytes again replace it by themselves, which also heals it.
 //   A2. No link is followed, nothing but a regular file of one name is read, and what was read is what lies there, even
 //       where somebody exchanges files and folders meanwhile: the folder may have been tampered with.
-//   A3. A whole that does not match its digest is never returned. Large ones go in slices, so that no call holds up
-//       the event loop.
+//   A3. Of a file that does not match its digest nothing is returned, not even a part. Large ones go in slices, so that no
+//       call holds up the event loop.
 //   A4. Nothing is removed while a backup copies.
 import { createHash, type Hash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Millis } from '../../kernel/clock.ts';
@@ -16,6 +16,7 @@ import { SojournError } from '../../kernel/errors.ts';
 import type { ArtifactStore, KeptArtifact } from '../store.ts';
 import { artifactsFolder, damaged } from './folder.ts';
 import { OpenFolder } from './open-folder.ts';
+import { VerifiedFiles } from './verified-files.ts';
 
 const SLICE_BYTES = 1_024 * 1_024;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -29,6 +30,11 @@ const FIRST = /^[0-9a-f]{2}$/;
 const REST = /^[0-9a-f]{62}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 
+interface Opened {
+  file: FileHandle;
+  stat: Stats;
+}
+
 export class ArtifactFiles implements ArtifactStore {
   readonly #folder: string;
   readonly #bytesMax: number;
@@ -36,6 +42,7 @@ export class ArtifactFiles implements ArtifactStore {
   #puts = 0;
   #copies = 0;
   readonly #removing = new Set<Promise<unknown>>();
+  readonly #verified = new VerifiedFiles();
 
   constructor(folder: string, bytesMax: number, clock: Clock) {
     this.#folder = artifactsFolder(folder);
@@ -82,20 +89,9 @@ export class ArtifactFiles implements ArtifactStore {
   async read(project: string, digest: string, start?: number, end?: number): Promise<Uint8Array> {
     if (!DIGEST.test(digest)) throw notFound(digest);
     try {
-      const { file, bytes: size } = await this.#openFile(project, digest);
+      const { file, stat } = await this.#openFile(project, digest);
       try {
-        const [from, to] = [start ?? 0, end ?? size];
-        if (!(from >= 0 && from <= to && to <= size)) {
-          throw new SojournError('artifact.range', `${from} to ${to} of ${size} bytes`);
-        }
-        const isWhole = from === 0 && to === size;
-        const hash = isWhole ? createHash('sha256') : undefined;
-        const bytes = await readSlices(file, from, to, hash);
-        // A3.
-        if (hash !== undefined && hash.digest('hex') !== digest) {
-          throw new SojournError('store.damaged', `Artifact ${digest} does not hold what was put there`);
-        }
-        return bytes;
+        return await this.#content(artifactPath(project, digest), digest, { file, stat }, [start, end]);
       } finally {
         await file.close();
       }
@@ -182,8 +178,30 @@ export class ArtifactFiles implements ArtifactStore {
     }
   }
 
+  /** A3. */
+  async #content(
+    path: string,
+    digest: string,
+    { file, stat }: Opened,
+    [start, end]: readonly [number?, number?],
+  ): Promise<Uint8Array> {
+    const { size } = stat;
+    const [from, to] = [start ?? 0, end ?? size];
+    const isAll = from === 0 && to === size;
+    if (!isAll && !(await this.#verified.isWhole(path, digest, file, stat))) throw changed(digest);
+    if (!(from >= 0 && from <= to && to <= size)) {
+      throw new SojournError('artifact.range', `${from} to ${to} of ${size} bytes`);
+    }
+    const hash = isAll ? createHash('sha256') : undefined;
+    const bytes = await readSlices(file, from, to, hash);
+    if (hash === undefined) return bytes;
+    if (hash.digest('hex') !== digest) throw changed(digest);
+    this.#verified.note(path, stat);
+    return bytes;
+  }
+
   /** A2. What is open is the file that lies there, seen after it was opened. */
-  async #openFile(project: string, digest: string): Promise<{ file: FileHandle; bytes: number }> {
+  async #openFile(project: string, digest: string): Promise<Opened> {
     const outer = join(this.#folder, projectFolder(project));
     const inner = join(outer, digest.slice(0, 2));
     const path = join(inner, digest.slice(2));
@@ -200,7 +218,7 @@ export class ArtifactFiles implements ArtifactStore {
         if (!there.isFile() || !stat.isFile()) throw notAFile(path);
         if (stat.ino === there.ino && stat.dev === there.dev) {
           if (stat.nlink > 1) throw new SojournError('store.damaged', `${path} has another name as well`);
-          return { file, bytes: stat.size };
+          return { file, stat };
         }
         // It was put again meanwhile, or it is not what it seems.
         if (opened >= OPENED_MAX) throw notAFile(path);
@@ -288,6 +306,10 @@ async function entriesIn(folder: string): Promise<string[]> {
 
 function notFound(digest: string): SojournError {
   return new SojournError('artifact.not_found', `There is no artifact ${digest.slice(0, 64)}`);
+}
+
+function changed(digest: string): SojournError {
+  return new SojournError('store.damaged', `Artifact ${digest} does not hold what was put there`);
 }
 
 function notAFile(path: string): SojournError {
