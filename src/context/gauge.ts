@@ -29,7 +29,7 @@ export interface PackedGauge {
 }
 
 /** How much more than the estimate there can be, with what people and tools usually write. */
-const ESTIMATE_ERROR = 1.5;
+export const ESTIMATE_ERROR = 1.5;
 /** How often what is made by counting is made again: each time more of it is known. */
 const MAKES_MAX = 12;
 
@@ -139,15 +139,14 @@ export class Gauge {
     return this.scaled(tokens + counter.guessed * (ESTIMATE_ERROR - 1), counter.by);
   }
 
-  /** Rather too much of what was guessed: then it is counted, and there may be none. */
-  pressure(tokens: number, guessed: number): Pressure {
-    const most = this.overheadTokens + tokens + guessed * (ESTIMATE_ERROR - 1);
-    return pressureOf(most, this.options.windowTokens, this.options.limits);
+  /** Of what was guessed rather too much is to be given: then it is counted, and there may be none. */
+  pressure(tokensMost: number): Pressure {
+    return pressureOf(this.overheadTokens + tokensMost, this.options.windowTokens, this.options.limits);
   }
 
   /** GA1. Whether so many tokens have to be counted exactly from now on. */
   near(tokens: number): boolean {
-    this.#isExact ||= this.pressure(tokens, tokens) !== 'none';
+    this.#isExact ||= this.pressure(tokens * ESTIMATE_ERROR) !== 'none';
     return this.#isExact;
   }
 

@@ -19,7 +19,7 @@ import type { EventBodies } from '../wire/event.ts';
 import type { Message, Part } from '../wire/message.ts';
 import { shownDigest } from './digest.ts';
 import { type Asking, FirstPrompt } from './first-prompt.ts';
-import { Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
+import { ESTIMATE_ERROR, Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
 import type { Passage } from './passage.ts';
 import { type PackedPassages, Passages } from './passages.ts';
 import type { Piece } from './piece.ts';
@@ -222,9 +222,13 @@ export class WorkingSet {
   /** Of `history()`. */
   get tokens(): number {
     this.unpack();
-    let sum = 0;
-    for (const { tokens, by } of this.#all()) sum += this.#gauge.scaled(tokens, by);
-    return sum;
+    return [...this.#all()].reduce((sum, { tokens, by }) => sum + this.#gauge.scaled(tokens, by), 0);
+  }
+
+  /** Rather too many, as long as some of them were guessed (W4). */
+  get tokensMost(): number {
+    const guessed = [...this.#all()].reduce((sum, counts) => sum + counts.guessed, 0);
+    return this.tokens + guessed * (ESTIMATE_ERROR - 1);
   }
 
   /** Of the digest of turns that stands first, and of each turn. */
@@ -234,8 +238,7 @@ export class WorkingSet {
   }
 
   get #isGuessed(): boolean {
-    for (const counts of this.#all()) if (this.#isGuess(counts)) return true;
-    return false;
+    return [...this.#all()].some((counts) => this.#isGuess(counts));
   }
 
   /** Or counted by another encoding than what it should be counted by. */
@@ -267,10 +270,7 @@ export class WorkingSet {
   }
 
   get pressure(): Pressure {
-    const { tokens } = this;
-    let guessed = 0;
-    for (const counts of this.#all()) guessed += counts.guessed;
-    return this.#gauge.pressure(tokens, guessed);
+    return this.#gauge.pressure(this.tokensMost);
   }
 
   /** Where the log tells what a call returned. */

@@ -134,7 +134,7 @@ export class Compaction {
     const next = set.count(inputs);
     const counting = set.counted(inputs); // Never rejects.
     // No turn waits for a count that changes nothing here; what a provider says of the prompt will be held against it.
-    if (set.overheadTokens + (set.tokens + next) * UNCOUNTED <= most) return true;
+    if (set.overheadTokens + set.tokensMost + next * UNCOUNTED <= most) return true;
     await counting;
     return set.overheadTokens + set.tokens + set.count(inputs) <= most;
   }
