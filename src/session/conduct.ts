@@ -13,6 +13,7 @@ import type { SessionPatch, TurnPatch } from '../store/store.ts';
 import type { Input } from '../wire/message.ts';
 import type { HandOff, Outcome, TurnError } from '../wire/turn.ts';
 import { agentTurn } from './agent-turn.ts';
+import { closingOf } from './closing.ts';
 import type { SessionCore } from './core.ts';
 import type { LiveSession } from './live.ts';
 import { keepSnapshot } from './snapshot.ts';
@@ -39,6 +40,7 @@ interface Left {
 
 /** A child has less time to hear its signal: whoever stops a tree of sessions waits for all of it. */
 const CHILD_CANCEL_MS_MAX = 1_500;
+const NOTHING: Closing = { drafts: [], artifacts: [] };
 
 export class Conduct {
   readonly #core: SessionCore;
@@ -96,17 +98,17 @@ export class Conduct {
       if (use === undefined) return;
       if (host.draining)
         throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
-      turn.attempt += 1;
       // What the attempt before said stays where this one goes on with it.
-      const goesOn = turn.attempt > 1 && use.thing.agent.capabilities.rerun === 'waiting';
-      const said = goesOn ? turn.left.drafts : [];
+      const goesOn = turn.attempt > 0 && use.thing.agent.capabilities.rerun === 'waiting';
+      const { drafts: said, artifacts } = goesOn ? await closingOf(this.#core, turn) : NOTHING;
+      turn.attempt += 1;
       turn.left = { drafts: [], text: '' };
       turn.inbox.unshift(...turn.taken.splice(0));
       turn.startedAt ??= host.clock.now();
       const body = { attempt: turn.attempt, ...(goesOn ? { goesOn } : {}) };
       const started: Draft = { kind: 'turn.started', turn: turn.id, body };
       const turns = [startedPatch(turn, said.length)];
-      await this.#core.append([...said, started], { turns, row: this.#core.columns('running') });
+      await this.#core.append([...said, started], { turns, artifacts, row: this.#core.columns('running') });
     } catch (error) {
       use?.release();
       return this.#lose(turn, error);
@@ -271,15 +273,11 @@ export class Conduct {
   }
 
   /** I4. Rejects when it cannot be made durable. */
-  async #end(turn: Turn, planned: Ending, use?: Use<LiveSession>, gaveUp = false): Promise<void> {
+  async #end(turn: Turn, ending: Ending, use?: Use<LiveSession>, gaveUp = false): Promise<void> {
     const core = this.#core;
     const { host, row } = core;
     await turn.joined();
-    const closing: Closing = (await planned.run?.closing(planned.partial)) ?? {
-      drafts: turn.left.drafts,
-      artifacts: [],
-    };
-    const ending = planned.outcome === 'completed' ? unlessFailed(planned, closing.error) : planned;
+    const closing = (await ending.run?.closing(ending.partial)) ?? (await closingOf(core, turn));
     const early = ending.outcome !== 'completed';
     if (early) await host.children.stop(core, turn.id, `its parent's turn ended ${ending.outcome}`);
     const voided = core.questions.voidAll(turn);
@@ -387,10 +385,6 @@ function endingOf(end: Exclude<RunEnd, { kind: 'lost' | 'suspended' }>, run: Tur
   if (end.kind === 'completed') return { outcome: 'completed', text, partial: false, run, left };
   if (end.kind === 'failed') return { outcome: 'failed', text, partial: true, run, left, error: end.error };
   return { outcome: end.stop.outcome, text, partial: true, run, left, error: stopError(end.stop) };
-}
-
-function unlessFailed(ending: Ending, error: TurnError | undefined): Ending {
-  return error === undefined ? ending : { ...ending, outcome: 'failed', error };
 }
 
 /** Whoever stopped it while it was ending was told that it would be cancelled. */

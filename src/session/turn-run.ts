@@ -7,19 +7,22 @@
 //   R4. The deadline counts running time: it stands still while a person is asked.
 //   R5. Every tool call that was begun has a result when the attempt is over; what nobody knows is `unknown`.
 //   R6. What goes into a tool and comes out of it is kept without our own secrets; the agent has the real ones.
+//   R7. What no event can hold is stood in for: its size does not end a turn.
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
 import { shortInput } from '../context/digest.ts';
 import { offloads, type Overflow } from '../context/overflow.ts';
-import type { Draft, SessionLog } from '../log/session-log.ts';
+import type { Also, Draft, SessionLog } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
 import type { Part, ToolResultPart } from '../wire/message.ts';
 import type { TurnError } from '../wire/turn.ts';
+import { checkName, checkNames } from './agent-names.ts';
 import { Composer } from './composer.ts';
 import type { LiveSession } from './live.ts';
 import type { Spending } from './spending.ts';
+import { isTooLarge, standIn } from './stand-in.ts';
 import type { Stop, Turn } from './turn.ts';
 
 export type RunEnd =
@@ -31,11 +34,9 @@ export type RunEnd =
   /** The log broke: there is nothing more to say. */
   | { kind: 'lost'; error: unknown };
 
-/** A message that no event can hold is left out, and `error` says so. */
 export interface Closing {
   drafts: readonly Draft[];
   artifacts: readonly ArtifactRow[];
-  error?: TurnError;
 }
 
 export interface TurnRunOptions {
@@ -129,13 +130,7 @@ export class TurnRun {
     }
     this.#calls.clear();
     await this.#flush(drafts, partial);
-    const fitting = drafts.filter((draft) => log.fits(draft));
-    const rest = { drafts: fitting, artifacts: this.#artifacts };
-    if (fitting.length === drafts.length) return rest;
-    return {
-      ...rest,
-      error: { code: 'log.event_too_large', message: 'What was said last is too large to be kept' },
-    };
+    return { drafts: fitting(drafts, log), artifacts: this.#artifacts };
   }
 
   async #pullAll(agentTurn: AgentTurn): Promise<void> {
@@ -235,6 +230,7 @@ export class TurnRun {
         return this.#returned(event);
       case 'tool.progress': {
         const { kind, ...body } = event;
+        checkName('call', body.call);
         return this.#push({ kind, turn: turn.id, body });
       }
       case 'usage': {
@@ -249,20 +245,39 @@ export class TurnRun {
     }
   }
 
+  /** R7. */
   #push(draft: Draft): void {
-    this.#options.log.push(draft);
+    const { log } = this.#options;
+    try {
+      log.push(draft);
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      log.push(standIn(draft));
+    }
+  }
+
+  /** R7. Nothing of an append was taken where one of its events is too large. */
+  async #append(drafts: readonly Draft[], also: Also): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await log.append(drafts, also);
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      await log.append(fitting(drafts, log), also);
+    }
   }
 
   /** An agent that goes on after a crash must not tell again what is on the bill: what it remembers of it is kept with it. */
   async #bill(draft: Draft): Promise<void> {
-    const { live, log } = this.#options;
+    const { live } = this.#options;
     const snapshot = await live.unkept();
     if (snapshot === undefined) this.#push(draft);
-    else await log.append([draft], { snapshot });
+    else await this.#append([draft], { snapshot });
   }
 
   async #say(type: 'text' | 'reasoning', text: string, message?: string): Promise<void> {
     if (text === '') return;
+    if (message !== undefined) checkName('message', message);
     if (this.#composer.begins(message)) await this.#flushNow();
     const name = this.#composer.say(type, text, message);
     const kind = type === 'text' ? 'text.delta' : 'reasoning.delta';
@@ -272,18 +287,21 @@ export class TurnRun {
   }
 
   async #said(event: Extract<AgentEvent, { kind: 'message' }>): Promise<void> {
-    const { overflow, turn, log } = this.#options;
+    const { overflow, turn } = this.#options;
+    checkNames(event);
     const { value: parts, artifacts, offloaded } = await overflow.message(event.parts.map(kept));
     const message = this.#composer.said(event.role, event.parts, event.message);
     const draft: Draft = { kind: 'message', turn: turn.id, body: { message, role: event.role, parts } };
-    if (artifacts.length > 0) await log.append([...offloads(turn.id, offloaded), draft], { artifacts });
+    if (artifacts.length > 0) await this.#append([...offloads(turn.id, offloaded), draft], { artifacts });
     else this.#push(draft);
   }
 
   async #called(event: Extract<AgentEvent, { kind: 'tool.called' }>): Promise<void> {
-    const { turn, log, spending, overflow } = this.#options;
+    const { turn, spending, overflow } = this.#options;
     if (this.#composer.begins()) await this.#flushNow();
     const { call, name } = event;
+    checkName('call', call);
+    checkName('tool', name);
     const whole = masked(event.input); // R6
     if (!spending.callTool(turn)) return;
     const text = JSON.stringify(whole) ?? 'null';
@@ -292,13 +310,13 @@ export class TurnRun {
     const input = value.text === text ? whole : shortInput(whole);
     const body = { call, name, input, ...(ref === undefined ? {} : { ref }) };
     const drafts = [...offloads(turn.id, offloaded), { kind: event.kind, turn: turn.id, body }];
-    await log.append(drafts, { artifacts }); // R1
+    await this.#append(drafts, { artifacts }); // R1
     this.#composer.called(call, name, input);
     this.#calls.set(call, name);
   }
 
   async #returned(event: Extract<AgentEvent, { kind: 'tool.returned' }>): Promise<void> {
-    const { overflow, turn, log } = this.#options;
+    const { overflow, turn } = this.#options;
     const { call } = event;
     const name = this.#calls.get(call);
     if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
@@ -312,7 +330,7 @@ export class TurnRun {
         : { type: 'tool-result', call, name, ref: value, isError };
     this.#composer.returned(part);
     const draft: Draft = { kind: 'tool.returned', turn: turn.id, body: { call, isError, ...value } };
-    if (artifacts.length > 0) await log.append([...offloads(turn.id, offloaded), draft], { artifacts });
+    if (artifacts.length > 0) await this.#append([...offloads(turn.id, offloaded), draft], { artifacts });
     else this.#push(draft);
   }
 
@@ -320,7 +338,7 @@ export class TurnRun {
     const drafts: Draft[] = [];
     await this.#flush(drafts, false);
     if (this.#artifacts.length > 0) {
-      await this.#options.log.append(drafts, { artifacts: this.#artifacts.splice(0) });
+      await this.#append(drafts, { artifacts: this.#artifacts.splice(0) });
     } else for (const draft of drafts) this.#push(draft);
   }
 
@@ -339,6 +357,11 @@ export class TurnRun {
   }
 }
 
+/** R7. */
+function fitting(drafts: readonly Draft[], log: SessionLog): Draft[] {
+  return drafts.map((draft) => (log.fits(draft) ? draft : standIn(draft)));
+}
+
 /** R6. Of a message that the agent gives whole. */
 function kept(part: Part): Part {
   return part.type === 'tool-call' || part.type === 'tool-result' ? masked(part) : part;
@@ -346,7 +369,7 @@ function kept(part: Part): Part {
 
 /** What a caller may know of what an agent threw. */
 export function turnError(thrown: unknown): TurnError {
-  if (thrown instanceof SojournError) return { code: thrown.code, message: thrown.detail };
+  if (thrown instanceof SojournError) return { code: thrown.code, message: thrown.detail.slice(0, 2_000) };
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { code: 'agent.failed', message: message.slice(0, 2_000) };
 }
