@@ -110,7 +110,7 @@ export interface ContextView {
   marks: { mild: number; aggressive: number; emergency: number };
   /** Its agent keeps the conversation itself: there are no entries, and nothing is measured. */
   ownsHistory?: true;
-  /** How tokens are counted: a model family. */
+  /** How tokens are counted: for a family of models (`openai`, `claude`, `other`), or `estimate` while some of it is guessed. */
   counting: string;
   /** Oldest first. */
   entries: readonly ContextEntry[];
