@@ -7,6 +7,7 @@
 //   F     'a write that fails in the middle of a turn loses what was not yet durable, and nothing else'
 //   G     'a turn that may run again does, at most three times after crashes'
 //   G     'a turn that may not run again ends interrupted, with what it had said, and open calls sealed as unknown'
+import { Buffer } from 'node:buffer';
 import { expect, test } from 'vitest';
 import { SojournError } from '../src/kernel/errors.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
@@ -133,6 +134,50 @@ test('a turn that may not run again ends interrupted, with what it had said, and
   expect(next.turn.history).toHaveLength(5);
 });
 
+test('a turn that had said more than an event holds ends after a crash, all of it is kept, and the session goes on', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage } });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  const pieces = Array.from({ length: 70 }, (_, index) => `${index}: ${'word '.repeat(4_000)}\n`);
+  await act.say(...pieces);
+  await act.say({ kind: 'tool.called', call: 'c1', name: 'read', input: {} });
+
+  await world.crash();
+  const view = await outcome(world, 'chat', turn);
+  const [, said] = await world.runtime.transcript('chat');
+  const next = await send(world, 'chat', 'and now?');
+  (await stage.next()).end();
+
+  const { ref } = view;
+  const kept = await world.runtime.artifact('chat', ref?.artifact ?? '');
+  expect(view.outcome).toBe('interrupted');
+  expect(Buffer.from(kept.bytes).toString('utf8')).toBe(pieces.join(''));
+  expect(said).toMatchObject({ partial: true, parts: [{ ref }, { type: 'tool-call', call: 'c1' }] });
+  expect((await outcome(world, 'chat', next.turn)).outcome).toBe('completed');
+});
+
+test('a turn that waited for a person when the process died may have said more than an event holds, and can be cancelled', async () => {
+  const stage = new Stage({ rerun: 'waiting' });
+  await using world = await testRuntime({ agents: { stage } });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  const said = 'word '.repeat(280_000);
+  await act.say(said);
+  void act.turn.ask('k', { kind: 'question', text: 'Go on?' }).catch(() => undefined);
+  await seen(world, 'chat', 'request.opened');
+
+  await world.crash();
+  await world.runtime.cancelTurn('chat', turn);
+  const view = await outcome(world, 'chat', turn);
+
+  expect(view).toMatchObject({ outcome: 'cancelled', ref: { bytes: said.length } });
+  expect((await world.runtime.transcript('chat'))[1]).toMatchObject({
+    partial: true,
+    parts: [{ type: 'text', ref: { bytes: said.length } }],
+  });
+});
+
 test('a large result that came before a crash can be read after it', async () => {
   const stage = new Stage();
   await using world = await testRuntime({ agents: { stage }, limits: { inlineBytesMax: 100 } });
@@ -147,7 +192,8 @@ test('a large result that came before a crash can be read after it', async () =>
   const [, , results] = await world.runtime.transcript('chat');
   const [part] = results?.parts ?? [];
 
-  expect(part).toMatchObject({ type: 'tool-result', call: 'c1', isError: false, ref: { bytes: 1_000 } });
+  const ref = { bytes: 1_000, tail: 'x'.repeat(25), lines: 1, tokens: expect.any(Number) };
+  expect(part).toMatchObject({ type: 'tool-result', call: 'c1', isError: false, ref });
   const id = part?.type === 'tool-result' ? (part.ref?.artifact ?? '') : '';
   expect((await world.runtime.artifact('chat', id)).bytes).toHaveLength(1_000);
 });

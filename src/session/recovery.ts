@@ -9,7 +9,9 @@
 //   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it.
 //   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
 //   Y7. The end of a turn that a parent asked for is told to the parent; one whose asking turn ended early goes no further.
+//   Y8. However much an attempt had said, its turn ends: what is too large to stay is moved out, as from any other attempt.
 import type { Draft } from '../log/session-log.ts';
+import { offloads } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
 import { pagesOf } from '../log/pages.ts';
 import { TRANSCRIPT_KINDS, Transcript } from '../log/transcript.ts';
@@ -17,6 +19,7 @@ import type { StoredEvent, TurnPatch, TurnRow } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Input, ToolResultPart } from '../wire/message.ts';
 import type { Outcome } from '../wire/turn.ts';
+import { closingOf } from './closing.ts';
 import { Composer } from './composer.ts';
 import { type Conduct, requeue } from './conduct.ts';
 import type { SessionCore } from './core.ts';
@@ -188,8 +191,9 @@ async function end(
   outcome: Outcome,
   reason?: string,
 ): Promise<Turn> {
-  const { text } = turn.left;
-  const drafts = [...turn.left.drafts];
+  const closing = await closingOf(core, turn); // Y8
+  const text = await core.overflow.text(turn.left.text, 'turn.ended');
+  const drafts = [...closing.drafts, ...offloads(turn.id, text.offloaded)];
   const requests: { id: string; state: 'closed'; closedEvent: number }[] = [];
   for (const ask of turn.asks.values()) {
     if (ask.state.kind !== 'open') continue;
@@ -206,9 +210,12 @@ async function end(
   const turns: TurnPatch[] = requeue(core, turn, drafts); // Y4
   turns.push({ ...donePatch(turn, outcome, now, owesEnd(core, turn)), endEvent: drafts.length });
   const { usage, costUsd } = turn;
-  drafts.push({ kind: 'turn.ended', turn: turn.id, body: { outcome, text, error, usage, costUsd } });
+  const body = { outcome, ...text.value, error, usage, costUsd };
+  drafts.push({ kind: 'turn.ended', turn: turn.id, body });
   core.spending.end(turn);
-  await core.append(drafts, { turns, requests, row: { ...core.spending.columns(), lastActiveAt: now } });
+  const artifacts = [...closing.artifacts, ...text.artifacts];
+  const columns = { ...core.spending.columns(), lastActiveAt: now };
+  await core.append(drafts, { turns, requests, artifacts, row: columns });
   core.host.ended(outcome);
   return turn;
 }
@@ -222,10 +229,15 @@ async function endOf(core: SessionCore, turn: Turn): Promise<void> {
 
 /** As the transcript has it: the output, or what stands for it. */
 function resultOf(result: Partial<EventBodies['tool.returned']>): Pick<ToolResultPart, 'output' | 'ref'> {
-  const { artifact, bytes, mediaType, preview, unknown, output = null } = result;
+  const { artifact, bytes, mediaType, preview = '', unknown, output = null, tail, lines, tokens } = result;
   if (unknown === true) return { output: 'unknown' };
   if (artifact === undefined || bytes === undefined || mediaType === undefined) return { output };
-  return { ref: { artifact, bytes, mediaType, preview: preview ?? '' } };
+  const more = {
+    ...(tail === undefined ? {} : { tail }),
+    ...(lines === undefined ? {} : { lines }),
+    ...(tokens === undefined ? {} : { tokens }),
+  };
+  return { ref: { artifact, bytes, mediaType, preview, ...more } };
 }
 
 /** What the last attempt had said, as messages, and a result for every call it left open. */
