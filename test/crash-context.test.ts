@@ -21,7 +21,7 @@ const SEED = Number(process.env['CONTEXT_CRASHES_SEED'] ?? Date.now() % 1_000_00
 
 test(
   'nothing is lost, nothing is there twice and no half file is left, at whichever write the process dies or the disk fails',
-  { timeout: ALL ? 3_600_000 : 180_000 },
+  { timeout: ALL ? 3_600_000 : 300_000 },
   async () => {
     const { life, found } = await after({ nth: 0, way: 'before' });
     const { written = [] } = life;
