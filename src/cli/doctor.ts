@@ -7,8 +7,12 @@ import { SojournError } from '../kernel/errors.ts';
 import { adviceFor } from './advice.ts';
 import { EXIT, Quit } from './exit.ts';
 import { client, dataFolder, namedUrl, serverPort, tokenFile, type PlaceOptions } from './place.ts';
+import { progressBar } from './progress.ts';
 import { Screen, visible, type Style } from './screen.ts';
 import type { World } from './world.ts';
+
+/** To read as much takes long enough to be shown. */
+const LONG_BYTES = 256 * 1_048_576;
 
 export interface Finding {
   level: 'error' | 'warning' | 'info';
@@ -24,7 +28,11 @@ export function addDoctor(program: Command, world: World): void {
       const place = command.optsWithGlobals<PlaceOptions>();
       const screen = new Screen(world, place.json === true);
       const options = folder === undefined ? place : { ...place, data: resolve(world.cwd, folder) };
-      const findings = await examine(world, options);
+      const bar = progressBar(screen, world);
+      const findings = await examine(world, options, (done, all) => {
+        if (all >= LONG_BYTES) bar.show(done, all);
+      });
+      bar.end();
       const errors = findings.filter((finding) => finding.level === 'error').length;
       if (screen.json) screen.value({ healthy: errors === 0, findings });
       else for (const finding of findings) show(screen, finding);
@@ -44,12 +52,14 @@ function show(screen: Screen, finding: Finding): void {
   if (finding.fix !== undefined && finding.level !== 'info') screen.line(`         ${finding.fix}`);
 }
 
-async function examine(world: World, place: PlaceOptions): Promise<Finding[]> {
+type OnProgress = (done: number, all: number) => void;
+
+async function examine(world: World, place: PlaceOptions, onProgress: OnProgress): Promise<Finding[]> {
   const folder = dataFolder(world, place);
   const closed = closedFolder(folder);
   const inside = async (): Promise<Finding[]> => [
     ...tokenFindings(folder),
-    ...(await folderFindings(folder, place.data !== undefined)),
+    ...(await folderFindings(folder, place.data !== undefined, onProgress)),
   ];
   return [
     nodeVersion(process.versions.node),
@@ -99,12 +109,16 @@ function tokenFindings(folder: string): Finding[] {
   return [{ level: 'info', what: `The token in ${file} is for its owner's eyes only` }];
 }
 
-async function folderFindings(folder: string, named: boolean): Promise<readonly Finding[]> {
+async function folderFindings(
+  folder: string,
+  named: boolean,
+  onProgress: OnProgress,
+): Promise<readonly Finding[]> {
   if (!existsSync(folder) && !named) {
     return [{ level: 'info', what: `There is no data folder ${folder} yet; the first start makes it` }];
   }
   const { inspect } = await import('../store/sqlite/doctor.ts');
-  const { findings } = await inspect(folder);
+  const { findings } = await inspect(folder, { onProgress });
   return findings.filter((finding) => !finding.what.startsWith(`${tokenFile(folder)} `)); // Examined above.
 }
 

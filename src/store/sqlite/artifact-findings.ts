@@ -1,6 +1,6 @@
 // Artifact findings: what the doctor says of the files that sessions refer to, and of those that none does.
 //
-//   AF1. Nothing is opened and no link is followed: names, sizes and modes say it all. Contents are checked as they are read.
+//   AF1. Nothing is opened and no link is followed: names, sizes and modes say it all. What is in them: `artifact-contents.ts`.
 //   AF2. A file that no session refers to is no fault: it is collected in time.
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';

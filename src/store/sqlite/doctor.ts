@@ -2,17 +2,18 @@
 // another process uses the folder.
 //
 //   D1. Only SQLite opens the database (F3 of folder.ts); everything is read from one state of it.
-//   D2. Every event's and every post's checksum is verified, every log counted through to its head, every artifact looked
-//       for.
+//   D2. Every event's and every post's checksum is verified, every log counted through to its head, every artifact read.
+//   D3. Artifacts are read when the database is done with: however many there are, nothing of it is held up meanwhile.
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Seq, SessionNum } from '../store.ts';
+import { artifactContents } from './artifact-contents.ts';
 import { artifactFindings } from './artifact-findings.ts';
 import { unpack, type ChunkRow } from './chunk.ts';
 import { Connection } from './connection.ts';
 import { UNFINISHED } from './files.ts';
 import type { Finding } from './finding.ts';
-import { artifactsFolder, databaseFile, isNetworkDisk } from './folder.ts';
+import { artifactsFolder, databaseFile, networkDisk, type StatDisk } from './folder.ts';
 import { damagedPosts } from './post-rows.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { freeBytes, FREE_BYTES_MIN } from './space.ts';
@@ -30,13 +31,24 @@ const FINDINGS_MAX = 20;
 const LOG_BYTES_MANY = 256 * 1_024 * 1_024;
 const RESTORE = 'Restore the folder from a backup.';
 
-export async function inspect(folder: string): Promise<Inspection> {
-  const findings = [...folderFindings(folder)];
-  if (existsSync(folder)) findings.push(...databaseFindings(folder));
+export interface InspectOptions {
+  /** In bytes of artifacts: by far most of the time goes into reading them. */
+  onProgress?: (done: number, all: number) => void;
+  /** @default the system's */
+  statDisk?: StatDisk;
+}
+
+export async function inspect(folder: string, options: InspectOptions = {}): Promise<Inspection> {
+  const findings = [...folderFindings(folder, options.statDisk)];
+  if (existsSync(folder)) {
+    const { found, isReadable } = databaseFindings(folder);
+    findings.push(...found);
+    if (isReadable) findings.push(...(await contents(folder, options.onProgress)));
+  }
   return { ok: findings.every(({ level }) => level !== 'error'), findings };
 }
 
-function* folderFindings(folder: string): Iterable<Finding> {
+function* folderFindings(folder: string, statDisk: StatDisk | undefined): Iterable<Finding> {
   const stat = statSync(folder, { throwIfNoEntry: false });
   if (stat?.isDirectory() !== true) {
     yield {
@@ -52,8 +64,9 @@ function* folderFindings(folder: string): Iterable<Finding> {
     const what = `Only ${Math.floor(free / 1_048_576)} MiB are free on the disk of ${folder}`;
     yield { level: 'warning', what, fix: 'Free space: below 512 MiB new sessions are refused.' };
   }
-  if (isNetworkDisk(folder)) {
-    const what = `${folder} seems to be on a network or user-space file system`;
+  const disk = networkDisk(folder, statDisk);
+  if (disk !== undefined) {
+    const what = `${folder} is on a network or user-space file system (${disk})`;
     yield { level: 'warning', what, fix: 'Move it to a local disk: others may lie about what is written.' };
   }
   const log = lstatSync(`${databaseFile(folder)}-wal`, { throwIfNoEntry: false })?.size ?? 0;
@@ -90,30 +103,53 @@ function* modeFindings(folder: string): Iterable<Finding> {
   }
 }
 
-function databaseFindings(folder: string): Finding[] {
+interface Looked {
+  found: Finding[];
+  /** Its lists are there and of this version. */
+  isReadable: boolean;
+}
+
+function databaseFindings(folder: string): Looked {
   const file = databaseFile(folder);
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) {
     const what = `There is no database ${file}`;
-    if (existsSync(`${file}-wal`)) return [{ level: 'error', what: `${what}, but its log`, fix: RESTORE }];
-    return [{ level: 'info', what, fix: 'Nothing: the next start makes it.' }];
+    if (existsSync(`${file}-wal`))
+      return unread({ level: 'error', what: `${what}, but its log`, fix: RESTORE });
+    return unread({ level: 'info', what, fix: 'Nothing: the next start makes it.' });
   }
-  if (stat.size === 0) return [{ level: 'error', what: `${file} is empty`, fix: RESTORE }];
-  const findings: Finding[] = [];
+  if (stat.size === 0) return unread({ level: 'error', what: `${file} is empty`, fix: RESTORE });
+  const found: Finding[] = [];
+  let isReadable = false;
   let connection: Connection | undefined;
   try {
     connection = new Connection(file, 'read');
     const open = connection;
     open.snapshot(() => {
-      for (const finding of contentFindings(open, folder, stat.size)) findings.push(finding);
+      for (const finding of contentFindings(open, folder, stat.size)) found.push(finding);
+      isReadable = open.number('PRAGMA user_version') === SCHEMA_VERSION;
     });
   } catch (error) {
     const what = `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-    findings.push({ level: 'error', what, fix: RESTORE });
+    found.push({ level: 'error', what, fix: RESTORE });
   } finally {
     connection?.close();
   }
-  return findings;
+  return { found, isReadable };
+}
+
+const unread = (finding: Finding): Looked => ({ found: [finding], isReadable: false });
+
+/** D3. */
+async function contents(folder: string, onProgress: InspectOptions['onProgress']): Promise<Finding[]> {
+  const connection = new Connection(databaseFile(folder), 'read');
+  try {
+    const found: Finding[] = [];
+    for await (const finding of artifactContents(connection, folder, onProgress)) found.push(finding);
+    return [...atMost(found)];
+  } finally {
+    connection.close();
+  }
 }
 
 function* contentFindings(connection: Connection, folder: string, bytes: number): Iterable<Finding> {

@@ -34,18 +34,33 @@ const OWNER_ONLY = 0o077;
 const HEADER = 'SQLite format 3\0';
 const HEADER_BYTES = 100;
 
-/** Of NFS, SMB (three), FUSE, 9P and Ceph, as `statfs` tells them on Linux. */
-const NETWORK_DISKS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x00c36400]);
+/** As `statfs` tells them on Linux. */
+const NETWORK_DISKS: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0x65735546, 'FUSE'],
+  [0x01021997, '9P'],
+  [0x00c36400, 'Ceph'],
+  [0x5346414f, 'AFS'],
+  [0x0bd00bd0, 'Lustre'],
+]);
 
-export function isNetworkDisk(folder: string): boolean {
-  return process.platform === 'linux' && NETWORK_DISKS.has(statfsSync(folder).type);
+/** What the system says of the disk that a folder is on. */
+export type StatDisk = (folder: string) => { type: number };
+
+/** What kind of disk a folder is on, where that may lie about what is written or locked. */
+export function networkDisk(folder: string, statDisk: StatDisk = statfsSync): string | undefined {
+  return process.platform === 'linux' ? NETWORK_DISKS.get(statDisk(folder).type >>> 0) : undefined;
 }
 
-/** Makes it where it is missing, and mends modes (F4). */
-export function prepareFolder(folder: string, logger: Logger): void {
+/** Makes it where it is missing, mends modes (F4), and warns of a disk that cannot be relied on. */
+export function prepareFolder(folder: string, logger: Logger, statDisk?: StatDisk): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   mendMode(folder, 0o700, logger);
-  if (isNetworkDisk(folder)) logger.warn('store.network_disk', { folder, fix: 'Use a local disk.' });
+  const disk = networkDisk(folder, statDisk);
+  if (disk !== undefined) logger.warn('store.network_disk', { folder, disk, fix: 'Use a local disk.' });
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isFile()) mendMode(path, 0o600, logger);

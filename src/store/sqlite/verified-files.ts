@@ -56,7 +56,7 @@ function stateOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
 }
 
 /** Of its first `bytes`, or of what there is. */
-async function digestOf(file: FileHandle, bytes: number): Promise<string> {
+export async function digestOf(file: FileHandle, bytes: number): Promise<string> {
   const hash = createHash('sha256');
   const slice = new Uint8Array(Math.min(SLICE_BYTES, bytes));
   for (let at = 0; at < bytes;) {
