@@ -2,13 +2,14 @@
 //
 //   O1. A reference is made only after its file is durable; the caller appends it with the artifact's row, and ahead of it,
 //       in the same append, the `context.offloaded` that says so.
-//   O2. What a person or the agent said is restored whole for the agent; of a tool's result it is shown the beginning, the
-//       end and how to read the rest.
+//   O2. What a person or the agent said is restored whole for the agent (restoring.ts); of a tool's result it is shown the
+//       beginning, the end and how to read the rest, and of what a tool was given a short form.
 //   O3. What there is no room for does not stop a log: of a tool's result the beginning and the end stay, with a note. What
 //       a person sends is refused before it is accepted.
 //   O4. What was read back is never moved out again.
 //   O5. The same bytes are written once, as long as the session refers to them or is about to.
-//   O6. However many parts a message has, it fits into an event: once much of it stays, less of each further part does.
+//   O6. Once much of a message stays, as JSON has it, less of each further part does. Where even so no event can hold it,
+//       its writer says so instead.
 //   O7. A reference that comes with what is said is taken only where this session's log has it already, and nothing else is
 //       restored: what other sessions of a project moved out is theirs.
 import { Buffer } from 'node:buffer';
@@ -26,30 +27,37 @@ import type {
   InputPart,
   Message,
   Part,
+  ReasoningPart,
   TextPart,
   ToolResultPart,
 } from '../wire/message.ts';
 import type { SessionAllowance } from './allowance.ts';
 import type { ArtifactGuard } from './artifact-guard.ts';
-import { excerptOf, excerptText, shownOf, tokensAbout } from './excerpt.ts';
+import { shortInput } from './digest.ts';
+import { estimate, estimateRef } from './estimate.ts';
+import { excerptOf, excerptText, shownOf } from './excerpt.ts';
 import { artifactRef } from './reference.ts';
+import { notOurs, Restoring } from './restoring.ts';
 
 const SHOWN_BYTES = 2_048;
 /** O4. What was read back fits `inlineBytesMax` as a text, and JSON may take six characters for one of them. */
 const READ_BACK_FACTOR = 6;
 /** What was said and finds no room stays in the log up to this, and is cut beyond. */
 const UNKEPT_BYTES_MAX = 131_072;
-/** Restored messages of more bytes are read again each time instead of being remembered. */
-const REMEMBERED_BYTES_MAX = 1_048_576;
 /** References announced lately in this session, so that whatever repeats one is not announced again. */
 const ANNOUNCED_MAX = 64;
 
-/** A message of more parts, with more bytes in those before, is crowded (O6). */
+/** A message of more parts, with more in those before, is crowded (O6); one of fewer only with more than `FULL_CHARS`. */
 const CROWDED_PARTS = 8;
-const CROWDED_BYTES = 262_144;
+const CROWDED_CHARS = 262_144;
+const FULL_CHARS = 524_288;
 const CROWDED_PART_BYTES_MAX = 1_024;
 
+/** What a provider wants back with a part; more of it is left out. */
+const METADATA_CHARS_MAX = 65_536;
+
 const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
 
 export interface OverflowOptions {
   files: Pick<ArtifactGuard, 'put' | 'keep' | 'read' | 'settled'>;
@@ -105,13 +113,12 @@ export class Overflow {
   readonly #options: OverflowOptions;
   /** Most sessions move nothing out, and hold nothing for it. */
   #announced: Set<string> | undefined;
-  /** O2. The same message is restored once. */
-  #restored: WeakMap<Message, Message> | undefined;
-
+  readonly #restoring: Restoring;
   readonly #stay: Stay;
 
   constructor(options: OverflowOptions) {
     this.#options = options;
+    this.#restoring = new Restoring(options);
     const { inlineBytesMax, inlineTextBytesMax } = options;
     const readBackBytesMax = READ_BACK_FACTOR * Math.max(inlineBytesMax, SHOWN_BYTES);
     this.#stay = { bytesMax: inlineBytesMax, textBytesMax: inlineTextBytesMax, readBackBytesMax };
@@ -128,6 +135,21 @@ export class Overflow {
     const put = await this.#put(bytes, TEXT, null);
     if (!('ref' in put)) return still({ text: bytes.length <= UNKEPT_BYTES_MAX ? text : put.unkept });
     return this.#moved({ text: put.ref.preview, ref: put.ref }, put, { from }, put.ref.tokens ?? 0);
+  }
+
+  /** Of what a tool is given, or a framework says: as it is, or a short form of it. */
+  async json(
+    whole: unknown,
+    carrier: Carrier,
+    { textBytesMax } = this.#stay,
+  ): Promise<Moved<{ short: unknown; ref?: ArtifactRef }>> {
+    const text = (JSON.stringify(whole) as string | undefined) ?? 'null';
+    if (!isOver(text, textBytesMax)) return still({ short: whole });
+    const put = await this.#put(Buffer.from(text), JSON_TYPE, null);
+    const short = shortInput(whole);
+    if ('ref' in put)
+      return this.#moved({ short, ref: put.ref }, put, carrier, tokensAbout(JSON.stringify(short)));
+    return still({ short: isOver(text, UNKEPT_BYTES_MAX) ? short : whole });
   }
 
   /** A tool's output: either `output` as it is, or the members of a reference. */
@@ -155,27 +177,39 @@ export class Overflow {
   }
 
   async message(parts: readonly Part[]): Promise<Moved<readonly Part[]>> {
-    return this.#each(parts, (part, stay) => {
-      if (part.type === 'text' || part.type === 'file') return this.#said(part, 'message', stay);
-      if (part.type !== 'tool-result') return part;
-      return part.ref === undefined ? this.#result(part, stay) : this.#known(part, part.ref);
+    return this.#each(parts.map(lean), (part, stay) => {
+      if (part.ref !== undefined) return this.#known(part, part.ref);
+      switch (part.type) {
+        case 'text':
+        case 'file':
+          return this.#said(part, 'message', stay);
+        case 'tool-result':
+          return this.#result(part, stay);
+        case 'reasoning':
+          return isOver(part.text, stay.textBytesMax) ? this.#textIn(part, 'message', stay) : part;
+        case 'tool-call':
+          return this.json(part.input, { from: 'message', call: part.call }, stay).then(
+            ({ value: { short, ...ref }, ...rest }) => ({
+              value: { ...part, input: short, ...ref },
+              ...rest,
+            }),
+          );
+        case 'custom':
+          return this.json(part.data, { from: 'message' }, stay).then(
+            ({ value: { short, ...ref }, ...rest }) => ({ value: { ...part, data: short, ...ref }, ...rest }),
+          );
+      }
     });
   }
 
   /** O2. Throws what reading throws. */
-  async restoreInput(input: Input): Promise<Input> {
-    if (input.parts.every((part) => part.ref === undefined)) return input;
-    return { ...input, parts: await Promise.all(input.parts.map((part) => this.#whole(part))) };
+  restoreInput(input: Input): Promise<Input> {
+    return this.#restoring.input(input);
   }
 
   /** O2. What cannot be read any more is shown in short, and says so. */
-  async restore(messages: readonly Message[]): Promise<readonly Message[]> {
-    return Promise.all(
-      messages.map(async (message) => {
-        const isWhole = message.parts.every((part) => !('ref' in part) || part.ref === undefined);
-        return isWhole ? message : (this.#restored?.get(message) ?? this.#restore(message));
-      }),
-    );
+  restore(messages: readonly Message[]): Promise<readonly Message[]> {
+    return this.#restoring.messages(messages);
   }
 
   /** The rows of these are written, or will never be. */
@@ -184,30 +218,6 @@ export class Overflow {
     const digests = rows.map(({ digest }) => digest);
     for (const digest of digests) allowance.settled(digest);
     files.settled(project, digests);
-  }
-
-  async #restore(message: Message): Promise<Message> {
-    let bytes = 0;
-    let isWhole = true;
-    const parts = message.parts.map(async (part): Promise<Part> => {
-      if (part.type === 'tool-result' && part.ref !== undefined)
-        return { ...part, output: shownOf(part.ref) };
-      if (!isSaid(part) || part.ref === undefined) return part;
-      bytes += part.ref.bytes;
-      try {
-        return await this.#whole(part);
-      } catch (error) {
-        if (!(error instanceof SojournError)) throw error;
-        isWhole = false;
-        return unread(part, part.ref, error);
-      }
-    });
-    const restored = { ...message, parts: await Promise.all(parts) };
-    if (isWhole && bytes <= REMEMBERED_BYTES_MAX) {
-      this.#restored ??= new WeakMap();
-      this.#restored.set(message, restored);
-    }
-    return restored;
   }
 
   async #result(part: ToolResultPart, stay: Stay): Promise<Moved<Part>> {
@@ -227,7 +237,7 @@ export class Overflow {
   ): Moved<{ output: unknown } | ArtifactRef> {
     if (made === undefined) return still({ output: output ?? null });
     if (!('ref' in made)) return still({ output: made.unkept });
-    return this.#moved(made.ref, made, carrier, tokensAbout(shownOf(made.ref)));
+    return this.#moved(made.ref, made, carrier, estimate(shownOf(made.ref)));
   }
 
   async #each<Each extends Part>(
@@ -237,14 +247,15 @@ export class Overflow {
     const artifacts: ArtifactRow[] = [];
     const offloaded: Offloaded[] = [];
     const value: Part[] = [];
-    let bytes = 0;
+    const charsMax = parts.length > CROWDED_PARTS ? CROWDED_CHARS : FULL_CHARS;
+    let chars = 0;
     for (const part of parts) {
-      const made = convert(part, bytes > CROWDED_BYTES ? CROWDED : this.#stay); // O6
+      const made = convert(part, chars > charsMax ? CROWDED : this.#stay); // O6
       const moved = made instanceof Promise ? await made : still(made);
       value.push(moved.value);
       artifacts.push(...moved.artifacts);
       offloaded.push(...moved.offloaded);
-      if (parts.length > CROWDED_PARTS) bytes += JSON.stringify(moved.value).length;
+      if (parts.length > 1) chars += JSON.stringify(moved.value).length;
     }
     return { value: value as Each[], artifacts, offloaded };
   }
@@ -257,24 +268,22 @@ export class Overflow {
     }
     if (!isOver(part.text, stay.textBytesMax)) return part;
     if (from === 'turn.accepted') return this.#textPart(part, from);
-    return this.text(part.text, from, stay).then(({ value, ...rest }) => ({
-      value: { ...part, ...value },
-      ...rest,
-    }));
+    return this.#textIn(part, from, stay);
+  }
+
+  async #textIn(part: TextPart | ReasoningPart, from: EventKind, stay: Stay): Promise<Moved<Part>> {
+    const { value, ...rest } = await this.text(part.text, from, stay);
+    return { value: { ...part, ...value }, ...rest };
   }
 
   /** O7. What a person sends is refused, and of what an agent says the reference is left out. */
-  async #known(
-    part: TextPart | FilePart | ToolResultPart,
-    ref: ArtifactRef,
-    from: EventKind = 'message',
-  ): Promise<Moved<Part>> {
+  async #known(part: Part, ref: ArtifactRef, from: EventKind = 'message'): Promise<Moved<Part>> {
     if (await this.#options.refers(ref.artifact)) return still(part);
     const error = notOurs(ref);
     if (from === 'turn.accepted') throw error;
     const { ref: _foreign, ...rest } = part;
-    if (rest.type === 'text') return still(rest);
     if (rest.type === 'tool-result') return still({ ...rest, output: rest.output ?? error.message });
+    if (rest.type !== 'file') return still(rest);
     return still({ type: 'text', text: `[${rest.name ?? rest.mediaType}]\n${error.message}` });
   }
 
@@ -298,7 +307,7 @@ export class Overflow {
     const isText = typeof output === 'string' && output.isWellFormed();
     const text = isText ? output : ((JSON.stringify(output) as string | undefined) ?? 'null');
     if (!isOver(text, name === READ_BACK ? stay.readBackBytesMax : stay.bytesMax)) return undefined;
-    return this.#put(Buffer.from(text), isText ? TEXT : 'application/json', null);
+    return this.#put(Buffer.from(text), isText ? TEXT : JSON_TYPE, null);
   }
 
   /** O5. */
@@ -345,15 +354,6 @@ export class Overflow {
       : [offloadOf(ref, { from, ...(call === undefined ? {} : { call }) }, shownTokens)];
     return { value, artifacts: [row], offloaded };
   }
-
-  async #whole<Each extends TextPart | FilePart>(part: Each): Promise<Each> {
-    if (part.ref === undefined) return part;
-    if (!(await this.#options.refers(part.ref.artifact))) throw notOurs(part.ref); // O7
-    const bytes = Buffer.from(await this.#options.files.read(this.#options.project, part.ref.artifact));
-    const { ref: _restored, ...rest } = part;
-    if (rest.type === 'text') return { ...rest, text: bytes.toString('utf8') } as unknown as Each;
-    return { ...rest, data: bytes.toString('base64') } as unknown as Each;
-  }
 }
 
 /** What is appended ahead of what carries the reference (O1). */
@@ -370,20 +370,7 @@ export function offloadOf(
   return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: artifactRef(artifact) };
 }
 
-/** Of a file or a text that is not there any more, or cannot be read. */
-function unread(part: TextPart | FilePart, ref: ArtifactRef, { code }: SojournError): TextPart {
-  const name = part.type === 'file' ? `[${part.name ?? part.mediaType}]\n` : '';
-  return { type: 'text', text: `${name}${excerptText(ref, `could not be read: ${code}`)}` };
-}
-
 const still = <Thing>(value: Thing): Moved<Thing> => ({ value, artifacts: [], offloaded: [] });
-
-function notOurs({ artifact }: ArtifactRef): SojournError {
-  return new SojournError(
-    'artifact.not_found',
-    `This session has no artifact ${String(artifact).slice(0, 64)}`,
-  );
-}
 
 function noRoom({ detail }: Unkept): SojournError {
   return new SojournError('artifact.quota', detail);
@@ -393,6 +380,9 @@ function isOver(text: string, bytesMax: number): boolean {
   return text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax);
 }
 
-function isSaid(part: Part): part is TextPart | FilePart {
-  return part.type === 'text' || part.type === 'file';
+function lean(part: Part): Part {
+  if (part.metadata === undefined) return part;
+  const chars = JSON.stringify(part.metadata).length;
+  if (chars <= METADATA_CHARS_MAX) return part;
+  return { ...part, metadata: { sojourn: { leftOut: `${chars} characters of metadata` } } };
 }

@@ -15,7 +15,7 @@ export function mentionsOf(kind: string, body: unknown): readonly string[] {
   return found;
 }
 
-const CARRIERS = new Set(['tool.called', 'turn.ended', 'child.ended']);
+const CARRIERS = new Set(['tool.called', 'turn.ended', 'child.ended', 'custom']);
 const inputKinds = new Set(['turn.accepted', 'turn.steered', 'turn.requeued']);
 
 interface Mentioning {

@@ -28,8 +28,9 @@ export function standIn(draft: Draft): Draft {
       return { ...draft, body: { call, isError, output: note } };
     }
     case 'tool.progress': {
-      const { call, message = '' } = draft.body;
-      return { ...draft, body: { call, message: `${cut(message, TEXT_CHARS)} ${note}`.trim() } };
+      const { call, message = '', data } = draft.body;
+      const said = `${cut(message, TEXT_CHARS)} ${note}`.trim();
+      return { ...draft, body: { call, message: said, data: shortInput(data ?? null) } };
     }
     case 'usage':
       return { ...draft, body: { ...draft.body, model: cut(draft.body.model, NAME_CHARS) } };

@@ -12,7 +12,6 @@ import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
-import { shortInput } from '../context/digest.ts';
 import { offloads, type Overflow } from '../context/overflow.ts';
 import type { Also, Draft, SessionLog } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
@@ -239,7 +238,7 @@ export class TurnRun {
         return this.#bill({ kind: 'usage', turn: turn.id, body: { ...billed, ...model } });
       }
       case 'custom':
-        return this.#push({ kind: 'custom', turn: turn.id, body: { name: event.name, data: event.data } });
+        return this.#custom(event);
       default:
         throw new SojournError('agent.failed', `The agent yielded an event of unknown kind ${kindOf(event)}`);
     }
@@ -304,11 +303,9 @@ export class TurnRun {
     checkName('tool', name);
     const whole = masked(event.input); // R6
     if (!spending.callTool(turn)) return;
-    const text = JSON.stringify(whole) ?? 'null';
-    const { value, artifacts, offloaded } = await overflow.text(text, event.kind);
-    const { ref } = value;
-    const input = value.text === text ? whole : shortInput(whole);
-    const body = { call, name, input, ...(ref === undefined ? {} : { ref }) };
+    const { value, artifacts, offloaded } = await overflow.json(whole, { from: event.kind, call, name });
+    const { short: input, ...ref } = value;
+    const body = { call, name, input, ...ref };
     const drafts = [...offloads(turn.id, offloaded), { kind: event.kind, turn: turn.id, body }];
     await this.#append(drafts, { artifacts }); // R1
     this.#composer.called(call, name, input);
@@ -330,6 +327,15 @@ export class TurnRun {
         : { type: 'tool-result', call, name, ref: value, isError };
     this.#composer.returned(part);
     const draft: Draft = { kind: 'tool.returned', turn: turn.id, body: { call, isError, ...value } };
+    if (artifacts.length > 0) await this.#append([...offloads(turn.id, offloaded), draft], { artifacts });
+    else this.#push(draft);
+  }
+
+  async #custom({ kind, name, data }: Extract<AgentEvent, { kind: 'custom' }>): Promise<void> {
+    const { overflow, turn } = this.#options;
+    const { value, artifacts, offloaded } = await overflow.json(data, { from: kind });
+    const { short, ...ref } = value;
+    const draft: Draft = { kind, turn: turn.id, body: { name, data: short, ...ref } };
     if (artifacts.length > 0) await this.#append([...offloads(turn.id, offloaded), draft], { artifacts });
     else this.#push(draft);
   }

@@ -130,6 +130,7 @@ const BODIES: Partial<Record<EventKind, Schema>> = {
     tokensAfter: count,
     digests: z.array(digest),
   }),
+  custom: z.looseObject({ ref: reference.optional() }),
 };
 
 function optional(schema: typeof reference): Record<string, z.ZodType> {

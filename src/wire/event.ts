@@ -127,7 +127,8 @@ export interface EventBodies {
   /** From here on the digests stand for what they name; `turn` is null. */
   'context.compacted': Compacted;
   'log.pruned': { from: number; to: number; message: string };
-  custom: { name: string; data: unknown };
+  /** With `ref`, which is JSON, `data` is only a short form of it. */
+  custom: { name: string; data: unknown; ref?: ArtifactRef };
 }
 
 export type EventKind = keyof EventBodies;

@@ -40,6 +40,8 @@ export interface FilePart {
 export interface ReasoningPart {
   type: 'reasoning';
   text: string;
+  /** Set where `text` is only the preview of a larger text. */
+  ref?: ArtifactRef;
   metadata?: JsonObject;
 }
 
@@ -48,6 +50,8 @@ export interface ToolCallPart {
   call: string;
   name: string;
   input: unknown;
+  /** Of the JSON of the whole, where `input` is only a short form of it. */
+  ref?: ArtifactRef;
   metadata?: JsonObject;
 }
 
@@ -67,6 +71,8 @@ export interface CustomPart {
   type: 'custom';
   name: string;
   data: unknown;
+  /** Of the JSON of the whole, where `data` is only a short form of it. */
+  ref?: ArtifactRef;
   metadata?: JsonObject;
 }
 
