@@ -3,7 +3,7 @@
 //   SC1. In one reference that is one source: an artifact, or what one event says. In a stretch each event is one.
 //   SC2. Without a reference: the session's artifacts, the newest first, and then what stands behind its digests.
 //   SC3. A search stops when its page is full, `SCANNED_MAX` is looked through or its time is over, and `next` goes on
-//        exactly there. In each call it gets on.
+//        exactly there, where there is more to look through. In each call it gets on.
 //   SC4. A file that cannot be read does not end a search through many: the answer names it.
 //   SC5. What a tool was given and returned is found once, by the event that tells it: a message of nothing else is passed over.
 import { assert, SojournError } from '../kernel/errors.ts';
@@ -92,9 +92,10 @@ async function feed(
   search: ReadBackSearch,
   work: Work & { progress: Progress; isMany: boolean },
 ): Promise<boolean> {
-  const { progress, isMany, isOver } = work;
+  const { progress, isMany } = work;
+  let isFirst = true;
   for await (const source of sources) {
-    const isFirst = progress.refs.push(source.ref) === 1;
+    if (isEnough(work)) return false;
     const heading = isMany ? `${source.ref}\n` : '';
     try {
       const spot = isFirst ? await spotOf(source, search) : FIRST;
@@ -103,27 +104,35 @@ async function feed(
       if (!isMany || !isLost(error)) throw error;
       progress.lost.push(source.ref);
     }
-    if (progress.scanned >= SCANNED_MAX || isOver()) return false;
+    isFirst = false;
   }
   return true;
+}
+
+/** SC3. Asked where there is more: a call looks through something, even with its time over. */
+function isEnough({ progress: { scanned }, isOver }: Work & { progress: Progress }): boolean {
+  return scanned > 0 && (scanned >= SCANNED_MAX || isOver());
 }
 
 /** Through one source. Answers whether there is room for more. */
 async function look(
   source: Source,
   { line, byte, before, heading }: { line: number; byte: number; before: string; heading: string },
-  { ask, progress, isOver }: Work & { progress: Progress },
+  work: Work & { progress: Progress },
 ): Promise<boolean> {
+  const { ask, progress } = work;
   if (byte === 0 && line === 1 && (source.bytes ?? Infinity) <= SLICE_BYTES) {
     const bytes = await gather(source, 0, SLICE_BYTES);
     progress.scanned += bytes.byteLength;
+    progress.refs.push(source.ref);
     return !isFull(await ask({ kind: 'whole', heading, bytes }));
   }
+  progress.refs.push(source.ref);
   await ask({ kind: 'begin', heading, at: { line, byte }, before });
   for await (const bytes of source.pieces(byte, SLICE_BYTES)) {
+    if (isEnough(work)) return false;
     if (isFull(await ask({ kind: 'piece', bytes }))) return false;
     progress.scanned += bytes.byteLength;
-    if (progress.scanned >= SCANNED_MAX || isOver()) return false;
   }
   return !isFull(await ask({ kind: 'end' }));
 }
