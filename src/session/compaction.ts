@@ -13,10 +13,19 @@
 //   CP5. What a summariser used is on the session's bill, also where its text was thrown away. Without a budget left it is not
 //        asked.
 //   CP6. What has left is not read again after a crash: once a job is over, the set is stored as it is now.
+//   CP7. However much is to leave, no event is too large for the log: what one leaves is for the next round.
 import { SojournError } from '../kernel/errors.ts';
 import type { Summariser, Summary } from '../agent/agent.ts';
 import { FOLD_TOKENS_MIN, isHopeless, plan, type Plan, type Room, takenBy } from '../context/budget.ts';
-import { digestsOf, foldText, isStill, learnFold, textTokensMax } from '../context/planned.ts';
+import {
+  digestsOf,
+  fitted,
+  fittedText,
+  foldText,
+  isStill,
+  learnFold,
+  textTokensMax,
+} from '../context/planned.ts';
 import type { Piece, WorkingSet } from '../context/working-set.ts';
 import type { Compacted } from '../wire/context.ts';
 import type { Part } from '../wire/message.ts';
@@ -26,6 +35,8 @@ import { addUsd } from '../wire/usd.ts';
 import type { SessionCore } from './core.ts';
 import { Retelling } from './retelling.ts';
 import { usageOf } from './spending.ts';
+import { isTooLarge } from './stand-in.ts';
+import { turnError } from './turn-run.ts';
 
 type State =
   | { kind: 'idle' }
@@ -53,11 +64,10 @@ interface Bill {
   model?: string;
 }
 
-/** Each plan gains; what a bound of one append leaves is for the next. */
+/** Each plan gains; what a bound of one append leaves is for the next. Rules ask nobody: they may go on for longer. */
 const ROUNDS_MAX = 8;
+const RULE_ROUNDS_MAX = 64;
 const CALLS_MAX = 500;
-/** What a call takes of the event at most, and as much again for what else is in it. */
-const CALL_BYTES = 2_048;
 const RULES = 'rules';
 /** How much more than an estimate a count may be, at worst. */
 const UNCOUNTED = 1.5;
@@ -109,7 +119,7 @@ export class Compaction {
   async makeRoom(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<TurnError | undefined> {
     if (await this.#fits(inputs)) return undefined;
     await this.stop(); // CP1
-    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    for (let round = 0; round < RULE_ROUNDS_MAX; round += 1) {
       const set = this.#core.workingSet;
       if (set === undefined || (await this.#fits(inputs))) return undefined;
       if (this.#core.workingSet !== set) continue;
@@ -120,7 +130,13 @@ export class Compaction {
       const made = isKept ? undefined : this.#plan(pieces, room);
       if (made === undefined) return tooLarge(room, pieces);
       const told = await this.#byRules(set, made);
-      if (this.#stands(set, made)) await this.#append(set, made, told); // CP3
+      if (!this.#stands(set, made)) continue; // CP3
+      try {
+        if (!(await this.#append(set, made, told))) break;
+      } catch (error) {
+        if (isTooLarge(error)) return turnError(error); // CP7
+        throw error;
+      }
     }
     const { workingSet: left } = this.#core;
     return left === undefined ? undefined : tooLarge(roomOf(left, inputs), left.pieces());
@@ -169,16 +185,16 @@ export class Compaction {
     if (made === undefined) return false;
     const told = await this.#tell(set, made, signal);
     signal.throwIfAborted();
-    if (this.#stands(set, made)) await this.#append(set, made, told);
-    else await this.#billOnly(told);
+    if (this.#stands(set, made)) return this.#append(set, made, told);
+    await this.#billOnly(told);
     return true;
   }
 
   #plan(pieces: readonly Piece[], room: Room): Plan | undefined {
     const { limits } = this.#core.host;
     const made = plan(pieces, room, limits);
-    const most = Math.min(CALLS_MAX, Math.ceil(limits.eventBytesMax / CALL_BYTES));
-    return made === undefined ? undefined : { ...made, calls: made.calls.slice(0, most) };
+    if (made === undefined) return undefined;
+    return fitted({ ...made, calls: made.calls.slice(0, CALLS_MAX) }, limits.eventBytesMax); // CP7
   }
 
   /** CP3. */
@@ -211,8 +227,9 @@ export class Compaction {
     );
     const bill = bills.length === 0 ? {} : { bill: summed(bills) };
     if (retold.text !== undefined) {
-      await learnFold(set, made, retold.text);
-      return { text: retold.text, by: summariser.name, ...bill };
+      const text = fittedText(retold.text, host.limits.eventBytesMax);
+      await learnFold(set, made, text);
+      return { text, by: summariser.name, ...bill };
     }
     if (this.#core.workingSet !== set) return { text: undefined, by: RULES, ...bill };
     return { ...(await this.#byRules(set, made)), instead: `${summariser.name}: ${retold.failed}`, ...bill };
@@ -238,15 +255,15 @@ export class Compaction {
 
   async #byRules(set: WorkingSet, made: Plan): Promise<Told> {
     if (made.fold.length === 0) return { text: undefined, by: RULES };
-    const text = await foldText(set, made);
+    const text = fittedText(await foldText(set, made), this.#core.host.limits.eventBytesMax);
     await learnFold(set, made, text);
     return { text, by: RULES };
   }
 
-  /** CP2. Resolves when it is durable and the set has been told. */
-  async #append(set: WorkingSet, made: Plan, told: Told): Promise<void> {
-    const digests = digestsOf(set, made, told.text);
-    if (digests.length === 0) return;
+  /** CP2. Resolves when it is durable and the set has been told; false where no digest came of the plan. */
+  async #append(set: WorkingSet, made: Plan, told: Told): Promise<boolean> {
+    const digests = digestsOf(set, made, told.text, this.#core.host.limits.eventBytesMax);
+    if (digests.length === 0) return false;
     const saved = digests.reduce((sum, { tokensBefore, tokensAfter }) => sum + tokensBefore - tokensAfter, 0);
     const body: Compacted = {
       pressure: made.pressure,
@@ -261,6 +278,7 @@ export class Compaction {
     const row = told.bill === undefined ? {} : this.#core.spending.columns();
     await this.#core.append([{ kind: 'context.compacted', turn: null, body }], { row });
     this.#owesCheckpoint = true;
+    return true;
   }
 
   /** CP6. */
