@@ -51,10 +51,12 @@ function timeBefore(turns: readonly ForeignTurn[], now: Millis): Millis {
 /** Cut where the model is called again. */
 function stepsOf(turn: ForeignTurn): ForeignTurn[] {
   const turns: ForeignTurn[] = [];
+  let isDone = false;
   for (const step of turn.steps) {
     const last = turns.at(-1);
-    const isDone = last?.steps.some(({ kind }) => kind === 'said' || kind === 'called') === true;
-    if (last !== undefined && !(step.kind === 'asked' && isDone)) last.steps.push(step);
+    const isNext = step.kind === 'asked' && isDone;
+    isDone = step.kind === 'said' || step.kind === 'called' || (isDone && !isNext);
+    if (last !== undefined && !isNext) last.steps.push(step);
     else {
       const inputs = last === undefined ? turn.inputs : [[{ type: 'text' as const, text: GO_ON }]];
       turns.push({
@@ -84,7 +86,8 @@ class TurnWriter {
   #costUsd = 0;
   /** Called and not returned: by the name in the log, the name that it has here. */
   readonly #open = new Map<string, { call: string; name: string }>();
-  readonly #calls = new Set<string>();
+  /** Names that are taken, and the number that the next one like it tries first. */
+  readonly #calls = new Map<string, number>();
 
   constructor(turn: ForeignTurn, options: EventsOptions, at: Millis) {
     this.#turn = turn;
@@ -143,8 +146,10 @@ class TurnWriter {
   /** EV4. */
   *#called({ call: given, name, input }: Extract<Step, { kind: 'called' }>): Generator<ForeignEvent> {
     let call = given;
-    for (let again = 2; this.#calls.has(call); again++) call = `${given}-${again}`;
-    this.#calls.add(call);
+    let again = this.#calls.get(given) ?? 2;
+    for (; this.#calls.has(call); again++) call = `${given}-${again}`;
+    this.#calls.set(call, 2);
+    this.#calls.set(given, again);
     this.#open.set(given, { call, name });
     this.#said.push({ type: 'tool-call', call, name, input });
     yield this.#event('tool.called', { call, name, input });

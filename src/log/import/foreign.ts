@@ -3,6 +3,7 @@
 //   FO1. A reader of a format is a function of what was parsed. It reads no clock, makes no ids and writes nothing.
 //   FO2. Nothing vanishes: what is understood and is no part of the conversation is counted by its kind, what is not
 //        understood is counted with samples.
+//   FO3. What is read costs the same however much was read before it: no step walks the turn it goes to.
 import { Buffer } from 'node:buffer';
 import type { Millis } from '../../kernel/clock.ts';
 import type { InputPart, Part } from '../../wire/message.ts';
@@ -25,7 +26,7 @@ export type Step = { at?: Millis } & (
 export interface ForeignTurn {
   at?: Millis;
   /** One or more messages. */
-  inputs: readonly (readonly InputPart[])[];
+  inputs: (readonly InputPart[])[];
   steps: Step[];
   outcome: Outcome;
 }
@@ -120,14 +121,17 @@ const SAMPLE_CHARS_MAX = 200;
 /** Puts turns together from messages that follow each other. */
 export class TurnsOf {
   readonly turns: ForeignTurn[] = [];
+  /** Of the last turn: more than notes. */
+  #isUnderWay = false;
 
   /** A person speaks: that begins a turn, or adds to one in which nothing was done yet. */
   asked(parts: readonly InputPart[], at?: Millis): void {
     const last = this.turns.at(-1);
-    if (last !== undefined && last.steps.every(({ kind }) => kind === 'noted')) {
-      last.inputs = [...last.inputs, parts];
+    if (last !== undefined && !this.#isUnderWay) {
+      last.inputs.push(parts);
       return;
     }
+    this.#isUnderWay = false;
     this.turns.push({
       ...(at === undefined ? {} : { at }),
       inputs: [parts],
@@ -138,6 +142,7 @@ export class TurnsOf {
 
   step(step: Step): void {
     const last = this.turns.at(-1);
+    if (step.kind !== 'noted') this.#isUnderWay = true;
     if (last !== undefined) last.steps.push(step);
     // Nobody asked: it still happened.
     else

@@ -111,9 +111,16 @@ function takeStep(log: TurnsOf, step: Loose, index: number, seen: Shown | undefi
     input: { command: action },
   }; // SW2
   log.step({ kind: 'called', call: id, name, input, ...at });
-  // The history has the observation with what the shell's prompt added to it.
-  const output = seen?.observation?.includes(observed ?? '') === true ? seen.observation : observed;
+  const output = isShownIn(seen?.observation, observed ?? '') ? seen?.observation : observed;
   if (output !== undefined) log.step({ kind: 'returned', call: id, output, isError: false, ...at });
+}
+
+const BEGINNING_CHARS = 200;
+
+/** The history has the observation with what the shell's prompt added to it. It is looked for at one place only. */
+function isShownIn(shown: string | undefined, observed: string): boolean {
+  const at = shown?.indexOf(observed.slice(0, BEGINNING_CHARS)) ?? -1;
+  return at >= 0 && shown?.startsWith(observed, at) === true;
 }
 
 function end(log: TurnsOf, document: Loose, rest: Remainder): void {

@@ -1,0 +1,37 @@
+// Logs of other agents that are large in one way or another: what is read costs the same however much there is, and what
+// is too much is refused.
+import { describe, expect, test } from 'vitest';
+import { readForeign } from '../src/log/import/detect.ts';
+import { eventsOf } from '../src/log/import/events.ts';
+
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const many = (count: number, ...messages: object[]): string => {
+  const one = messages.map((message) => JSON.stringify(message)).join(',');
+  return `[{"role":"user","content":"hi"},${Array<string>(count).fill(one).join(',')}]`;
+};
+
+async function countEvents(text: string, turnPerStep: boolean): Promise<number> {
+  const { log } = await readForeign(text, 'openai', breathe);
+  let ids = 0;
+  const events = eventsOf(log, { newId: () => `${(ids += 1)}`, now: 1, channel: null, turnPerStep });
+  return Iterator.from(events).reduce((count) => count + 1, 0);
+}
+
+describe('a log of another agent is read in moments', () => {
+  test('with a hundred thousand messages that nobody answered', async () => {
+    expect(await countEvents(many(100_000, { role: 'user', content: 'x' }), false)).toBe(100_003);
+  });
+
+  test('with tens of thousands of calls of one name', async () => {
+    const call = { id: 'a', function: { name: 'f', arguments: '{}' } };
+    const said = { role: 'assistant', content: null, tool_calls: [call] };
+
+    expect(await countEvents(many(50_000, said), false)).toBe(50_006);
+  });
+
+  test('with a hundred thousand instructions before the first answer', async () => {
+    const noted = { role: 'system', content: 'x' };
+    expect(await countEvents(many(100_000, noted), true)).toBe(100_003);
+  });
+});
