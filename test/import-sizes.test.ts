@@ -1,6 +1,7 @@
 // Logs of other agents that are large in one way or another: what is read costs the same however much there is, and what
 // is too much is refused.
 import { describe, expect, test } from 'vitest';
+import { SojournError } from '../src/kernel/errors.ts';
 import { readForeign } from '../src/log/import/detect.ts';
 import { eventsOf } from '../src/log/import/events.ts';
 
@@ -34,4 +35,34 @@ describe('a log of another agent is read in moments', () => {
     const noted = { role: 'system', content: 'x' };
     expect(await countEvents(many(100_000, noted), true)).toBe(100_003);
   });
+});
+
+describe('a log of another agent is refused', () => {
+  const refused = (text: string): Promise<unknown> =>
+    readForeign(text, 'openai', breathe).then(
+      () => 'read',
+      (error: unknown) => (error instanceof SojournError ? error.code : error),
+    );
+  const zeros = '0,'.repeat(500_001).slice(0, -1);
+
+  test('where any of its lists has more than half a million members', async () => {
+    const answers = [
+      await refused(`[${zeros}]`),
+      await refused(`[{"role":"user","content":[${zeros}]}]`),
+      await refused(`{"role":"user","content":"x"}\n${'{\n'.repeat(500_000)}`),
+    ];
+
+    expect(answers).toEqual(Array<string>(3).fill('input.too_many_items'));
+  });
+});
+
+test('others come in between while a log with many messages is read', async () => {
+  let breaths = 0;
+  const text = many(20_000, { role: 'user', content: 'x' });
+  await readForeign(text, 'openai', () => {
+    breaths += 1;
+    return breathe();
+  });
+
+  expect(breaths).toBeGreaterThan(20);
 });

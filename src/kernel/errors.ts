@@ -18,7 +18,7 @@ const TABLE = {
   'input.unknown_field': stop(400, 'Remove the field, or check its spelling in /openapi.json.'),
   'input.forbidden_key': stop(400, 'Remove the key: it would change an object, not its content.'),
   'input.too_deep': stop(400, 'Flatten the body: at most 64 levels.'),
-  'input.too_many_items': stop(400, 'Send fewer members: at most 10,000 in one body.'),
+  'input.too_many_items': stop(400, 'Send fewer members: the message says how many are allowed.'),
   'input.too_large': stop(413, 'Send less, or pass large content as an attachment by URL.'),
   'input.media_type': stop(415, 'Send Content-Type: application/json, uncompressed.'),
   'input.method': stop(405, 'Use a method named in the Allow header.'),

@@ -8,9 +8,9 @@ import type { InputPart, Part } from '../../wire/message.ts';
 import {
   type Entry,
   filePart,
-  type ForeignLog,
   isLoose,
   type Loose,
+  type Reading,
   type Remainder,
   type Step,
   textIn,
@@ -18,9 +18,10 @@ import {
   TurnsOf,
 } from './foreign.ts';
 
-export function readAiSdk(entries: readonly Entry[], rest: Remainder): ForeignLog {
+export function* readAiSdk(entries: Iterable<Entry>, rest: Remainder): Reading {
   const log = new TurnsOf();
   for (const { at: place, value } of entries) {
+    yield;
     if (!isLoose(value)) {
       rest.miss(place, value);
       continue;

@@ -10,9 +10,9 @@ import type { InputPart, Part } from '../../wire/message.ts';
 import {
   countIn,
   type Entry,
-  type ForeignLog,
   isLoose,
   type Loose,
+  type Reading,
   type Remainder,
   type Step,
   textIn,
@@ -44,11 +44,12 @@ const NOTES = new Set([
   'permission-mode',
 ]);
 
-export function readClaudeCode(entries: readonly Entry[], rest: Remainder): ForeignLog {
+export function* readClaudeCode(entries: Iterable<Entry>, rest: Remainder): Reading {
   const lines: Line[] = [];
   const parents = new Map<string, string | undefined>();
   let title: string | undefined;
   for (const { at, value } of entries) {
+    yield;
     if (!isLoose(value) || typeof value['type'] !== 'string') {
       rest.miss(at, value);
       continue;
@@ -66,7 +67,10 @@ export function readClaudeCode(entries: readonly Entry[], rest: Remainder): Fore
   }
   const log = new TurnsOf();
   const reader = new Reader(log, rest);
-  for (const line of conversationOf(lines, parents, rest)) reader.read(line);
+  for (const line of conversationOf(lines, parents, rest)) {
+    reader.read(line);
+    yield;
+  }
   reader.end();
   return title === undefined ? { turns: log.turns } : { title, turns: log.turns };
 }

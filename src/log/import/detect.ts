@@ -3,12 +3,13 @@
 //   DE1. Lines are JSON lines where the first of them is an object and another follows; anything else is one JSON text.
 //   DE2. A line that is not JSON is not understood, and counted; so is the torn last one of a log that was being written.
 //   DE3. Format and place of whatever is wrong are named. Hostile nesting is refused before anything walks it.
-//   DE4. Others come in between: `breathe` is awaited after each mebibyte of lines.
+//   DE4. Others come in between: `breathe` is awaited after each mebibyte of lines, and after some hundred messages.
+//   DE5. No list in it is longer than MEMBERS_MAX, and nothing is made of its members before their turn comes.
 import { SojournError } from '../../kernel/errors.ts';
 import type { ImportFormat } from '../../wire/calls.ts';
 import { readAiSdk } from './ai-sdk.ts';
 import { readClaudeCode } from './claude-code.ts';
-import { type Entry, type ForeignLog, isLoose, type Loose, Remainder } from './foreign.ts';
+import { type Entry, type ForeignLog, isLoose, type Loose, type Reading, Remainder } from './foreign.ts';
 import { bracketsIn, isDeep } from '../nesting.ts';
 import { readOpenAi } from './openai.ts';
 import { readSweAgent } from './swe-agent.ts';
@@ -20,6 +21,9 @@ const LEVELS_MAX = 256;
 /** Each may take fifty bytes, however short it is written. */
 const BRACKETS_MAX = 8_000_000;
 const SLICE_CHARS = 1_024 * 1_024;
+const SLICE_LINES = 1_000;
+const SLICE_ENTRIES = 500;
+const MEMBERS_MAX = 500_000;
 /** Of so many entries the format is told. */
 const LOOKED_AT_MAX = 100;
 
@@ -29,7 +33,7 @@ export interface Read {
   rest: Remainder;
 }
 
-/** Rejects with `input.invalid`, `input.too_large` and `input.too_deep`. */
+/** Rejects with `input.invalid`, `input.too_large`, `input.too_many_items` and `input.too_deep`. */
 export async function readForeign(
   text: string,
   asked: ForeignFormat | 'auto',
@@ -41,7 +45,7 @@ export async function readForeign(
   const parsed = await parse(text.startsWith('\uFEFF') ? text.slice(1) : text, rest, breathe);
   await breathe();
   const format = asked === 'auto' ? detect(parsed) : asked;
-  const log = read(format, parsed, rest);
+  const log = await paced(read(format, parsed, rest), breathe);
   if (log.turns.length === 0)
     throw new SojournError(
       'input.invalid',
@@ -50,7 +54,51 @@ export async function readForeign(
   return { format, log, rest };
 }
 
-type Parsed = { document: unknown; entries: readonly Entry[] };
+/** DE4. */
+async function paced(reading: Reading, breathe: () => Promise<void>): Promise<ForeignLog> {
+  for (let count = 1; ; count += 1) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+    if (count % SLICE_ENTRIES === 0) await breathe();
+  }
+}
+
+/** DE5. */
+class Members implements Iterable<Entry> {
+  readonly values: readonly unknown[];
+  readonly #placeOf: (index: number) => string;
+
+  constructor(values: readonly unknown[], placeOf: (index: number) => string) {
+    checkLength(values, 'It');
+    this.values = values;
+    this.#placeOf = placeOf;
+  }
+
+  placeOf(index: number): string {
+    return this.#placeOf(index);
+  }
+
+  *[Symbol.iterator](): Generator<Entry> {
+    for (const [index, value] of this.values.entries()) {
+      const at = this.#placeOf(index);
+      checkWidth(value, at);
+      yield { at, value };
+    }
+  }
+}
+
+function checkLength(list: readonly unknown[], what: string): void {
+  if (list.length > MEMBERS_MAX)
+    throw new SojournError('input.too_many_items', `${what} has a list of over ${MEMBERS_MAX} members`);
+}
+
+function checkWidth(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) checkLength(value, what);
+  for (const member of Object.values(value)) checkWidth(member, what);
+}
+
+type Parsed = { document: unknown; entries: Members };
 
 /** DE1. */
 async function parse(text: string, rest: Remainder, breathe: () => Promise<void>): Promise<Parsed> {
@@ -102,41 +150,42 @@ function isObjectText(line: string): boolean {
 }
 
 /** DE2. */
-async function entriesOf(
-  text: string,
-  rest: Remainder,
-  breathe: () => Promise<void>,
-): Promise<readonly Entry[]> {
-  const entries: Entry[] = [];
-  let chars = 0;
+async function entriesOf(text: string, rest: Remainder, breathe: () => Promise<void>): Promise<Members> {
+  const values: unknown[] = [];
+  const numbers: number[] = [];
+  let [chars, lines, count] = [0, 0, 0];
   for (const { number, line } of linesIn(text)) {
     chars += line.length;
-    if (chars > SLICE_CHARS) {
-      chars = 0;
+    lines += 1;
+    if (chars > SLICE_CHARS || lines > SLICE_LINES) {
+      [chars, lines] = [0, 0];
       await breathe(); // DE4
     }
     if (line.trim() === '') continue;
-    const at = `line ${number}`;
+    count += 1;
+    if (count > MEMBERS_MAX)
+      throw new SojournError('input.too_many_items', `It has over ${MEMBERS_MAX} lines`);
     if (line.length > LINE_CHARS_MAX)
       throw new SojournError('input.too_large', `Line ${number} is over ${LINE_CHARS_MAX} characters`);
     let value: unknown;
     try {
       value = JSON.parse(line);
     } catch {
-      rest.miss(at, line);
+      rest.miss(`line ${number}`, line);
       continue;
     }
     checkDepth(value, line, `Line ${number}`);
-    entries.push({ at, value });
+    values.push(value);
+    numbers.push(number);
   }
-  return entries;
+  return new Members(values, (index) => `line ${numbers[index]}`);
 }
 
 /** A list of messages, wherever it stands. */
-function membersOf(document: unknown): readonly Entry[] {
+function membersOf(document: unknown): Members {
   const list = isLoose(document) ? document['messages'] : document;
   const path = isLoose(document) ? '/messages' : '';
-  return Array.isArray(list) ? list.map((value: unknown, index) => ({ at: `${path}/${index}`, value })) : [];
+  return new Members(Array.isArray(list) ? (list as unknown[]) : [], (index) => `${path}/${index}`);
 }
 
 /** DE3. */
@@ -148,7 +197,7 @@ function checkDepth(value: unknown, text: string, what: string): void {
 function detect({ document, entries }: Parsed): ForeignFormat {
   if (isLoose(document) && Array.isArray(document['trajectory'])) return 'swe-agent';
   const votes = new Map<ForeignFormat, number>();
-  for (const { value } of listed(entries).slice(0, LOOKED_AT_MAX)) {
+  for (const value of listed(entries).values.slice(0, LOOKED_AT_MAX)) {
     const format = isLoose(value) ? formatOf(value) : undefined;
     if (format !== undefined) votes.set(format, (votes.get(format) ?? 0) + 1);
   }
@@ -172,19 +221,22 @@ function formatOf(value: Loose): ForeignFormat | undefined {
 }
 
 /** The messages of the one conversation there is: also where a line holds all of it. */
-function listed(entries: readonly Entry[]): readonly Entry[] {
-  const whole = entries.flatMap(({ at, value }) =>
-    isLoose(value) && Array.isArray(value['messages']) ? [{ at, value }] : [],
-  );
-  const [one, another] = whole;
+function listed(entries: Members): Members {
+  let one: number | undefined;
+  for (const [index, value] of entries.values.entries()) {
+    if (!isLoose(value) || !Array.isArray(value['messages'])) continue;
+    if (one !== undefined) {
+      const place = entries.placeOf(index);
+      throw new SojournError('input.invalid', `${place} begins another conversation: a session holds one`);
+    }
+    one = index;
+  }
   if (one === undefined) return entries;
-  if (another !== undefined)
-    throw new SojournError('input.invalid', `${another.at} begins another conversation: a session holds one`);
-  const messages = one.value['messages'] as unknown[];
-  return messages.map((value, index) => ({ at: `${one.at}/messages/${index}`, value }));
+  const [at, whole] = [entries.placeOf(one), entries.values[one] as Loose];
+  return new Members(whole['messages'] as unknown[], (index) => `${at}/messages/${index}`);
 }
 
-function read(format: ForeignFormat, { document, entries }: Parsed, rest: Remainder): ForeignLog {
+function read(format: ForeignFormat, { document, entries }: Parsed, rest: Remainder): Reading {
   switch (format) {
     case 'claude-code':
       return readClaudeCode(entries, rest);
@@ -193,7 +245,8 @@ function read(format: ForeignFormat, { document, entries }: Parsed, rest: Remain
     case 'ai-sdk':
       return readAiSdk(listed(entries), rest);
     case 'swe-agent': {
-      const whole = document ?? (entries.length === 1 ? entries[0]?.value : undefined);
+      const whole = document ?? (entries.values.length === 1 ? entries.values[0] : undefined);
+      checkWidth(whole, 'It');
       if (isLoose(whole)) return readSweAgent(whole, rest);
       throw new SojournError(
         'input.invalid',

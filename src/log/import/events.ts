@@ -54,7 +54,7 @@ function stepsOf(turn: ForeignTurn): ForeignTurn[] {
   let isDone = false;
   for (const step of turn.steps) {
     const last = turns.at(-1);
-    const isNext = step.kind === 'asked' && isDone;
+    const isNext: boolean = step.kind === 'asked' && isDone;
     isDone = step.kind === 'said' || step.kind === 'called' || (isDone && !isNext);
     if (last !== undefined && !isNext) last.steps.push(step);
     else {

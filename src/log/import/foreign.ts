@@ -1,6 +1,7 @@
 // Foreign: a log of another agent in neutral terms, whatever wrote it.
 //
-//   FO1. A reader of a format is a function of what was parsed. It reads no clock, makes no ids and writes nothing.
+//   FO1. A reader of a format is a function of what was parsed. It reads no clock, makes no ids and writes nothing. It
+//        pauses after each message, so that whoever drives it can let others come in between.
 //   FO2. Nothing vanishes: what is understood and is no part of the conversation is counted by its kind, what is not
 //        understood is counted with samples.
 //   FO3. What is read costs the same however much was read before it: no step walks the turn it goes to.
@@ -41,6 +42,9 @@ export interface Entry {
   at: string;
   value: unknown;
 }
+
+/** FO1. */
+export type Reading = Generator<undefined, ForeignLog, undefined>;
 
 export type Loose = Readonly<Record<string, unknown>>;
 

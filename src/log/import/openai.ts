@@ -6,19 +6,20 @@ import type { InputPart, Part } from '../../wire/message.ts';
 import {
   type Entry,
   filePart,
-  type ForeignLog,
   isLoose,
   type Loose,
+  type Reading,
   type Remainder,
   textIn,
   timeIn,
   TurnsOf,
 } from './foreign.ts';
 
-export function readOpenAi(entries: readonly Entry[], rest: Remainder): ForeignLog {
+export function* readOpenAi(entries: Iterable<Entry>, rest: Remainder): Reading {
   const log = new TurnsOf();
   const names = new Map<string, string>();
   for (const { at: place, value } of entries) {
+    yield;
     if (!isLoose(value)) {
       rest.miss(place, value);
       continue;

@@ -6,9 +6,9 @@
 import type { InputPart } from '../../wire/message.ts';
 import {
   countIn,
-  type ForeignLog,
   isLoose,
   type Loose,
+  type Reading,
   type Remainder,
   textIn,
   timeIn,
@@ -22,13 +22,14 @@ interface Shown {
   text: string;
 }
 
-export function readSweAgent(document: Loose, rest: Remainder): ForeignLog {
+export function* readSweAgent(document: Loose, rest: Remainder): Reading {
   const trajectory = Array.isArray(document['trajectory']) ? (document['trajectory'] as unknown[]) : [];
   const history = Array.isArray(document['history']) ? (document['history'] as unknown[]) : [];
   const log = new TurnsOf();
   const shown = readHistory(history, log, rest);
   for (const [index, value] of trajectory.entries()) {
     const place = `/trajectory/${index}`;
+    yield;
     if (!isLoose(value)) {
       rest.miss(place, value);
       continue;
