@@ -6,6 +6,7 @@
 //   B-18  'each session has its own digests'
 //   B-20  'a session of hundreds of turns never sends a prompt past its window'
 import { expect, test } from 'vitest';
+import type { Summariser } from '../src/agent/agent.ts';
 import type { ReadBack, ReadBackCall } from '../src/wire/context.ts';
 import { textOf } from '../src/wire/message.ts';
 import { outcome, refusal, say, send } from './session-stage.ts';
@@ -106,6 +107,25 @@ test('old turns leave as one digest that a summariser wrote, and what it used is
   expect(after.costUsd).toBe(before.costUsd + 0.02);
   expect(after.usage.inputTokens).toBe(before.usage.inputTokens + 6_000);
   expect((await world.runtime.tree('chat')).costUsd).toBe(after.costUsd);
+});
+
+test('a summariser that writes into what it is given changes nothing of the conversation', async () => {
+  const summariser: Summariser = {
+    name: 'careless',
+    summarise: ({ messages }) => {
+      for (const { parts } of messages) for (const part of parts) Object.assign(part, { text: 'changed' });
+      return Promise.reject(new Error('and it failed'));
+    },
+  };
+  const { agent, histories } = reader({ summariser });
+  await using world = await small(agent, { limits: { digestTriesMax: 1 } });
+
+  await fillUp(world, 'chat');
+  const { instead, digests } = await compacted(world, 'chat');
+  await say(world, 'chat', 'say 1');
+
+  expect(instead).toContain('and it failed');
+  expect(JSON.stringify([digests, histories.at(-1)])).not.toContain('changed');
 });
 
 test('a summariser’s model is priced as any other, and a crash forgets nothing of it', async () => {

@@ -4,6 +4,7 @@
 //        than `digestMsMax`, says nothing or says more than it was given is tried again, `digestTriesMax` times in all.
 //   RT2. Between two tries it waits, each time twice as long, up to a minute. Only its signal ends it early; then it rejects.
 //   RT3. A summariser that does not hear its signal is not waited for.
+//   RT4. What it is given is its own: whatever it does with that, the working set stays what the log says.
 import type { Clock, Millis } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -93,7 +94,10 @@ export class Retelling {
       return await new Promise<Summary>((resolve, reject) => {
         abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true });
         Promise.resolve()
-          .then(() => this.#summariser.summarise(stretch, { tokensMax, signal: abort.signal }))
+          .then(() =>
+            // RT4
+            this.#summariser.summarise(structuredClone(stretch), { tokensMax, signal: abort.signal }),
+          )
           .then(resolve, reject);
       });
     } finally {
