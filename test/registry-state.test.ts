@@ -280,6 +280,20 @@ test('what is kept of a session does not grow with its age', async () => {
   expect(state?.tokens).toBeLessThan(4_000);
 });
 
+test('what fills a large window is kept, too, and need not be made again from the log', async () => {
+  const talker = functionAgent(async function* () {
+    yield { kind: 'text.delta', text: 'many words '.repeat(5_000) };
+  });
+  const agents = { talker: { ...talker, context: { windowTokens: 1_000_000 } } };
+  await using world = await testRuntime({ agents });
+  for (let turn = 0; turn < 24; turn += 1) await say(world, 'chat', 'talk');
+
+  await world.runtime.evict('chat');
+
+  const num = (await world.store.byKey('default', 'chat'))?.num ?? 0;
+  expect((await world.store.snapshot(num))?.length).toBeGreaterThan(24 * 55_000);
+});
+
 test('a session that is closed or shut down is gone at once, whoever holds it, and says so', async () => {
   const stage = new Stage();
   await using world = await testRuntime({ agents: { stage } });

@@ -29,8 +29,9 @@ export interface LiveParts {
 
 const OWN_BYTES = 4_096;
 
-/** A larger working set is made from its log. */
-const CHECKPOINT_CHARS_MAX = 1_024 * 1_024;
+/** A working set of more is made from its log. As JSON, what fills a window takes some characters for each token. */
+const CHECKPOINT_CHARS = 1_024 * 1_024;
+const CHECKPOINT_TOKEN_CHARS = 8;
 
 /** What a live session leaves behind for its successor. */
 export interface Left {
@@ -125,7 +126,7 @@ export class LiveSession {
    * undefined where the set is too large, and of an agent whose own snapshots are stored as they come.
    */
   checkpoint(): string | undefined {
-    const conversation = this.workingSet?.checkpoint(CHECKPOINT_CHARS_MAX);
+    const conversation = this.#conversation();
     if (conversation === undefined || this.#closed || this.agent.capabilities.rerun === 'waiting')
       return undefined;
     const { stored } = this.#parts;
@@ -140,13 +141,18 @@ export class LiveSession {
     const instance =
       reason === 'remade' && this.#given !== undefined ? this.#given.snapshot : await this.snapshot();
     // Its successor after a remaking has the conversation in memory.
-    const conversation = reason === 'remade' ? undefined : this.workingSet?.checkpoint(CHECKPOINT_CHARS_MAX);
+    const conversation = reason === 'remade' ? undefined : this.#conversation();
     const left: Left = {
       ...(instance === undefined ? {} : { instance }),
       ...(conversation === undefined ? {} : { conversation, quiet }),
     };
     if (Object.keys(left).length > 0) return { snapshot: leftText(left) };
     return this.#parts.isRestored || this.#kept !== undefined ? { snapshot: null } : {};
+  }
+
+  #conversation(): Checkpoint | undefined {
+    const set = this.workingSet;
+    return set?.checkpoint(Math.max(CHECKPOINT_CHARS, CHECKPOINT_TOKEN_CHARS * set.windowTokens));
   }
 
   /** V1. The caller names the type; one name is one type. */
