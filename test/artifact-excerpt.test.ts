@@ -3,7 +3,8 @@ import { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { expect, test } from 'vitest';
-import { excerptOf, tokensAbout } from '../src/context/excerpt.ts';
+import { estimate } from '../src/context/estimate.ts';
+import { excerptOf } from '../src/context/excerpt.ts';
 
 const at = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
 const rows = Array.from({ length: 500 }, (_, id) => ({ id, name: `row ${id}`, value: Math.sin(id) }));
@@ -23,7 +24,7 @@ test.each([
   ['Chinese', '会话运行时保持每个用户的对话耐久，并且一次只运行一个回合。'.repeat(200)],
   ['Russian', 'Сессия остаётся долговечной, и в ней идёт только один ход. '.repeat(200)],
 ])('about how many tokens %s takes is known without a table', (_kind, text) => {
-  const share = tokensAbout(text) / countTokens(text);
+  const share = estimate(text) / countTokens(text);
 
   expect([share > 0.75, share < 1.35]).toEqual([true, true]);
 });

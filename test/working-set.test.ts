@@ -27,7 +27,7 @@ test('an agent sees what was said in turns that are over, in order', () => {
 
 test('the result of an old call is shown by its digest, and nothing else of the turn changes', () => {
   const log = new WorkingSetLog();
-  log.turn('a', 'look', 'seen.', { c1: 'x'.repeat(4_000), c2: 'short' });
+  log.turn('a', 'look', 'seen.', { c1: 'word '.repeat(2_000), c2: 'short' });
   const before = setOf(log).tokens;
 
   log.compact({
@@ -258,7 +258,7 @@ test('a person sees of each entry what it takes, what was digested and what is s
 
 test('another window for the same session changes its pressure at once', () => {
   const log = new WorkingSetLog();
-  log.turn('a', 'x'.repeat(3_000), 'ok');
+  log.turn('a', 'word '.repeat(1_000), 'ok');
   const set = setOf(log, measure(100_000));
   expect(set.pressure).toBe('none');
 

@@ -3,7 +3,8 @@
 //   CO1. A long text is counted at places spread over it: what a count takes is bounded.
 //   CO2. What is not known yet is estimated. Nothing is asked for here.
 import type { CountedTexts } from './counted-texts.ts';
-import { type Count, type CountedBy, estimate, RATIO } from './tokens.ts';
+import { estimate } from './estimate.ts';
+import { type Count, type CountedBy, RATIO } from './tokens.ts';
 
 /** A longer text is counted at `SAMPLES` places of `SAMPLE_CHARS` each (CO1). */
 const WHOLE_CHARS_MAX = 4_096;
@@ -18,10 +19,10 @@ export class Counter {
 
   constructor(by: CountedBy, texts: CountedTexts) {
     this.by = by;
-    this.count = (text) => {
+    this.count = (text, times = 1) => {
       const tokens = by === 'estimate' ? undefined : exact(text, RATIO[by], texts);
-      if (tokens !== undefined) return tokens;
-      const guess = estimate(text);
+      if (tokens !== undefined) return Math.ceil(tokens * times);
+      const guess = Math.ceil(estimate(text) * times);
       this.#guessed += guess;
       return guess; // CO2
     };

@@ -125,16 +125,16 @@ export class Gauge {
     const { texts } = this.options;
     for (let makes = 1; ; makes += 1) {
       const unknown = new Set<string>();
-      const made = make((text) => this.#most(text, unknown));
+      const made = make((text, times) => this.#most({ text, times }, unknown));
       if (unknown.size === 0 || makes === MAKES_MAX) return made;
       await texts.learn(unknown);
       if (![...unknown].some((text) => texts.get(text) !== undefined)) return made;
     }
   }
 
-  #most(text: string, unknown: Set<string>): number {
+  #most({ text, times }: { text: string; times: number | undefined }, unknown: Set<string>): number {
     const { counter } = this;
-    const tokens = counter.count(text);
+    const tokens = counter.count(text, times);
     if (counter.guessed > 0 && counter.by !== 'estimate') unknown.add(sampleOf(text));
     return this.scaled(tokens + counter.guessed * (ESTIMATE_ERROR - 1), counter.by);
   }

@@ -148,7 +148,7 @@ export class Overflow {
     const put = await this.#put(Buffer.from(text), JSON_TYPE, null);
     const short = shortInput(whole);
     if ('ref' in put)
-      return this.#moved({ short, ref: put.ref }, put, carrier, tokensAbout(JSON.stringify(short)));
+      return this.#moved({ short, ref: put.ref }, put, carrier, estimate(JSON.stringify(short)));
     return still({ short: isOver(text, UNKEPT_BYTES_MAX) ? short : whole });
   }
 
@@ -362,12 +362,13 @@ export function offloads(turn: string | null, offloaded: readonly Offloaded[]): 
 }
 
 export function offloadOf(
-  { artifact, bytes, mediaType, tokens }: ArtifactRef,
+  whole: ArtifactRef,
   about: Pick<Offloaded, 'from' | 'call'>,
   shownTokens: number,
 ): Offloaded {
-  const whole = tokens ?? Math.ceil(bytes / 4);
-  return { artifact, bytes, mediaType, ...about, tokens: whole, shownTokens, ref: artifactRef(artifact) };
+  const { artifact, bytes, mediaType } = whole;
+  const ref = artifactRef(artifact);
+  return { artifact, bytes, mediaType, ...about, tokens: estimateRef(whole), shownTokens, ref };
 }
 
 const still = <Thing>(value: Thing): Moved<Thing> => ({ value, artifacts: [], offloaded: [] });
