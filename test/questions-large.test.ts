@@ -1,4 +1,5 @@
 // Questions about calls whose input is too large for the log: a person sees the exact input, and answers for that one only.
+// And answers that are.
 import { Buffer } from 'node:buffer';
 import { expect, test } from 'vitest';
 import type { Agent } from '../src/agent/agent.ts';
@@ -6,7 +7,7 @@ import { functionAgent } from '../src/agent/function/function.ts';
 import { toolHash } from '../src/session/questions.ts';
 import { testRuntime, type TestRuntime } from '../src/testing/test-runtime.ts';
 import { textOf } from '../src/wire/message.ts';
-import { bodies, outcome, say, seen, send } from './session-stage.ts';
+import { bodies, outcome, refusal, say, seen, send } from './session-stage.ts';
 
 const LONG = 'x'.repeat(5_000);
 
@@ -70,4 +71,33 @@ test('another input with the same beginning is asked for by itself', async () =>
   await world.runtime.answer('chat', two.request, { decision: 'deny' });
 
   expect((await outcome(world, 'chat', two.turn)).text).toBe('deny');
+});
+
+test('an answer that is too large is refused, and the turn goes on with the next one', async () => {
+  await using world = await begin();
+  const { turn, request } = await asked(world, 'one');
+  const answer = 'x'.repeat(1_100_000);
+
+  const refused = await refusal(world.runtime.answer('chat', request, { decision: 'allow', answer }));
+  const { state } = await world.runtime.session('chat');
+  await world.runtime.answer('chat', request, { decision: 'allow', answer: 'x'.repeat(65_536) });
+
+  expect(refused).toBe('input.too_large');
+  expect(state).toBe('waiting');
+  expect(await outcome(world, 'chat', turn)).toMatchObject({ outcome: 'completed', text: 'allow' });
+});
+
+test('where events are small, an answer that none holds is refused, and the question stays open', async () => {
+  await using world = await testRuntime({
+    agents: { writer: writer() },
+    limits: { inlineBytesMax: 1_000, eventBytesMax: 16_384 },
+  });
+  const { turn, request } = await asked(world, 'one');
+  const answer = '\u001b'.repeat(4_000);
+
+  const refused = await refusal(world.runtime.answer('chat', request, { decision: 'allow', answer }));
+  await world.runtime.answer('chat', request, { decision: 'deny' });
+
+  expect(refused).toBe('input.too_large');
+  expect((await outcome(world, 'chat', turn)).text).toBe('deny');
 });

@@ -89,6 +89,7 @@ export class SessionCore {
       requestMs: host.limits.requestMs,
       overflow: this.overflow,
       append: (turn, drafts, also) => this.#appendAsked(turn, drafts, also),
+      fits: (draft) => this.log.fits(draft),
       kept: (key) => this.#kept(key),
       wake: (turn) => hooks.wake(turn),
     });

@@ -7,6 +7,7 @@
 //   Q5. What a person said to remember is kept with the session, in the append that closes the question: it outlives
 //       instances and processes, answers that very call again, and goes when the session is erased.
 //   Q6. An input that is too large for the log is kept exactly, as an artifact that the question refers to.
+//   Q7. An answer that is too large is refused before anything changes: the question stays open for another.
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/json.ts';
 import { SojournError } from '../kernel/errors.ts';
@@ -22,6 +23,8 @@ import type { Offloaded } from '../wire/context.ts';
 import type { ArtifactRef } from '../wire/message.ts';
 import type { Ask, AskEnd, Turn } from './turn.ts';
 
+const ANSWER_BYTES_MAX = 65_536;
+
 export interface QuestionsOptions {
   clock: Clock;
   ids: Ids;
@@ -29,6 +32,8 @@ export interface QuestionsOptions {
   overflow: Overflow;
   /** Appends with the turn's and the session's rows as they are after the change. */
   append(turn: Turn, drafts: readonly Draft[], also: Also): Promise<Written>;
+  /** Whether an event may be this large. */
+  fits(draft: Draft): boolean;
   /** What an append kept under this once-key. */
   kept(key: string): Promise<string | null>;
   /** An answer arrived for a turn that holds no instance, or its question expired. */
@@ -130,7 +135,7 @@ export class Questions {
     this.#open.set(ask.request, { turn, ask, key, timer, closing: false });
   }
 
-  /** Throws `request.not_found` or `request.closed`; resolves when the answer is durable. */
+  /** Throws `request.not_found`, `request.closed` or `input.too_large`; resolves when the answer is durable. */
   async answer(request: string, call: AnswerCall, by: string | null): Promise<void> {
     const open = this.#open.get(request);
     if (open === undefined || open.closing) {
@@ -143,6 +148,7 @@ export class Questions {
         `Request ${request} expired at ${timeText(open.ask.expiresAt)}`,
       );
     }
+    if (Buffer.byteLength(call.answer ?? '') > ANSWER_BYTES_MAX) throw tooLarge(request); // Q7
     const answer: Answer = {
       decision: call.decision,
       ...(call.answer === undefined ? {} : { answer: call.answer }),
@@ -183,7 +189,6 @@ export class Questions {
   async #close(request: string, end: AskEnd, by: string | null): Promise<void> {
     const open = this.#open.get(request);
     if (open === undefined) return;
-    open.closing = true;
     const { turn } = open;
     const decision = end.kind === 'answered' ? end.decision : end.kind;
     const body = {
@@ -193,7 +198,10 @@ export class Questions {
       ...(end.kind === 'answered' && end.answer !== undefined ? { answer: end.answer } : {}),
       ...(end.kind === 'answered' && end.remember !== undefined ? { remember: end.remember } : {}),
     };
-    const drafts: Draft[] = [{ kind: 'request.closed', turn: turn.id, body }];
+    const closed: Draft = { kind: 'request.closed', turn: turn.id, body };
+    if (!this.#options.fits(closed)) throw tooLarge(request); // Q7
+    open.closing = true;
+    const drafts = [closed];
     const also: Also = { requests: [{ id: request, state: 'closed', closedEvent: 0 }] };
     const written = await this.#options.append(turn, drafts, { ...also, ...remembering(open.ask, end) });
     // The same call was remembered before, when this question was open already: the first answer stays.
@@ -219,6 +227,11 @@ function remembering({ hash }: Ask, end: AskEnd): Pick<Also, 'once'> {
   const { kind: _answered, ...answer } = end;
   const receipt = JSON.stringify(answer satisfies Answer);
   return { once: { key: rememberKey(hash), hash: '', receipt, expiresAt: Number.MAX_SAFE_INTEGER } };
+}
+
+function tooLarge(request: string): SojournError {
+  const detail = `The answer to request ${request} is over what is kept of one, ${ANSWER_BYTES_MAX} bytes at most`;
+  return new SojournError('input.too_large', detail);
 }
 
 const rememberKey = (hash: string): string => `remember:${hash}`;

@@ -144,7 +144,11 @@ export const reasonCall: z.ZodType<{ reason?: string }> = z.strictObject({ reaso
 export const answerCall: z.ZodType<AnswerCall> = z
   .strictObject({
     decision: z.enum(['allow', 'deny']),
-    answer: z.string().optional(),
+    // The runtime counts: what it refuses is the same for every way in.
+    answer: z
+      .string()
+      .optional()
+      .meta({ maxLength: 64 * KiB, description: 'At most 64 KiB.' }),
     remember: z.boolean().optional(),
   })
   .meta({ id: 'AnswerCall' });
