@@ -129,6 +129,8 @@ describe('an export', () => {
       `store.damaged: Artifact ${artifact?.id} does not hold what was put there`,
     );
     expect(lines).not.toContain('"end"');
+    const told = world.logged.find(({ event }) => event === 'export.failed');
+    expect(told).toMatchObject({ level: 'error', fields: { error: { code: 'store.damaged' } } });
   });
 
   test('of an internal session is internal again, for those who may', async () => {
@@ -156,5 +158,14 @@ describe('a fork', () => {
 
     expect(total).toBe(20_000);
     expect(await left(world)).toEqual(NOTHING);
+  });
+
+  test('needs room for what it refers to, as any session does', async () => {
+    await using world = await testRuntime();
+    await say(world, 'chat', '/big 20000');
+    await world.restart({ limits: { artifactBytesPerSessionMax: 10_000 } });
+
+    expect(await refusal(world.runtime.fork('chat', { key: 'fork' }))).toBe('artifact.quota');
+    expect((await left(world)).sessions).toEqual(['chat']);
   });
 });

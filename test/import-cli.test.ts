@@ -1,5 +1,5 @@
 // The command line and the HTTP face: a session as a file, and a file as a session.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -49,6 +49,32 @@ describe('export and import', () => {
     expect(nobody.code).toBe(3);
     expect(existsSync(join(here.folder, 'nobody.jsonl'))).toBe(false);
     expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('missing.jsonl')]);
+  });
+
+  test('name a folder as what it is', async () => {
+    const { code, err } = await sojourn(here, 'import', 'x', here.folder);
+
+    expect([code, err]).toEqual([2, expect.stringContaining(`${here.folder} is a folder`)]);
+  });
+
+  test('of a session whose file is damaged say that the export is not whole, and leave nothing', async () => {
+    await sojourn(here, 'send', 'damaged', '/big 900001');
+    const stored = readdirSync(join(here.folder, 'artifacts'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name));
+    const one = stored.find((path) => statSync(path).size === 900_001) ?? '';
+    writeFileSync(one, 'y'.repeat(900_001));
+    const file = join(here.folder, 'damaged.jsonl');
+
+    const into = await sojourn(here, 'export', 'damaged', '-o', file);
+    const out = await sojourn(here, 'export', 'damaged');
+
+    for (const { code, err } of [into, out]) {
+      expect(err).toContain('server.unreachable');
+      expect(err).toContain('The export is not whole');
+      expect(code).not.toBe(0);
+    }
+    expect(existsSync(file)).toBe(false);
   });
 
   test('say what of another agent’s log is no part of the conversation, and what could not be understood', async () => {

@@ -94,8 +94,14 @@ async function bodyOf(
   tell: (done: number, all: number) => void,
 ): Promise<ReadableStream<Uint8Array>> {
   if (file === undefined || file === '-') return Readable.toWeb(world.stdin) as ReadableStream<Uint8Array>;
-  const handle = await opened(resolve(world.cwd, file), 'r');
-  const { size } = await handle.stat();
+  const path = resolve(world.cwd, file);
+  const handle = await opened(path, 'r');
+  const found = await handle.stat();
+  if (found.isDirectory()) {
+    await handle.close();
+    throw new SojournError('input.invalid', `${path} is a folder: name a file in it`);
+  }
+  const { size } = found;
   let done = 0;
   const told = new Transform({
     transform(piece: Uint8Array, _encoding, next) {
@@ -105,7 +111,9 @@ async function bodyOf(
     },
   });
   const source = handle.createReadStream();
-  source.on('error', (error) => told.destroy(error));
+  source.on('error', (cause) =>
+    told.destroy(new SojournError('input.invalid', `The file ${path} cannot be read`, { cause })),
+  );
   return Readable.toWeb(source.pipe(told)) as ReadableStream<Uint8Array>;
 }
 

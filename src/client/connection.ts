@@ -162,7 +162,16 @@ export class Connection {
   failure(thrown: unknown, signal?: AbortSignal): SojournError {
     if (signal?.aborted) throw signal.reason;
     if (thrown instanceof SojournError) return thrown;
+    // What was to be sent could not be read.
+    if (thrown instanceof Error && thrown.cause instanceof SojournError) return thrown.cause;
     return new SojournError('server.unreachable', `${this.#base}: ${reasonOf(thrown)}`, { cause: thrown });
+  }
+
+  /** The same of an answer that had begun. */
+  brokenOff(what: string, thrown: unknown, signal?: AbortSignal): SojournError {
+    if (signal?.aborted) throw signal.reason;
+    const detail = `${what}: ${this.#base} broke it off (${reasonOf(thrown)}); its log says why, unless the connection was lost`;
+    return new SojournError('server.unreachable', detail, { cause: thrown });
   }
 }
 

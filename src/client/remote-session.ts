@@ -241,10 +241,23 @@ export class RemoteSession {
     return this.#json({ method: 'POST', path, body: call, ...options });
   }
 
-  /** JSON lines, in chunks as they come. */
+  /** JSON lines, in chunks as they come. The stream fails with `server.unreachable` where it breaks off. */
   async export(options: WithSignal = {}): Promise<ReadableStream<Uint8Array>> {
     const response = await this.#response({ method: 'GET', path: '/export', ...options });
-    return response.body ?? new Blob([]).stream();
+    const reader = (response.body ?? new Blob([]).stream()).getReader();
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const next = await reader.read().catch((thrown: unknown) => {
+            throw this.#connection.brokenOff('The export is not whole', thrown, options.signal);
+          });
+          if (next.done) controller.close();
+          else controller.enqueue(next.value);
+        },
+        cancel: (reason) => reader.cancel(reason),
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   /** Takes an export, or a log of another agent, as a new session under this key. */

@@ -40,10 +40,21 @@ export class Portability {
     const row = await rowOf(this.#host, caller, key);
     const artifacts = await this.#host.store.artifacts(row.num);
     // A stable order, whatever was put first here.
-    return this.#lines(
+    return this.#told(
       row,
       artifacts.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
     );
+  }
+
+  /** Whoever reads it may be told no more than that it broke off. */
+  async *#told(row: SessionRow, artifacts: readonly ArtifactRow[]): AsyncGenerator<string> {
+    try {
+      yield* this.#lines(row, artifacts);
+    } catch (error) {
+      const fix = 'What was exported is not whole. Run `sojourn doctor`.';
+      this.#host.logger.error('export.failed', { session: row.id, error, fix });
+      throw error;
+    }
   }
 
   /** E2. `lines` begin with the head of an export. */
@@ -108,7 +119,7 @@ export class Portability {
     const head = headOf(host, row);
     const staging = new Staging(host, { ...this.#new(call.key, head, {}, caller), owner: row.owner });
     try {
-      await staging.refer(artifacts);
+      await staging.share(artifacts);
       await staging.add(created(row, taken));
       for await (const page of this.#pages(row, taken.last))
         for (const event of page) if (isKept(event, taken)) await staging.add(bare(event));

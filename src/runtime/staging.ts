@@ -61,6 +61,15 @@ export class Staging {
     if (this.#artifacts.length >= BATCH_ARTIFACTS_MAX) await this.#flush();
   }
 
+  /** Rows of another session of the project, whose files are there. Throws `artifact.quota`. */
+  async share(rows: readonly ArtifactRow[]): Promise<void> {
+    for (const row of rows) {
+      const grant = await this.#allowance.ask(row.digest, row.bytes); // ST4
+      if (grant.kind === 'refused') throw new SojournError('artifact.quota', grant.detail);
+      await this.refer([row], () => this.#allowance.settled(row.digest));
+    }
+  }
+
   /** Throws `artifact.quota`, and what a store's `put` throws. */
   async put(bytes: Uint8Array, row: Omit<ArtifactRow, 'at'>): Promise<void> {
     const grant = await this.#allowance.ask(row.digest, row.bytes); // ST4
