@@ -1,4 +1,12 @@
-import { chmodSync, cpSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
@@ -103,6 +111,26 @@ test('a database that was cut short is an error', async () => {
   expect(bad(findings).some((finding) => finding.level === 'error' && finding.fix?.includes('backup'))).toBe(
     true,
   );
+});
+
+test('a file with one byte changed is an error that names it', async () => {
+  await cli(server.folder, ['send', 'big', '/big 20000']);
+  const folder = join(server.folder, '../with-file');
+  await cli(server.folder, ['backup', folder]);
+  const inside = readdirSync(join(folder, 'artifacts'), { recursive: true, withFileTypes: true });
+  const paths = inside.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const before = await doctor(folder);
+  const [path = ''] = paths;
+  const bytes = readFileSync(path);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+
+  const { code, findings } = await doctor(folder);
+
+  expect([paths.length, before.code, code]).toEqual([1, 0, 1]);
+  expect(bad(findings).filter(({ level }) => level === 'error')).toEqual([
+    expect.objectContaining({ what: `Artifact ${path} does not hold what was put there` }),
+  ]);
 });
 
 test('a folder that was named and is not there is an error', async () => {
