@@ -11,22 +11,15 @@ import { say } from './session-stage.ts';
 
 const EVENT_BYTES = 16_384;
 
-/** Calls as many tools as it is told, and answers. */
-function caller(): Agent {
-  const agent = functionAgent(
-    async function* (turn) {
-      const calls = Number(/calls (\d+)/.exec(JSON.stringify(turn.inputs))?.[1] ?? 0);
-      for (let index = 0; index < calls; index += 1) {
-        const call = `${index}-${'c'.repeat(480)}`;
-        yield { kind: 'tool.called', call, name: 'read', input: { path: `${index}.txt` } };
-        yield { kind: 'tool.returned', call, output: page(index, 100) };
-      }
+const agent: Agent = {
+  ...functionAgent(
+    async function* () {
       yield 'ok';
     },
     { rerun: 'safe' },
-  );
-  return { ...agent, context: { windowTokens: WINDOW } };
-}
+  ),
+  context: { windowTokens: WINDOW },
+};
 
 /** A log of another agent with so many turns. */
 async function* turns(count: number): AsyncGenerator<string> {
@@ -34,6 +27,18 @@ async function* turns(count: number): AsyncGenerator<string> {
   for (let index = 0; index < count; index += 1) {
     messages.push({ role: 'user', content: `Question ${index}, please?` });
     messages.push({ role: 'assistant', content: `The answer to ${index} is ${index * 13}.` });
+  }
+  yield JSON.stringify(messages);
+}
+
+/** A log of another agent that called a tool so often in one turn, with ids as long as these. */
+async function* calls(count: number, idChars: number): AsyncGenerator<string> {
+  const messages: object[] = [{ role: 'user', content: 'Read all of it.' }];
+  for (let index = 0; index < count; index += 1) {
+    const id = `${index}-`.padEnd(idChars, 'c');
+    const read = { name: 'read', arguments: JSON.stringify({ path: `${index}.txt` }) };
+    messages.push({ role: 'assistant', tool_calls: [{ id, type: 'function', function: read }] });
+    messages.push({ role: 'tool', tool_call_id: id, content: page(index, 100) });
   }
   yield JSON.stringify(messages);
 }
@@ -56,7 +61,7 @@ async function left(world: TestRuntime): Promise<{ all: readonly Compacted[]; by
 }
 
 test('a session with more turns than one event can name goes on, and all of them leave', async () => {
-  await using world = await small(caller(), { limits: { eventBytesMax: EVENT_BYTES } });
+  await using world = await small(agent, { limits: { eventBytesMax: EVENT_BYTES } });
   await world.runtime.import('chat', turns(1_000), { format: 'openai' });
 
   const turn = await say(world, 'chat', 'go on');
@@ -71,8 +76,8 @@ test('a session with more turns than one event can name goes on, and all of them
 });
 
 test('calls whose ids take more than one event leave in several', async () => {
-  await using world = await small(caller(), { limits: { eventBytesMax: EVENT_BYTES } });
-  await say(world, 'chat', 'calls 40');
+  await using world = await small(agent, { limits: { eventBytesMax: EVENT_BYTES } });
+  await world.runtime.import('chat', calls(40, 2_000), { format: 'openai' });
 
   const turn = await say(world, 'chat', 'go on');
 
