@@ -1,7 +1,9 @@
 // Importing: what a caller brings becomes a session: an export of ours, or a log of another agent.
 //
 //   IM1. An export is taken in line by line. A log of another agent is read as a whole: it is bounded, and refused beyond.
+//        Of those that are larger than LITTLE_CHARS_MAX a few are held at once, the others wait where they come from.
 //   IM2. All of it is there under the key, or nothing is, whatever happens on the way.
+import { breathe } from '../kernel/breath.ts';
 import { SojournError } from '../kernel/errors.ts';
 import { readForeign } from '../log/import/detect.ts';
 import type { Caller } from '../wire/access.ts';
@@ -12,13 +14,19 @@ import { ForeignImport, summaryOf } from './foreign-import.ts';
 import type { RuntimeHost } from './host.ts';
 import type { Portability } from './portability.ts';
 import { Staging } from './staging.ts';
+import { Turnstile } from './turnstile.ts';
 
 const FOREIGN_CHARS_MAX = 64 * 1_024 * 1_024;
+const LITTLE_CHARS_MAX = 1_024 * 1_024;
+const LARGE = { what: 'large logs of other agents', insideMax: 2, waitingMax: 8 };
+/** So many lines become one text while more come: very many may be very short. */
+const LINES_HELD_MAX = 10_000;
 const TITLE_CHARS_MAX = 200;
 
 export class Importing {
   readonly #host: RuntimeHost;
   readonly #portability: Portability;
+  readonly #large = new Turnstile(LARGE);
 
   constructor(host: RuntimeHost, portability: Portability) {
     this.#host = host;
@@ -56,7 +64,13 @@ export class Importing {
     try {
       const isOurs = call.format === 'auto' && (await beginsAsExport(source, held));
       if (isOurs) return await this.#portability.import(key, following(held, source), call, caller);
-      return await this.#foreign(key, await wholeText(following(held, source)), call, caller);
+      const text = new Gathering(following(held, source));
+      if (await text.endsWithin(LITTLE_CHARS_MAX)) return await this.#foreign(key, text.take(), call, caller);
+      return await this.#large.pass(async () => {
+        this.#host.admit(); // It may have waited.
+        if (await text.endsWithin(FOREIGN_CHARS_MAX)) return this.#foreign(key, text.take(), call, caller);
+        throw text.wrong(`is past ${FOREIGN_CHARS_MAX} characters in all`);
+      });
     } finally {
       await source.return?.();
     }
@@ -98,9 +112,6 @@ export class Importing {
   }
 }
 
-/** Whatever else is ready runs first. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** What was looked at is in `held`. */
 async function beginsAsExport(source: AsyncIterator<string>, held: string[]): Promise<boolean> {
   for (let next = await source.next(); next.done !== true; next = await source.next()) {
@@ -117,17 +128,43 @@ async function* following(held: readonly string[], source: AsyncIterator<string>
 }
 
 /** IM1. */
-async function wholeText(lines: AsyncIterable<string>): Promise<string> {
-  const all: string[] = [];
-  let chars = 0;
-  for await (const line of lines) {
-    chars += line.length + 1;
-    if (chars > FOREIGN_CHARS_MAX)
-      throw new SojournError(
-        'input.too_large',
-        `Line ${all.length + 1} is past ${FOREIGN_CHARS_MAX} characters in all`,
-      );
-    all.push(line);
+class Gathering {
+  readonly #lines: AsyncIterator<string>;
+  readonly #texts: string[] = [];
+  #held: string[] = [];
+  #count = 0;
+  #chars = 0;
+
+  constructor(lines: AsyncIterator<string>) {
+    this.#lines = lines;
   }
-  return all.join('\n');
+
+  /** Takes lines until they end, or until they are past so many characters. */
+  async endsWithin(charsMax: number): Promise<boolean> {
+    while (this.#chars <= charsMax) {
+      const next = await this.#lines.next();
+      if (next.done === true) return true;
+      this.#count += 1;
+      this.#chars += next.value.length + 1;
+      this.#held.push(next.value);
+      if (this.#held.length >= LINES_HELD_MAX) this.#join();
+    }
+    return false;
+  }
+
+  /** All of it. It is not held here any more. */
+  take(): string {
+    this.#join();
+    return this.#texts.splice(0).join('\n');
+  }
+
+  wrong(what: string): SojournError {
+    return new SojournError('input.too_large', `Line ${this.#count} ${what}`);
+  }
+
+  #join(): void {
+    if (this.#held.length === 0) return;
+    this.#texts.push(this.#held.join('\n'));
+    this.#held = [];
+  }
 }

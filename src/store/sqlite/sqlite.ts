@@ -3,6 +3,7 @@
 //   The event loop never waits for the disk: one thread writes (commit-queue.ts, group.ts), short reads run here on a
 //   connection of their own, long ones on another thread. Who wants to know what is stored where reads schema.ts.
 import { statSync } from 'node:fs';
+import { breathe } from '../../kernel/breath.ts';
 import { type Clock, type Millis, systemClock } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../../kernel/limits.ts';
@@ -265,7 +266,7 @@ class SqliteStore implements Store {
       const page = this.#read(() => this.#points.artifactsOf(project, from, ARTIFACTS_A_PAGE));
       for (const artifact of page) bytes += artifact.bytes;
       after = page.at(-1)?.digest;
-      if (after !== undefined) await new Promise((resolve) => setImmediate(resolve));
+      if (after !== undefined) await breathe();
     }
     return bytes;
   }
