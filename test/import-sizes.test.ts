@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { SojournError } from '../src/kernel/errors.ts';
 import { readForeign } from '../src/log/import/detect.ts';
 import { eventsOf } from '../src/log/import/events.ts';
+import { testRuntime } from '../src/testing/test-runtime.ts';
+import { refusal } from './session-stage.ts';
 
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -65,4 +67,38 @@ test('others come in between while a log with many messages is read', async () =
   });
 
   expect(breaths).toBeGreaterThan(20);
+});
+
+test('of large logs of other agents two are held at once, some wait, the next are refused, and little ones pass', async () => {
+  await using world = await testRuntime();
+  const line = '{"role":"user","content":"hi"}';
+  const opened = Promise.withResolvers<void>();
+  let held = 0;
+  async function* large(): AsyncGenerator<string> {
+    yield `${line}${' '.repeat(1_100_000)}`;
+    held += 1;
+    await opened.promise;
+    yield line;
+  }
+  async function* little(): AsyncGenerator<string> {
+    yield line;
+    yield line;
+  }
+  const names = Array.from({ length: 12 }, (_, index) => `large ${index}`);
+
+  const refused = Promise.withResolvers<void>();
+  let refusals = 0;
+  const answers = names.map(async (name) => {
+    const answer = await refusal(world.runtime.import(name, large(), { format: 'openai' }));
+    if (answer === 'capacity' && (refusals += 1) === 2) refused.resolve();
+    return answer;
+  });
+  await refused.promise;
+  await world.runtime.import('little', little());
+  const heldAtOnce = held;
+  opened.resolve();
+
+  const all = await Promise.all(answers);
+  expect(heldAtOnce).toBe(2);
+  expect(all.toSorted()).toEqual(['capacity', 'capacity', ...Array<string>(10).fill('nothing')]);
 });
