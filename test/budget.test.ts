@@ -17,7 +17,7 @@ import {
   type Plan,
   type Room,
 } from '../src/context/budget.ts';
-import type { Piece, PieceCall } from '../src/context/working-set.ts';
+import type { Piece, PieceCall } from '../src/context/piece.ts';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
 
 const LIMITS = DEFAULT_LIMITS;
@@ -48,7 +48,6 @@ function pieceOf(index: number, { said, calls }: Shape, task: string): Piece {
     to: index * 100 + 99,
     task,
     tokens,
-    saidTokens: said,
     calls: made,
   };
 }
@@ -67,7 +66,6 @@ function setOf(shapes: readonly Shape[], digestTokens = 0): Piece[] {
     to: 0,
     task: 'gone',
     tokens: digestTokens,
-    saidTokens: 0,
     calls: [],
   };
   return [digest, ...turns];

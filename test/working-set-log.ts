@@ -2,7 +2,8 @@
 import type { Limits } from '../src/kernel/limits.ts';
 import { DEFAULT_LIMITS } from '../src/kernel/limits.ts';
 import { CountedTexts, type Encoder } from '../src/context/counted-texts.ts';
-import { WorkingSet, type WorkingSetOptions } from '../src/context/working-set.ts';
+import type { WorkingSetOptions } from '../src/context/gauge.ts';
+import { WorkingSet } from '../src/context/working-set.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
 import { inProcessEncoder } from '../src/testing/in-process-encoder.ts';
 import { ManualClock } from '../src/testing/manual-clock.ts';

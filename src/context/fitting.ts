@@ -10,11 +10,14 @@
 //   FT3. The newest results stay as long as the others are enough.
 //   FT4. What was counted is not counted again: of the time before the turn the set knows it, and of each message this does. Where
 //        much is to be counted, others have their turn in between.
+import { breathe } from '../kernel/breath.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Seq } from '../store/store.ts';
 import type { Message, Part, ToolResultPart } from '../wire/message.ts';
 import { callDigest, shortInput } from './digest.ts';
+import { COUNTED_AT_ONCE } from './gauge.ts';
+import { eventRef } from './reference.ts';
 
 /** What it asks of the working set. */
 export interface Measure {
@@ -31,8 +34,6 @@ export interface Measure {
 
 /** What a call gains at least. */
 const GAIN_TOKENS = 32;
-/** So many tokens are counted before others have their turn. */
-const COUNTED_AT_ONCE = 20_000;
 
 interface Shorter {
   at: number;
@@ -112,7 +113,7 @@ export class Fitting {
       (each, index) => index <= at && each.turn === turn && each.parts.some((part) => isCall(part, call)),
     );
     const input = shown[asks]?.parts.find((part) => isCall(part, call))?.input;
-    const text = callDigest(result.name, input, result, `log:${seq}`);
+    const text = callDigest(result.name, input, result, eventRef(seq));
     return [...new Set(asks < 0 ? [at] : [asks, at])].flatMap((index) => {
       const old = shown[index];
       if (old === undefined) return [];
@@ -152,7 +153,7 @@ export class Fitting {
       sum += tokens;
       if (isNew) counted += tokens;
       if (counted < COUNTED_AT_ONCE) continue;
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
       counted = 0;
     }
     return sum;

@@ -29,7 +29,9 @@ export interface PackedGauge {
 }
 
 /** How much more than the estimate there can be, with what people and tools usually write. */
-export const ESTIMATE_ERROR = 1.5;
+const ESTIMATE_ERROR = 1.5;
+/** So many tokens are looked up before others have their turn: some milliseconds. */
+export const COUNTED_AT_ONCE = 20_000;
 /** How often what is made by counting is made again: each time more of it is known. */
 const MAKES_MAX = 12;
 
@@ -91,6 +93,11 @@ export class Gauge {
     return Math.round(tokens * this.#factor(by));
   }
 
+  /** The same, or rather too much where some of them were guessed. */
+  most(tokens: number, guessed: number, by: CountedBy): number {
+    return this.scaled(tokens + guessed * (ESTIMATE_ERROR - 1), by);
+  }
+
   #factor(by: CountedBy): number {
     return this.#calibration?.factor(by) ?? 1;
   }
@@ -136,7 +143,7 @@ export class Gauge {
     const { counter } = this;
     const tokens = counter.count(text, times);
     if (counter.guessed > 0 && counter.by !== 'estimate') unknown.add(sampleOf(text));
-    return this.scaled(tokens + counter.guessed * (ESTIMATE_ERROR - 1), counter.by);
+    return this.most(tokens, counter.guessed, counter.by);
   }
 
   /** Of what was guessed rather too much is to be given: then it is counted, and there may be none. */

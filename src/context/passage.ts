@@ -19,7 +19,6 @@ interface Counts {
   tokens: number;
   /** How many of them were guessed. */
   guessed: number;
-  saidTokens: number;
   callTokens: number;
   /** By a call's id; of an id that comes twice, of both. */
   calls: Map<string, number> | undefined;
@@ -247,13 +246,12 @@ function isOfCall(part: Part): part is ToolCallPart | ToolResultPart {
 function counted(messages: readonly Message[], counter: Counter): Counts {
   const { by, count } = counter;
   const before = counter.guessed;
-  const counts: Counts = { by, tokens: 0, guessed: 0, saidTokens: 0, callTokens: 0, calls: undefined };
-  for (const { role, parts } of messages) {
+  const counts: Counts = { by, tokens: 0, guessed: 0, callTokens: 0, calls: undefined };
+  for (const { parts } of messages) {
     counts.tokens += MESSAGE_TOKENS;
     for (const part of parts) {
       const tokens = tokensOf(part, count);
       counts.tokens += tokens;
-      if (role === 'user') counts.saidTokens += tokens;
       if (!isOfCall(part)) continue;
       counts.callTokens += tokens;
       counts.calls ??= new Map();

@@ -12,10 +12,8 @@ export interface Piece {
   to: Seq;
   /** The id of the task it belongs to; of a digest the last one's. */
   task: string | null;
-  /** As it is shown now. */
+  /** As it is shown now; of what was guessed, rather too much. */
   tokens: number;
-  /** Those of `tokens` that are what people said in it. */
-  saidTokens: number;
   calls: readonly PieceCall[];
 }
 

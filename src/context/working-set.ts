@@ -11,22 +11,28 @@
 //       count it in time, it is an estimate, and the pressure rather too high than too low. Looking at it asks nobody to count.
 //   W5. A checkpoint is taken apart when something is asked or fed first, or ahead of that, while nobody waits for it.
 //   W6. A provider's figure is taken only for a prompt that can have held just this set and its turn's inputs.
+import { breathe } from '../kernel/breath.ts';
 import { timeText } from '../log/event.ts';
 import { TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { Seq, StoredEvent } from '../store/store.ts';
 import type { ContextEntry, ContextView, Digest, Pressure } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Message, Part } from '../wire/message.ts';
-import { shownDigest } from './digest.ts';
 import { type Asking, FirstPrompt } from './first-prompt.ts';
-import { ESTIMATE_ERROR, Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
+import { COUNTED_AT_ONCE, Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
 import type { Passage } from './passage.ts';
 import { type PackedPassages, Passages } from './passages.ts';
 import type { Piece } from './piece.ts';
-import type { Count, CountedBy } from './tokens.ts';
-
-export type { WorkingSetOptions } from './gauge.ts';
-export type { Piece, PieceCall } from './piece.ts';
+import { stretchRef } from './reference.ts';
+import {
+  type Standing,
+  standingCounts,
+  type StandingCounts,
+  standingEntry,
+  standingMessage,
+  standingPiece,
+} from './standing.ts';
+import type { Count } from './tokens.ts';
 
 /** The kinds it is made of: what to read when it is built from the store. */
 export const WORKING_SET_KINDS: readonly string[] = [
@@ -49,19 +55,7 @@ export interface Checkpoint {
 }
 
 /** Of what a checkpoint holds: one of another format is passed over, and the log read instead. */
-export const CHECKPOINT_FORMAT = 4;
-
-/** The digest of turns that stands first. */
-interface Standing {
-  from: Seq;
-  to: Seq;
-  ref: string;
-  text: string;
-  /** The last of the tasks it stands for. */
-  task: string | null;
-  at: string;
-  counts?: { by: CountedBy; tokens: number; guessed: number };
-}
+export const CHECKPOINT_FORMAT = 5;
 
 interface Tally {
   digested: number;
@@ -77,10 +71,6 @@ interface Packed {
   standing?: Standing;
   asking?: Asking;
 }
-
-/** So many tokens are looked up before others have their turn: some milliseconds. */
-const COUNTED_AT_ONCE = 20_000;
-const BEGINNING_CHARS = 160;
 
 export class WorkingSet {
   readonly #passages = new Passages();
@@ -179,7 +169,7 @@ export class WorkingSet {
 
   #shown(): Message[] {
     const turns = [...this.#passages.ended()].flatMap(({ messages }) => messages);
-    return this.#standing === undefined ? turns : [messageOf(this.#standing), ...turns];
+    return this.#standing === undefined ? turns : [standingMessage(this.#standing), ...turns];
   }
 
   /**
@@ -194,7 +184,7 @@ export class WorkingSet {
     const texts = new Set<string>();
     gauge.gather(said, texts);
     if (this.#standing !== undefined && this.#isGuess(this.#standing.counts))
-      gauge.gather([messageOf(this.#standing)], texts);
+      gauge.gather([standingMessage(this.#standing)], texts);
     await this.#eachUncounted((passage) => gauge.gather(passage.messages, texts));
     await gauge.options.texts.learn(texts);
     if (this.#isGuess(this.#standing?.counts)) delete this.#standing?.counts;
@@ -214,7 +204,7 @@ export class WorkingSet {
       look(passage);
       tokens += this.#counts(passage).tokens;
       if (tokens < COUNTED_AT_ONCE) continue;
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
       tokens = 0;
     }
   }
@@ -227,13 +217,14 @@ export class WorkingSet {
 
   /** Rather too many, as long as some of them were guessed (W4). */
   get tokensMost(): number {
-    const guessed = [...this.#all()].reduce((sum, counts) => sum + counts.guessed, 0);
-    return this.tokens + guessed * (ESTIMATE_ERROR - 1);
+    this.unpack();
+    const each = ({ tokens, guessed, by }: StandingCounts): number => this.#gauge.most(tokens, guessed, by);
+    return [...this.#all()].reduce((sum, counts) => sum + each(counts), 0);
   }
 
   /** Of the digest of turns that stands first, and of each turn. */
-  *#all(): Generator<Readonly<NonNullable<Standing['counts']>>> {
-    if (this.#standing !== undefined) yield this.#standingCounts(this.#standing);
+  *#all(): Generator<Readonly<StandingCounts>> {
+    if (this.#standing !== undefined) yield standingCounts(this.#standing, this.#gauge);
     for (const passage of this.#passages.ended()) yield this.#counts(passage);
   }
 
@@ -242,7 +233,7 @@ export class WorkingSet {
   }
 
   /** Or counted by another encoding than what it should be counted by. */
-  #isGuess(counts: Standing['counts']): boolean {
+  #isGuess(counts: StandingCounts | undefined): boolean {
     return counts === undefined || counts.guessed > 0 || counts.by !== this.#gauge.wanted;
   }
 
@@ -263,6 +254,14 @@ export class WorkingSet {
     return this.#gauge.scaled(this.#gauge.count(said, counter), counter.by);
   }
 
+  /** Rather too many, as long as some of them were guessed (W4). */
+  countMost(said: readonly { readonly parts: readonly Part[] }[]): number {
+    this.unpack();
+    const { counter } = this.#gauge;
+    const tokens = this.#gauge.count(said, counter);
+    return this.#gauge.most(tokens, counter.by === 'estimate' ? tokens : counter.guessed, counter.by);
+  }
+
   /** As long as it is the same, the same messages count the same. */
   get basis(): string {
     this.unpack();
@@ -279,21 +278,18 @@ export class WorkingSet {
     return this.#passages.get(turn)?.returnedAt(call);
   }
 
-  /** Oldest first: the standing digest, then the ended turns that were not dropped. */
+  /** Oldest first: the standing digest, then the ended turns that were not dropped. Of what was guessed, rather too much (W4). */
   pieces(): readonly Piece[] {
     this.unpack();
     const turns = [...this.#passages.ended()].map((passage): Piece => {
-      const { by, tokens, saidTokens, calls } = this.#counts(passage);
-      const scale = (count: number): number => this.#gauge.scaled(count, by);
+      const { by, tokens, guessed, calls } = this.#counts(passage);
+      const share = guessed / Math.max(1, tokens);
+      const most = (count: number): number => this.#gauge.most(count, count * share, by);
       const { turn, from, to, task } = passage;
       const ends = { from, to: to ?? from };
-      const counts = { tokens: scale(tokens), saidTokens: scale(saidTokens) };
-      return { kind: 'turn', turn, ...ends, task, ...counts, calls: passage.calls(calls, scale) };
+      return { kind: 'turn', turn, ...ends, task, tokens: most(tokens), calls: passage.calls(calls, most) };
     });
-    if (this.#standing === undefined) return turns;
-    const { from, to, task } = this.#standing;
-    const tokens = this.#standingTokens();
-    return [{ kind: 'digest', turn: null, from, to, task, tokens, saidTokens: 0, calls: [] }, ...turns];
+    return this.#standing === undefined ? turns : [standingPiece(this.#standing, this.#gauge), ...turns];
   }
 
   /** As they are shown, for a summariser: of a digest nothing, its text is `earlier`. */
@@ -334,7 +330,7 @@ export class WorkingSet {
       return {
         kind: 'turn',
         turn,
-        ref: `log:${from}-${to ?? from}`,
+        ref: stretchRef(from, to ?? from),
         messages: messages.length,
         tokens: this.#gauge.scaled(tokens, by),
         callTokens: this.#gauge.scaled(callTokens, by),
@@ -343,32 +339,11 @@ export class WorkingSet {
         text: beginning,
       };
     });
-    if (this.#standing === undefined) return turns;
-    const { ref } = this.#standing;
-    const text = this.#standing.text.slice(0, BEGINNING_CHARS).toWellFormed();
-    const tokens = this.#standingTokens();
-    const none = { callTokens: 0, digested: 0, offloaded: 0 };
-    return [{ kind: 'digest', turn: null, ref, messages: 1, tokens, ...none, text }, ...turns];
+    return this.#standing === undefined ? turns : [standingEntry(this.#standing, this.#gauge), ...turns];
   }
 
   #counts(passage: Passage): ReturnType<Passage['counts']> {
     return passage.counts(this.#gauge.counter);
-  }
-
-  #standingTokens(): number {
-    if (this.#standing === undefined) return 0;
-    const { tokens, by } = this.#standingCounts(this.#standing);
-    return this.#gauge.scaled(tokens, by);
-  }
-
-  #standingCounts(standing: Standing): NonNullable<Standing['counts']> {
-    if (standing.counts === undefined) {
-      const { counter } = this.#gauge;
-      const tokens = this.#gauge.count([messageOf(standing)], counter);
-      const guessed = counter.by === 'estimate' ? tokens : counter.guessed;
-      standing.counts = { by: counter.by, tokens, guessed };
-    }
-    return standing.counts;
   }
 
   #compact(event: StoredEvent): void {
@@ -406,7 +381,3 @@ export class WorkingSet {
 }
 
 const CHANGES_HISTORY = new Set(['turn.ended', 'turn.dropped', 'context.compacted']);
-
-function messageOf({ text, ref, at }: Standing): Message {
-  return { role: 'user', parts: [{ type: 'text', text: shownDigest(text, ref) }], turn: null, at };
-}

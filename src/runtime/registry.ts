@@ -11,7 +11,8 @@
 import type { SojournHooks } from './hooks.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Agent } from '../agent/agent.ts';
-import type { WorkingSet, WorkingSetOptions } from '../context/working-set.ts';
+import type { WorkingSetOptions } from '../context/gauge.ts';
+import type { WorkingSet } from '../context/working-set.ts';
 import type { Making } from '../keeper/keeper.ts';
 import type { SessionCore } from '../session/core.ts';
 import type { LiveContext, SessionHost } from '../session/host.ts';

@@ -7,7 +7,8 @@
 //   I6. Nothing holds a session in memory that neither works, nor is live, nor is being asked something.
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
-import { WORKING_SET_KINDS, WorkingSet, type WorkingSetOptions } from '../context/working-set.ts';
+import type { WorkingSetOptions } from '../context/gauge.ts';
+import { WORKING_SET_KINDS, WorkingSet } from '../context/working-set.ts';
 import { pagesOf } from '../log/pages.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
