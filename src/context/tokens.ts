@@ -50,7 +50,7 @@ export function tokensOf(part: Part, count: Count): number {
         CALL_TOKENS + (part.output === undefined ? refTokens(part.ref, count) : count(jsonOf(part.output)))
       );
     case 'custom':
-      return part.ref?.tokens ?? count(jsonOf(part.data));
+      return part.ref === undefined ? count(jsonOf(part.data)) : long(part.ref, count);
   }
 }
 
