@@ -61,7 +61,7 @@ test.each<[string, readonly AgentEvent[]]>([
 ])(
   '%s of more than an event may have goes into the log in short, and the turn goes on',
   async (_what, said) => {
-    await using world = await whoSays(said);
+    await using world = await whoSays(said, { contextTokens: 10_000_000 });
 
     const turn = await say(world, 'chat', 'hello');
     const next = await say(world, 'chat', 'still there?');

@@ -7,6 +7,7 @@
 //   DG5. A digest of turns begins with the digest that it replaces, also one that a model wrote.
 import type { ArtifactRef, Message, Part, ToolResultPart } from '../wire/message.ts';
 import { textOf } from '../wire/message.ts';
+import { charsUpTo } from './json-text.ts';
 import { stretchRef } from './reference.ts';
 
 /** How much of a prompt a text takes. */
@@ -69,8 +70,9 @@ export function shortInput(input: unknown): unknown {
   const short: Record<string, unknown> = {};
   let left = INPUT_CHARS_MAX;
   for (const [name, value] of Object.entries(input as object)) {
+    if (name.length > left) continue;
     const kept: unknown = typeof value === 'string' ? cut(value, QUOTE_CHARS) : value;
-    const chars = name.length + charsOf(kept);
+    const chars = name.length + charsUpTo(kept, left);
     if (chars > left) continue;
     left -= chars;
     short[name] = kept;
@@ -306,11 +308,7 @@ function endsOf({ preview, tail }: ArtifactRef): string {
 }
 
 function isLong(input: unknown): boolean {
-  return charsOf(input) > INPUT_CHARS_MAX;
-}
-
-function charsOf(value: unknown): number {
-  return (JSON.stringify(value) ?? '').length;
+  return charsUpTo(input, INPUT_CHARS_MAX) > INPUT_CHARS_MAX;
 }
 
 /** DG2. */

@@ -27,7 +27,12 @@ const NEWLINE = 0x0a;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export function excerptOf(bytes: Buffer, mediaType: string, shownBytesMax: number): Excerpt {
+export function excerptOf(
+  bytes: Buffer,
+  mediaType: string,
+  shownBytesMax: number,
+  lines = linesIn(bytes),
+): Excerpt {
   // EX1.
   const previewEnd = boundaryBefore(bytes, Math.floor(shownBytesMax * PREVIEW_SHARE));
   const tailStart = boundaryBehind(bytes, Math.max(0, bytes.length - Math.floor(shownBytesMax * TAIL_SHARE)));
@@ -37,7 +42,7 @@ export function excerptOf(bytes: Buffer, mediaType: string, shownBytesMax: numbe
   return {
     preview,
     ...(tail === undefined || tail === '' ? {} : { tail }),
-    lines: linesIn(bytes),
+    lines,
     tokens: estimateBytes(bytes),
   };
 }

@@ -13,7 +13,6 @@
 //   O7. A reference that comes with what is said is taken only where this session's log has it already, and nothing else is
 //       restored: what other sessions of a project moved out is theirs.
 import { Buffer } from 'node:buffer';
-import { hash } from 'node:crypto';
 import { READ_BACK } from '../agent/agent.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Draft } from '../log/session-log.ts';
@@ -36,6 +35,8 @@ import type { ArtifactGuard } from './artifact-guard.ts';
 import { shortInput } from './digest.ts';
 import { estimate, estimateRef } from './estimate.ts';
 import { excerptOf, excerptText, shownOf } from './excerpt.ts';
+import { imprintOf } from './imprint.ts';
+import { jsonText } from './json-text.ts';
 import { artifactRef } from './reference.ts';
 import { notOurs, Restoring } from './restoring.ts';
 
@@ -96,6 +97,8 @@ export interface Carrier {
   call?: string;
   /** Of the tool that was called. */
   name?: string;
+  /** The JSON of what is carried, where the caller has it. */
+  json?: string;
 }
 
 interface Put {
@@ -143,7 +146,7 @@ export class Overflow {
     carrier: Carrier,
     { textBytesMax } = this.#stay,
   ): Promise<Moved<{ short: unknown; ref?: ArtifactRef }>> {
-    const text = (JSON.stringify(whole) as string | undefined) ?? 'null';
+    const text = carrier.json ?? (await jsonText(whole));
     if (!isOver(text, textBytesMax)) return still({ short: whole });
     const put = await this.#put(Buffer.from(text), JSON_TYPE, null);
     const short = shortInput(whole);
@@ -154,19 +157,19 @@ export class Overflow {
 
   /** A tool's output: either `output` as it is, or the members of a reference. */
   async output(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
-    return this.#carried(output, await this.#output(output, carrier.name, this.#stay), carrier);
+    return this.#carried(output, await this.#output(output, carrier, this.#stay), carrier);
   }
 
   /** The same where all of it has to be kept. Throws `artifact.quota`. */
   async whole(output: unknown, carrier: Carrier): Promise<Moved<{ output: unknown } | ArtifactRef>> {
-    const made = await this.#output(output, carrier.name, this.#stay);
+    const made = await this.#output(output, carrier, this.#stay);
     if (made !== undefined && !('ref' in made)) throw noRoom(made);
     return this.#carried(output, made, carrier);
   }
 
   /** What a model is shown of an output: as it is, or the beginning, the end and how to read it back. */
   async shown(output: unknown): Promise<unknown> {
-    const made = await this.#output(output, undefined, this.#stay);
+    const made = await this.#output(output, {}, this.#stay);
     if (made === undefined) return output;
     return 'ref' in made ? shownOf(made.ref) : made.unkept;
   }
@@ -222,7 +225,7 @@ export class Overflow {
 
   async #result(part: ToolResultPart, stay: Stay): Promise<Moved<Part>> {
     const { call, name } = part;
-    const made = await this.#output(part.output, name, stay);
+    const made = await this.#output(part.output, { name }, stay);
     if (made === undefined) return still(part);
     const { value, ...rest } = this.#carried(part.output, made, { from: 'message', call });
     if ('output' in value) return { value: { ...part, output: value.output }, ...rest };
@@ -302,10 +305,14 @@ export class Overflow {
   }
 
   /** Undefined for what fits. */
-  async #output(output: unknown, name: string | undefined, stay: Stay): Promise<Put | Unkept | undefined> {
+  async #output(
+    output: unknown,
+    { name, json }: Pick<Carrier, 'name' | 'json'>,
+    stay: Stay,
+  ): Promise<Put | Unkept | undefined> {
     // A text that has no UTF-8 is kept as JSON: nothing of it is lost.
     const isText = typeof output === 'string' && output.isWellFormed();
-    const text = isText ? output : ((JSON.stringify(output) as string | undefined) ?? 'null');
+    const text = isText ? output : (json ?? (await jsonText(output)));
     if (!isOver(text, name === READ_BACK ? stay.readBackBytesMax : stay.bytesMax)) return undefined;
     return this.#put(Buffer.from(text), isText ? TEXT : JSON_TYPE, null);
   }
@@ -313,9 +320,9 @@ export class Overflow {
   /** O5. */
   async #put(bytes: Buffer, mediaType: string, name: string | null): Promise<Put | Unkept> {
     const { files, project, allowance, inlineBytesMax } = this.#options;
-    const digest = hash('sha256', bytes);
+    const { digest, lines } = await imprintOf(bytes);
     const size = bytes.byteLength;
-    const excerpt = excerptOf(bytes, mediaType, Math.min(SHOWN_BYTES, inlineBytesMax, size / 2));
+    const excerpt = excerptOf(bytes, mediaType, Math.min(SHOWN_BYTES, inlineBytesMax, size / 2), lines);
     const grant = await allowance.ask(digest, size);
     const ref: ArtifactRef = { artifact: digest, bytes: size, mediaType, ...excerpt };
     if (grant.kind === 'refused')
@@ -332,7 +339,7 @@ export class Overflow {
     return { ref, row: { digest, bytes: size, mediaType, name, at: this.#options.now() } };
   }
 
-  /** A file that a log refers to and that was lost is put again. */
+  /** A file that a log refers to and that was lost or damaged is put again. */
   #isThere(digest: string): Promise<boolean> {
     const { files, project } = this.#options;
     return files.read(project, digest, 0, 0).then(

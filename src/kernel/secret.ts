@@ -37,6 +37,11 @@ export function masked<Value>(value: Value): Value {
   return JSON.parse(text.replaceAll(SECRET, '$1***')) as Value;
 }
 
+/** B2. The same of a text, or of what is JSON already. */
+export function maskedText(text: string): string {
+  return text.includes(OPENING) ? text.replaceAll(SECRET, '$1***') : text;
+}
+
 function checksum(text: string): string {
   return (crc32(text) & 0xffffff).toString(16).padStart(6, '0');
 }

@@ -10,15 +10,15 @@
 //   R7. What no event can hold is stood in for: its size does not end a turn.
 import { SojournError } from '../kernel/errors.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
-import { masked } from '../kernel/secret.ts';
 import type { AgentEvent, AgentTurn } from '../agent/agent.ts';
 import { offloads, type Overflow } from '../context/overflow.ts';
 import type { Also, Draft, SessionLog } from '../log/session-log.ts';
 import type { ArtifactRow } from '../store/store.ts';
-import type { Part, ToolResultPart } from '../wire/message.ts';
+import type { ToolResultPart } from '../wire/message.ts';
 import type { TurnError } from '../wire/turn.ts';
 import { checkName, checkNames } from './agent-names.ts';
 import { Composer } from './composer.ts';
+import { keptOf, keptPart } from './kept.ts';
 import type { LiveSession } from './live.ts';
 import type { Spending } from './spending.ts';
 import { isTooLarge, standIn } from './stand-in.ts';
@@ -288,7 +288,7 @@ export class TurnRun {
   async #said(event: Extract<AgentEvent, { kind: 'message' }>): Promise<void> {
     const { overflow, turn } = this.#options;
     checkNames(event);
-    const { value: parts, artifacts, offloaded } = await overflow.message(event.parts.map(kept));
+    const { value: parts, artifacts, offloaded } = await overflow.message(event.parts.map(keptPart)); // R6
     const message = this.#composer.said(event.role, event.parts, event.message);
     const draft: Draft = { kind: 'message', turn: turn.id, body: { message, role: event.role, parts } };
     if (artifacts.length > 0) await this.#append([...offloads(turn.id, offloaded), draft], { artifacts });
@@ -301,9 +301,10 @@ export class TurnRun {
     const { call, name } = event;
     checkName('call', call);
     checkName('tool', name);
-    const whole = masked(event.input); // R6
     if (!spending.callTool(turn)) return;
-    const { value, artifacts, offloaded } = await overflow.json(whole, { from: event.kind, call, name });
+    const { whole, ...json } = await keptOf(event.input); // R6
+    const carrier = { from: event.kind, call, name, ...json };
+    const { value, artifacts, offloaded } = await overflow.json(whole, carrier);
     const { short: input, ...ref } = value;
     const body = { call, name, input, ...ref };
     const drafts = [...offloads(turn.id, offloaded), { kind: event.kind, turn: turn.id, body }];
@@ -318,8 +319,9 @@ export class TurnRun {
     const name = this.#calls.get(call);
     if (name === undefined) return; // Never called, or its call was over budget: there is nothing to answer.
     const isError = event.isError ?? false;
-    const carrier = { from: event.kind, call, name };
-    const { value, artifacts, offloaded } = await overflow.output(masked(event.output), carrier); // R6
+    const { whole, ...json } = await keptOf(event.output); // R6
+    const carrier = { from: event.kind, call, name, ...json };
+    const { value, artifacts, offloaded } = await overflow.output(whole, carrier);
     this.#calls.delete(call);
     const part: ToolResultPart =
       'output' in value
@@ -366,11 +368,6 @@ export class TurnRun {
 /** R7. */
 function fitting(drafts: readonly Draft[], log: SessionLog): Draft[] {
   return drafts.map((draft) => (log.fits(draft) ? draft : standIn(draft)));
-}
-
-/** R6. Of a message that the agent gives whole. */
-function kept(part: Part): Part {
-  return part.type === 'tool-call' || part.type === 'tool-result' ? masked(part) : part;
 }
 
 /** What a caller may know of what an agent threw. */
