@@ -93,7 +93,7 @@ function kindAt(text: string, at: number): number {
 function tokensOfRun(kind: number, length: number): number {
   switch (kind) {
     case OTHER:
-      return 0;
+      return length; // No encoding keeps control characters together.
     case BLANK:
       return length === 1 ? 0 : 0.75; // A single one belongs to the word behind it.
     case LINE:

@@ -63,7 +63,7 @@ function refTokens(ref: ArtifactRef | undefined, count: Count): number {
 function long(ref: ArtifactRef, count: Count): number {
   const shown = ref.preview + (ref.tail ?? '');
   const whole = estimateRef(ref);
-  return shown === '' ? whole : count(shown, whole / estimate(shown));
+  return shown === '' ? whole : count(shown, whole / Math.max(1, estimate(shown)));
 }
 
 function fileTokens({ mediaType, data = '', ref }: FilePart, count: Count): number {
