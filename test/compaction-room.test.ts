@@ -1,5 +1,6 @@
 // Compaction before a turn: a prompt that would not fit is made to fit by rules, at once, or the turn says why not.
 import { expect, test } from 'vitest';
+import type { Encoder } from '../src/context/counted-texts.ts';
 import { textOf } from '../src/wire/message.ts';
 import { outcome, say, send } from './session-stage.ts';
 import { compactions, fillUp, hands, page, reader, small, weigh, WINDOW } from './compaction-scene.ts';
@@ -96,6 +97,27 @@ test('one turn that read more than the window holds is made small before the nex
   expect(results).toHaveLength(12);
   expect(String(results[0]?.output)).toContain('read_back');
   expect(String(results.at(-1)?.output)).not.toContain('read_back');
+});
+
+test('where nothing can count, room is made as if all that was guessed took half as much again', async () => {
+  const encoder: Encoder = {
+    encode: () => Promise.reject(new Error('no thread')),
+    close: () => Promise.resolve(),
+  };
+  const seen: number[] = [];
+  for (const options of [{}, { encoder }]) {
+    const { agent, histories } = reader();
+    await using world = await small(agent, options);
+    for (let turn = 0; turn < 3; turn += 1) await say(world, 'chat', long(400));
+
+    const turn = await say(world, 'chat', long(600));
+
+    expect(turn.outcome).toBe('completed');
+    seen.push(histories.at(-1)?.length ?? 0);
+  }
+
+  expect(seen[0]).toBe(6);
+  expect(seen[1]).toBeLessThan(6);
 });
 
 test('a turn that is stopped while room is made for it does not begin', async () => {

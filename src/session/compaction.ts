@@ -26,7 +26,8 @@ import {
   learnFold,
   textTokensMax,
 } from '../context/planned.ts';
-import type { Piece, WorkingSet } from '../context/working-set.ts';
+import type { Piece } from '../context/piece.ts';
+import type { WorkingSet } from '../context/working-set.ts';
 import type { Compacted } from '../wire/context.ts';
 import type { Part } from '../wire/message.ts';
 import { addUsage, noUsage, type Usage } from '../wire/session.ts';
@@ -69,8 +70,6 @@ const ROUNDS_MAX = 8;
 const RULE_ROUNDS_MAX = 64;
 const CALLS_MAX = 500;
 const RULES = 'rules';
-/** How much more than an estimate a count may be, at worst. */
-const UNCOUNTED = 1.5;
 
 export class Compaction {
   readonly #core: SessionCore;
@@ -126,9 +125,9 @@ export class Compaction {
       const pieces = set.pieces();
       const room = roomOf(set, inputs);
       const least = Math.min(FOLD_TOKENS_MIN, takenBy(pieces));
-      const isKept = this.#core.row.internal || isHopeless(room, least);
+      const isKept = this.#core.row.internal || isHopeless({ ...room, nextTokens: set.count(inputs) }, least);
       const made = isKept ? undefined : this.#plan(pieces, room);
-      if (made === undefined) return tooLarge(room, pieces);
+      if (made === undefined) return tooLarge(set, inputs);
       const told = await this.#byRules(set, made);
       if (!this.#stands(set, made)) continue; // CP3
       try {
@@ -139,7 +138,7 @@ export class Compaction {
       }
     }
     const { workingSet: left } = this.#core;
-    return left === undefined ? undefined : tooLarge(roomOf(left, inputs), left.pieces());
+    return left === undefined ? undefined : tooLarge(left, inputs);
   }
 
   /** Nothing needs to leave before a turn with these inputs. */
@@ -147,12 +146,13 @@ export class Compaction {
     const { workingSet: set, host } = this.#core;
     if (set === undefined) return true;
     const most = host.limits.contextEmergency * set.windowTokens;
-    const next = set.count(inputs);
+    // Also where counting did not end in time: rather too much leaves than too little.
+    const fits = (): boolean => set.overheadTokens + set.tokensMost + set.countMost(inputs) <= most;
     const counting = set.counted(inputs); // Never rejects.
     // No turn waits for a count that changes nothing here; what a provider says of the prompt will be held against it.
-    if (set.overheadTokens + set.tokensMost + next * UNCOUNTED <= most) return true;
+    if (fits()) return true;
     await counting;
-    return set.overheadTokens + set.tokens + set.count(inputs) <= most;
+    return fits();
   }
 
   #abort(): { job: Job | undefined } {
@@ -310,15 +310,17 @@ function summed(bills: readonly Bill[]): Bill {
 
 function roomOf(set: WorkingSet, inputs: readonly { readonly parts: readonly Part[] }[]): Room {
   const { windowTokens, overheadTokens } = set;
-  return { windowTokens, overheadTokens, nextTokens: inputs.length === 0 ? 0 : set.count(inputs) };
+  return { windowTokens, overheadTokens, nextTokens: inputs.length === 0 ? 0 : set.countMost(inputs) };
 }
 
-/** Undefined where it fits after all: it is past `contextEmergency`, but not past the window. */
+/** Undefined where it fits after all: it is past `contextEmergency`, but not past the window. On a guess nothing is refused that may fit. */
 function tooLarge(
-  { windowTokens, overheadTokens, nextTokens }: Room,
-  pieces: readonly Piece[],
+  set: WorkingSet,
+  inputs: readonly { readonly parts: readonly Part[] }[],
 ): TurnError | undefined {
-  const tokens = overheadTokens + nextTokens + takenBy(pieces);
+  const { windowTokens } = set;
+  const nextTokens = inputs.length === 0 ? 0 : set.count(inputs);
+  const tokens = set.overheadTokens + nextTokens + set.tokens;
   if (tokens <= windowTokens) return undefined;
   const message = `A prompt of about ${Math.ceil(tokens)} tokens does not fit into a window of ${windowTokens}; what came takes ${Math.ceil(nextTokens)}`;
   return { code: 'context.too_large', message };
