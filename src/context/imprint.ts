@@ -1,5 +1,6 @@
 // Imprint: what names bytes, and what is counted of them, in one pass that others come in between.
 import { createHash } from 'node:crypto';
+import { breathe } from '../kernel/breath.ts';
 
 const SLICE_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
@@ -15,7 +16,7 @@ export async function imprintOf(bytes: Uint8Array): Promise<Imprint> {
   const sum = createHash('sha256');
   let lines = bytes.length > 0 && bytes.at(-1) !== NEWLINE ? 1 : 0;
   for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
-    if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+    if (from > 0) await breathe();
     const slice = bytes.subarray(from, from + SLICE_BYTES);
     sum.update(slice);
     for (let at = 0; at < slice.length; at += 1) if (slice[at] === NEWLINE) lines += 1;

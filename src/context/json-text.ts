@@ -2,6 +2,7 @@
 //
 //   JT1. The text is what `JSON.stringify` gives, and what that throws is thrown.
 //   JT2. Others come in between after each `BREATH_CHARS` or so of it.
+import { breathe } from '../kernel/breath.ts';
 
 const BREATH_CHARS = 1_048_576;
 /** Deeper down a value is written at once: what is large is rarely so deep within one value. */
@@ -95,9 +96,9 @@ class Writing {
     this.#chars += text.length;
   }
 
-  #breathe(): Promise<void> {
+  async #breathe(): Promise<void> {
     this.#chars = 0;
-    return new Promise((resolve) => setImmediate(resolve));
+    await breathe();
   }
 }
 
