@@ -2,7 +2,7 @@
 // encoder behind it.
 //
 // Owns: what is known and what is being asked for. Does not own: how a count is made (the encoder), what stands for it until
-// then (`tokens.ts`).
+// then (`estimate.ts`).
 //
 //   CT1. Nothing is asked before something is to be learned. What is known is bounded: the least recently used are forgotten.
 //   CT2. Texts go over in lists of `LIST_CHARS_MAX`, one list at a time, in the order they were asked for: neither a large set nor

@@ -3,6 +3,7 @@
 //   CE1. It is the same whenever it is read: what the log says of the last attempt, and nothing else.
 //   CE2. It fits into one event of the parent: a long text is its preview and a reference, and so are large images; images
 //        beyond the bounds are left out.
+import { estimateRef } from '../context/estimate.ts';
 import { offloadOf } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
 import { pagesOf } from '../log/pages.ts';
@@ -57,7 +58,7 @@ export async function endOf(
   return {
     body,
     artifacts: moved.map((one) => rowOf(one.ref, one.name, now)),
-    offloaded: moved.map((one) => offloadOf(one.ref, { from: 'child.ended' }, one.ref.tokens ?? 0)),
+    offloaded: moved.map((one) => offloadOf(one.ref, { from: 'child.ended' }, estimateRef(one.ref))),
   };
 }
 

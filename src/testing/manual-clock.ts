@@ -4,6 +4,7 @@
 //       clocks standing at its due time.
 //   T2. `advance` lets everything that a timer set off settle before it fires the next, and before it resolves.
 //   T3. The wall clock and the monotonic clock jump apart only when told to; jumping fires nothing.
+import { breathe } from '../kernel/breath.ts';
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { assert } from '../kernel/errors.ts';
 
@@ -87,5 +88,5 @@ export class ManualClock implements Clock {
 
 /** One turn of the event loop: every microtask that is queued now, and those they queue, have run. */
 async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
+  await breathe();
 }
