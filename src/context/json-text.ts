@@ -9,6 +9,7 @@ const BREATH_CHARS = 1_048_576;
 const DEPTH_MAX = 3;
 /** What is smaller is written at once. */
 const SMALL_CHARS = 262_144;
+const MEMBER_CHARS = 4_096;
 
 /** `null` for what JSON has no text for. */
 export async function jsonText(value: unknown): Promise<string> {
@@ -75,7 +76,9 @@ class Writing {
       const comma = isFirst ? '' : ',';
       const each = (value as Record<string | number, unknown>)[name];
       const lead = isList ? comma : `${comma}${JSON.stringify(name)}:`;
-      const isSmall = !isPlain(each) && (typeof each !== 'string' || each.length <= BREATH_CHARS);
+      const isSmall = isPlain(each)
+        ? charsUpTo(each, MEMBER_CHARS) <= MEMBER_CHARS
+        : typeof each !== 'string' || each.length <= BREATH_CHARS;
       let isWritten = isSmall ? this.#small(each, lead) : await this.write(each, depth + 1, lead);
       if (!isWritten && isList) isWritten = this.#small(null, lead);
       if (isWritten) isFirst = false;
