@@ -37,7 +37,8 @@ const OTHER = 'other';
 /** Of changes shown as progress. Results are cut where the options say, and leave the log by themselves. */
 const PROGRESS_CHARS_MAX = 64 * 1_024;
 const TITLE_CHARS_MAX = 500;
-const NAME_CHARS_MAX = 200;
+/** A name has at most 500 bytes, and a character three. */
+const NAME_CHARS_MAX = 160;
 
 export class Calls {
   readonly #resultCharsMax: number;
