@@ -65,11 +65,9 @@ export const contextView: z.ZodType<ContextView> = z
       .literal(true)
       .optional()
       .meta({ description: 'Its agent keeps the conversation itself: there are no entries.' }),
-    counting: z
-      .string()
-      .meta({
-        description: 'The family of models that tokens are counted for; `estimate` while some are guessed.',
-      }),
+    counting: z.string().meta({
+      description: 'The family of models that tokens are counted for; `estimate` while some are guessed.',
+    }),
     entries: z.array(contextEntry).meta({ description: 'Oldest first.' }),
     calls: z.object({
       pending: z.array(z.object({ turn: z.string(), call: z.string(), name: z.string() })),
