@@ -19,7 +19,7 @@ test('a recorded run of a coding agent fits a small window, and all that left it
 
     expect(sum.steps).toHaveLength(13);
     for (const { sent, whole } of sum.steps) expect(sent).toBeLessThanOrEqual(Math.min(whole, 0.95 * 8_000));
-    expect(sum.whole).toBeGreaterThan(60_000);
+    expect(sum.whole).toBeGreaterThan(50_000);
     expect(sum.sent).toBeLessThan(0.7 * sum.whole);
     expect(sum.compactions).toBeGreaterThan(0);
     expect(sum.refs).toBeGreaterThan(3);

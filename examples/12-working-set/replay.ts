@@ -1,11 +1,12 @@
 // Replay: a recorded run of an agent, call of its model by call of its model, through a working set with a small window.
 //
 //   R1. The same run is replayed twice: once in a window that holds all of it, once in a small one. What the agent is given
-//       of the past before each call is measured both times by the runtime itself; the question is the same in both.
+//       of the past before each call is counted whole both times, by the encoding itself; the question is the same in both.
 //   R2. At the end every byte that left the small window is read back by its reference, and compared with what the tools
 //       returned in the recording.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { createRuntime, defineAgent, type Agent, type Limits, type Runtime } from 'sojourn';
 import { inProcessBus } from 'sojourn/bus/in-process';
 import { sqliteStore } from 'sojourn/store/sqlite';
@@ -38,6 +39,8 @@ interface Step {
   said: string;
   calls: { call: string; name: string; input: unknown; output: string }[];
 }
+
+type Past = Parameters<Parameters<typeof defineAgent>[0]>[0]['history'];
 
 type Logged = Awaited<ReturnType<Runtime['events']>>['events'][number];
 
@@ -141,10 +144,10 @@ async function run(
   { folder, windowTokens, limits }: { folder: string; windowTokens: number; limits: Partial<Limits> },
 ): Promise<Run> {
   const sent: number[] = [];
-  const held: { runtime?: Runtime } = {};
-  const agent = defineAgent(async function* () {
+  const counts = new Map<string, number>();
+  const agent = defineAgent(async function* ({ history }) {
     const step = steps[sent.length];
-    sent.push((await held.runtime?.context(KEY))?.tokens ?? 0);
+    sent.push(tokensOf(history, counts));
     yield step?.said ?? '';
     for (const { call, name, input, output } of step?.calls ?? []) {
       yield { kind: 'tool.called', call, name, input };
@@ -152,7 +155,6 @@ async function run(
     }
   });
   const runtime = await opened(folder, { replaying: { ...agent, context: { windowTokens } } }, limits);
-  held.runtime = runtime;
   try {
     for (const { asked } of steps) {
       const { turn } = await runtime.send(KEY, { input: asked });
@@ -163,6 +165,27 @@ async function run(
   } finally {
     await runtime.shutdown();
   }
+}
+
+/** R1. What a model reads of it: texts, and what tools were given and returned. Each text is counted once. */
+function tokensOf(history: Past, counts: Map<string, number>): number {
+  let tokens = 0;
+  for (const { parts } of history) {
+    for (const part of parts) {
+      const text = textOf(part);
+      const count = counts.get(text) ?? countTokens(text, { disallowedSpecial: new Set() });
+      counts.set(text, count);
+      tokens += count;
+    }
+  }
+  return tokens;
+}
+
+function textOf(part: Past[number]['parts'][number]): string {
+  if (part.type === 'text' || part.type === 'reasoning') return part.text;
+  if (part.type === 'tool-call') return `${part.name} ${JSON.stringify(part.input)}`;
+  if (part.type !== 'tool-result') return JSON.stringify(part);
+  return typeof part.output === 'string' ? part.output : JSON.stringify(part.output);
 }
 
 /** What is old leaves in the background, after a turn: here it is waited for, so that each replay is the same. */
