@@ -151,6 +151,11 @@ export class Gauge {
     return pressureOf(this.overheadTokens + tokensMost, this.options.windowTokens, this.options.limits);
   }
 
+  /** GA1. Nothing has to be counted where so much is said: no text takes more tokens than it has bytes. */
+  isFar(bytes: number): boolean {
+    return !this.#isExact && this.pressure(bytes * ESTIMATE_ERROR) === 'none';
+  }
+
   /** GA1. Whether so many tokens have to be counted exactly from now on. */
   near(tokens: number): boolean {
     this.#isExact ||= this.pressure(tokens * ESTIMATE_ERROR) !== 'none';

@@ -65,6 +65,10 @@ export class Passages {
     return this.#transcript.chars;
   }
 
+  get bytesMost(): number {
+    return this.#transcript.bytesMost;
+  }
+
   get hasRefs(): boolean {
     return this.#transcript.hasRefs;
   }

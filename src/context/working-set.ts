@@ -55,7 +55,7 @@ export interface Checkpoint {
 }
 
 /** Of what a checkpoint holds: one of another format is passed over, and the log read instead. */
-export const CHECKPOINT_FORMAT = 5;
+export const CHECKPOINT_FORMAT = 6;
 
 interface Tally {
   digested: number;
@@ -180,7 +180,7 @@ export class WorkingSet {
     const gauge = this.#gauge;
     const { counter } = gauge;
     const next = besides + gauge.scaled(gauge.count(said, counter), counter.by);
-    if (!gauge.near(this.tokens + next)) return;
+    if (this.#isFar(next) || !gauge.near(this.tokens + next)) return;
     const texts = new Set<string>();
     gauge.gather(said, texts);
     if (this.#standing !== undefined && this.#isGuess(this.#standing.counts))
@@ -268,7 +268,18 @@ export class WorkingSet {
     return this.#gauge.basis;
   }
 
+  /** It and what is `said` next are so small that nothing of it needs to be counted. */
+  isFar(said: readonly { readonly parts: readonly Part[] }[]): boolean {
+    return this.#isFar(this.countMost(said));
+  }
+
+  #isFar(besides: number): boolean {
+    this.unpack();
+    return this.#standing === undefined && this.#gauge.isFar(this.#passages.bytesMost + besides);
+  }
+
   get pressure(): Pressure {
+    if (this.#isFar(0)) return 'none';
     return this.#gauge.pressure(this.tokensMost);
   }
 

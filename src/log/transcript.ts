@@ -7,6 +7,7 @@
 //   X4. A dropped turn is marked, and hidden from agents.
 //   X5. What is packed stands for the events so far; unpacked and fed with those after them, it is the same transcript.
 //   X6. Nothing is given up by itself: who keeps it small releases turns that are over, and what it shortens stays short.
+import { Buffer } from 'node:buffer';
 import type { StoredEvent } from '../store/store.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Input, Message, Part, TranscriptMessage } from '../wire/message.ts';
@@ -46,6 +47,8 @@ interface TurnBlock {
 export interface PackedTranscript {
   lastSeq: number;
   hasRefs: boolean;
+  hasFiles: boolean;
+  wide: number;
   turns: readonly TurnBlock[];
   offered: readonly { input: Input; turn: string }[];
 }
@@ -58,12 +61,17 @@ export class Transcript {
   #lastSeq = 0;
   #chars = 0;
   #hasRefs = false;
+  #hasFiles = false;
+  /** How many more bytes than characters the bodies had, also of those that were released. */
+  #wide = 0;
 
   /** Takes over what it is given. */
-  static of({ lastSeq, hasRefs, turns, offered }: PackedTranscript): Transcript {
+  static of({ lastSeq, hasRefs, hasFiles, wide, turns, offered }: PackedTranscript): Transcript {
     const transcript = new Transcript();
     transcript.#lastSeq = lastSeq;
     transcript.#hasRefs = hasRefs;
+    transcript.#hasFiles = hasFiles;
+    transcript.#wide = wide;
     for (const turn of turns) {
       transcript.#turns.set(turn.id, turn);
       transcript.#chars += turn.chars;
@@ -77,6 +85,8 @@ export class Transcript {
     return {
       lastSeq: this.#lastSeq,
       hasRefs: this.#hasRefs,
+      hasFiles: this.#hasFiles,
+      wide: this.#wide,
       turns: [...this.#turns.values()],
       offered: [...this.#offered.values()],
     };
@@ -91,6 +101,11 @@ export class Transcript {
     return this.#chars;
   }
 
+  /** In UTF-8, or more. Infinite where files and references are among it: what they stand for is not told by their length. */
+  get bytesMost(): number {
+    return this.#hasRefs || this.#hasFiles ? Infinity : this.#chars + this.#wide;
+  }
+
   /** Events in order; those seen before are passed over. */
   feed(events: readonly StoredEvent[]): void {
     for (const event of events) {
@@ -98,6 +113,8 @@ export class Transcript {
       this.#lastSeq = event.seq;
       if (!KINDS.has(event.kind) || event.turn === null) continue;
       this.#hasRefs ||= event.body.includes('"ref":{');
+      this.#hasFiles ||= event.body.includes('"type":"file"');
+      this.#wide += Buffer.byteLength(event.body) - event.body.length;
       this.#apply(event, event.turn);
     }
   }
