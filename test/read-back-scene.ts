@@ -7,6 +7,7 @@ import { MemoryStore } from '../src/testing/memory-store.ts';
 import type { NewEvent, SessionNum } from '../src/store/store.ts';
 import type { ReadBack, ReadBackCall, Ref } from '../src/wire/context.ts';
 import type { EventBodies, EventKind } from '../src/wire/event.ts';
+import { newSession } from './store-folder.ts';
 
 export type Said = { [Kind in EventKind]: { kind: Kind; body: EventBodies[Kind] } }[EventKind];
 
@@ -77,22 +78,7 @@ export interface SceneOptions {
 export async function scene(options: SceneOptions = {}): Promise<Scene> {
   const { project = 'default', key = 'a' } = options;
   const store = options.store ?? new MemoryStore({ clock: systemClock });
-  const session = {
-    id: `${project}-${key}`,
-    project,
-    key,
-    agent: 'test',
-    owner: null,
-    maker: null,
-    channel: null,
-    parent: null,
-    title: null,
-    summary: null,
-    labels: [],
-    metadata: '{}',
-    budget: '{}',
-    at: 1,
-  };
+  const session = newSession(key, { id: `${project}-${key}`, project });
   const made = await store.append(() => ({ session, epoch: 0, events: [] }));
   if (made.kind !== 'appended') throw new Error('the session is there already');
   return new Scene(store, made.num, project, options);
