@@ -20,9 +20,16 @@ interface Pipe {
   over: () => Promise<Loose[]>;
 }
 
-async function pipe(): Promise<Pipe> {
+/** `leaving` of its first calls meet a server that is about to go. */
+async function pipe(leaving = 0): Promise<Pipe> {
   const answers: ServerResponse[] = [];
+  let departures = leaving;
   const server = createServer((_request, response) => {
+    if ((departures -= 1) >= 0) {
+      response.writeHead(503, { 'Content-Type': 'application/problem+json' });
+      response.end('{"code":"runtime.draining","detail":"The server is leaving"}');
+      return;
+    }
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.write('data: {"jsonrpc":"2.0","method":"notifications/progress","params":{}}\n\n', () => {
       answers.push(response);
@@ -115,4 +122,23 @@ test('a call that was taken back is not answered', async () => {
   await closed;
 
   expect(await over()).toEqual([]);
+});
+
+test('a call outlives several servers that leave before they take it', async () => {
+  const { say, begun, heard } = await pipe(3);
+  say(request(7));
+
+  (await begun()).end('data: {"jsonrpc":"2.0","id":7,"result":{}}\n\n');
+
+  expect(await heard()).toMatchObject({ id: 7, result: {} });
+});
+
+test('a call that every server refuses because it leaves is answered with that', async () => {
+  const { say, heard } = await pipe(1_000);
+  say(request(7));
+
+  expect(await heard()).toMatchObject({
+    id: 7,
+    error: { message: 'runtime.draining: The server is leaving' },
+  });
 });

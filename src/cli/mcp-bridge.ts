@@ -5,8 +5,9 @@
 //   MB2. A line is at most LINE_CHARS_MAX long. A longer one is refused and skipped; the next is read as ever.
 //   MB3. `notifications/cancelled` closes the answer of a request that stands alone, which is how it is taken back over
 //        HTTP; in the older era it is handed on.
-//   MB4. A server that has gone, or is about to, is looked for once more: what it refused so it has not begun. A connection of the older era is opened again with the client's
-//        own `initialize`, so that a restart is not the client's business.
+//   MB4. A server that has gone is looked for once more, and one that is about to as often as another takes its place, at
+//        most DEPARTURES_MAX times: what it refused so it has not begun. A connection of the older era is opened again with
+//        the client's own `initialize`, so that a restart is not the client's business.
 //   MB5. A request is answered, unless its client took it back or has gone: where the server's own answer ends without
 //        its result, or falls silent, that is said.
 import type { Clock, Millis } from '../kernel/clock.ts';
@@ -15,6 +16,8 @@ import { frames } from '../client/frames.ts';
 import { headersFor, isModern, type Message } from './mcp-message.ts';
 
 const LINE_CHARS_MAX = 4 * 1_024 * 1_024;
+/** Of clients that each started a server, the one that has the folder leaves first: so many may do so in a row. */
+const DEPARTURES_MAX = 8;
 /** The server says something every 15 s. */
 const STALL_MS: Millis = 60_000;
 
@@ -126,14 +129,17 @@ export class Bridge {
         signal,
       });
     };
-    try {
-      const answer = await send(false);
-      if (answer.status !== 503) return answer;
-      await answer.body?.cancel();
-    } catch (error) {
-      if (signal.aborted || error instanceof SojournError) throw error;
+    let hasGone = false;
+    for (let left = DEPARTURES_MAX; ; left -= 1) {
+      try {
+        const answer = await send(left < DEPARTURES_MAX);
+        if (answer.status !== 503 || left === 0) return answer;
+        await answer.body?.cancel();
+      } catch (error) {
+        if (signal.aborted || error instanceof SojournError || hasGone) throw error;
+        hasGone = true;
+      }
     }
-    return send(true); // MB4
   }
 
   /** Those who find it gone at the same time open it once. */
