@@ -37,6 +37,13 @@ export interface Agent {
   readonly capabilities: AgentCapabilities;
   /** Only one instance of a session may exist at a time (a port, a browser profile): it is closed before its replacement opens. */
   readonly exclusive?: boolean;
+  /**
+   * `open` only puts together what is there: a turn that wakes its session is written down as started together with its
+   * message, while the instance is being made. Without it, a turn starts when its instance is there.
+   *
+   * @default false
+   */
+  readonly opensAtOnce?: boolean;
   /** What its working set is measured by; without it the runtime's own settings. */
   readonly context?: AgentContext;
   /**

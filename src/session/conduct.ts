@@ -83,7 +83,8 @@ export class Conduct {
 
   async #begin(turn: Turn, waking?: Waking): Promise<void> {
     const { host, log, row, spending } = this.#core;
-    if (turn.isLost || host.draining) {
+    const hasStarted = waking?.hasStarted === true;
+    if (turn.isLost || (host.draining && !hasStarted)) {
       waking?.letSleep();
       if (!turn.isLost && turn.state.kind === 'accepting') this.queued(turn); // It waits for the next start.
       return;
@@ -96,6 +97,7 @@ export class Conduct {
     try {
       use = await this.#use(turn, abort, waking);
       if (use === undefined) return;
+      if (hasStarted) return await this.#drive(turn, use);
       if (host.draining)
         throw new SojournError('runtime.draining', `Turn ${turn.id} begins after the restart`);
       // What the attempt before said stays where this one goes on with it.

@@ -3,6 +3,8 @@
 //   I2. A message's place is reserved in the same step that decides about it; a failed append undoes it.
 //   I3. A receipt is given when the input is durable, never before. A refusal writes nothing.
 //   I11. The instance of a session that sleeps is woken while the message becomes durable; its agent runs only after that.
+//   I12. A turn's start is written with its message where nothing of it can take long: its instance is there and clean, or
+//        there is none and its agent opens at once.
 //   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
@@ -118,18 +120,20 @@ export class Intake {
     }
   }
 
-  /** Nothing runs or waits: a live and clean session starts in the same append, others when they have an instance. */
+  /** Nothing runs or waits: it starts in the same append (I12), or when it has an instance. */
   async #start(message: Message, turn: Turn, forget: () => void): Promise<Receipt> {
     const core = this.#core;
     const { registry, clock } = core.host;
     const use = core.host.draining ? null : registry.tryUse(core.row.id); // What is draining begins nothing.
     const waits = use !== null || message.isOwed === true;
     const place = waits ? undefined : this.#reserve(forget);
+    const opensAtOnce = core.agent.opensAtOnce === true && registry.peek(core.row.id) === null;
+    const starts = use !== null || (place !== undefined && opensAtOnce);
     core.current = turn;
     const moved = offloads(turn.id, message.offloaded);
     const drafts = [...core.creation(), ...moved, this.#accepted(message, turn, 'started')];
     const turns: TurnPatch[] = [{ ...queuedPatch(turn, clock.now()), acceptedEvent: drafts.length - 1 }];
-    if (use !== null) {
+    if (starts) {
       turn.attempt = 1;
       turn.startedAt = clock.now();
       turns.push({
@@ -141,7 +145,6 @@ export class Intake {
       });
       drafts.push({ kind: 'turn.started', turn: turn.id, body: { attempt: 1 } });
     }
-    const waking = place && new Waking(core, place); // I11
     const undo = (): void => {
       forget();
       use?.release();
@@ -149,15 +152,16 @@ export class Intake {
       if (core.current === turn) core.current = undefined;
       turn.lose(neverWas(turn));
     };
-    const columns = core.columns(use === null ? 'queued' : 'running');
+    const columns = core.columns(starts ? 'running' : 'queued');
     const writing = this.#append(message, drafts, turns, columns, turn, 'started', undo);
+    const waking = place && new Waking(core, place, starts); // I11
     // An instance that comes at once lets the start share this append; a keyed message may turn out not to be new.
-    const isNew = message.once === undefined;
-    if (isNew && use === null) this.#conduct.begin(turn, waking);
+    const mayShare = !starts && message.once === undefined;
+    if (mayShare) this.#conduct.begin(turn, waking);
     const written = await writing;
     if (written.kind === 'once') return this.#replayed(written.row, message);
     if (use !== null) this.#conduct.drive(turn, use);
-    else if (!isNew) this.#conduct.begin(turn, waking);
+    else if (!mayShare) this.#conduct.begin(turn, waking);
     return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
   }
 

@@ -56,6 +56,7 @@ export function aiSdkAgent<CallOptions = never>(
 ): Agent {
   return {
     capabilities: { rerun: 'never', steers: true, rewinds: true, forks: true, ownsHistory: false },
+    opensAtOnce: true, // Besides the SDK, which is loaded once.
     ...(options.context === undefined ? {} : { context: options.context }),
     async open({ logger }) {
       const sdk = await loadSdk();

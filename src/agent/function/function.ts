@@ -52,5 +52,5 @@ export function functionAgent(run: AgentFunction, capabilities: Partial<AgentCap
     snapshot: () => undefined,
     close: () => undefined,
   });
-  return { capabilities: Object.freeze({ ...PLAIN, ...capabilities }), open };
+  return { capabilities: Object.freeze({ ...PLAIN, ...capabilities }), opensAtOnce: true, open };
 }

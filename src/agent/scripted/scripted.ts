@@ -46,6 +46,7 @@ export function scriptedAgent({ wordMs = 30, crash }: ScriptedOptions = {}): Age
 
   return {
     capabilities: { rerun: 'safe', steers: true, rewinds: true, forks: true, ownsHistory: false },
+    opensAtOnce: true,
     open: () => ({ run, snapshot: () => undefined, close: () => undefined }),
   };
 }

@@ -1,0 +1,133 @@
+// Waking: how a message that finds nothing in memory gets its turn started, as whoever sent it sees it.
+//
+// Shown here:
+//   I12  'of an agent that opens at once, a turn that wakes its session is written twice: with its message, and at its end'
+//   I12  'of an agent that takes time to open, a turn starts when the instance is there'
+//   I12  'a crash while an agent takes its time to open loses nothing: the message is answered after it'
+//   I2   'a message that could not be written leaves no instance behind'
+//   ...  'an opening that fails fails the turn that was written down as started, and the next message tries again'
+//   ...  'a shutdown right after a message leaves one outcome, and none is given twice'
+import { expect, test } from 'vitest';
+import type { Agent } from '../src/agent/agent.ts';
+import { functionAgent } from '../src/agent/function/function.ts';
+import { MemoryDisk } from '../src/testing/memory-store.ts';
+import { type Around, scene } from './race-scene.ts';
+
+const echo = functionAgent(async function* (turn) {
+  yield `heard ${turn.history.length}`;
+});
+
+const slow = (until: Promise<unknown>): Agent => ({
+  ...echo,
+  opensAtOnce: false,
+  open: async (context, previous) => {
+    await until;
+    return echo.open(context, previous);
+  },
+});
+
+const kindsOf = (events: readonly { kind: string }[]): string[] => events.map(({ kind }) => kind);
+
+test('of an agent that opens at once, a turn that wakes its session is written twice: with its message, and at its end', async () => {
+  let appends = 0;
+  const around: Around = async (call, run) => {
+    if (call === 'append') appends += 1;
+    return run();
+  };
+  const { runtime, settle } = await scene(async function* () {}, {}, { around });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+  appends = 0;
+
+  await runtime.send('key', { input: 'two' });
+  await settle();
+
+  const { events } = await runtime.events('key', { after: 0 });
+  expect(events.filter(({ kind }) => kind === 'turn.ended').length).toBe(2);
+  expect(appends).toBe(2);
+});
+
+test('of an agent that takes time to open, a turn starts when the instance is there', async () => {
+  const open = Promise.withResolvers<void>();
+  const { runtime, settle } = await scene(() => null as never, {}, { agents: { agent: slow(open.promise) } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  const before = await runtime.events('key', { after: 0 });
+
+  open.resolve();
+  await settle();
+
+  expect(kindsOf(before.events)).toEqual(['session.created', 'turn.accepted']);
+  const { events } = await runtime.events('key', { after: 0 });
+  expect(kindsOf(events)).toContain('turn.ended');
+});
+
+test('a crash while an agent takes its time to open loses nothing: the message is answered after it', async () => {
+  const disk = new MemoryDisk();
+  const first = await scene(
+    () => null as never,
+    {},
+    { agents: { agent: slow(new Promise(() => {})) }, disk },
+  );
+  await first.runtime.send('key', { input: 'one' });
+  await first.settle();
+  first.store.crash();
+
+  const { runtime, clock } = await scene(() => null as never, {}, { agents: { agent: echo }, disk });
+  await clock.advance(10_000);
+
+  const { events } = await runtime.events('key', { after: 0 });
+  expect(events.at(-1)).toMatchObject({ kind: 'turn.ended' });
+  expect(events.at(-1)?.body).toContain('"completed"');
+});
+
+test('a message that could not be written leaves no instance behind', async () => {
+  const { runtime, fail, settle } = await scene(() => null as never, {}, { agents: { agent: echo } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+  fail();
+
+  await expect(runtime.send('key', { input: 'two' })).rejects.toThrow('as told');
+  await settle();
+
+  expect(runtime.registry.size).toBe(0);
+});
+
+test('an opening that fails fails the turn that was written down as started, and the next message tries again', async () => {
+  let isBroken = true;
+  const agent: Agent = {
+    ...echo,
+    open: (context, previous) => {
+      if (isBroken) throw new Error('no such thing');
+      return echo.open(context, previous);
+    },
+  };
+  const { runtime, settle } = await scene(() => null as never, {}, { agents: { agent } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  isBroken = false;
+  await runtime.send('key', { input: 'two' });
+  await settle();
+
+  const { events } = await runtime.events('key', { after: 0 });
+  const outcomes = events
+    .filter(({ kind }) => kind === 'turn.ended')
+    .map(({ body }) => (JSON.parse(body) as { outcome: string }).outcome);
+  expect(outcomes).toEqual(['failed', 'completed']);
+});
+
+test('a shutdown right after a message leaves one outcome, and none is given twice', async () => {
+  const disk = new MemoryDisk();
+  const first = await scene(() => null as never, {}, { agents: { agent: echo }, disk });
+  const receipt = await first.runtime.send('key', { input: 'one' });
+  await first.runtime.shutdown(0);
+
+  const { runtime, clock } = await scene(() => null as never, {}, { agents: { agent: echo }, disk });
+  await clock.advance(10_000);
+
+  const { events } = await runtime.events('key', { after: 0 });
+  const ends = events.filter(({ kind, turn }) => kind === 'turn.ended' && turn === receipt.turn);
+  expect(ends.length).toBe(1);
+});
