@@ -3,7 +3,7 @@
 //
 //   K1. A kill comes while deltas are arriving, when a share of all turns has ended.
 //   K2. A turn is run again at most three times after crashes, as the runtime promises; so a kill waits for turns
-//       that have been through three.
+//       that have been through three. Meanwhile nobody asks anything new: something must be left to be killed.
 import { connect } from 'sojourn/client';
 import type { Event } from 'sojourn/client';
 import { MT_BENCH } from 'sojourn/agent/scripted';
@@ -54,7 +54,15 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
   let attemptsMax = 1;
   let killing: Promise<void> | undefined;
   const users: User[] = [];
+  const patient: (() => void)[] = [];
 
+  const isTired = (): boolean => users.some((each) => (each.kills ?? 0) >= KILLS_OF_ONE_TURN_MAX); // K2
+  const isDue = (): boolean =>
+    progress.kills < options.kills &&
+    progress.turnsEnded >= ((progress.kills + 0.5) / options.kills) * 0.9 * progress.turns;
+  const mayAsk = async (): Promise<void> => {
+    while (isDue() && isTired()) await new Promise<void>((resolve) => patient.push(resolve));
+  };
   const strike = async (): Promise<void> => {
     await server.kill();
     progress.kills += 1;
@@ -68,21 +76,15 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     if (event.kind === 'turn.ended') progress.turnsEnded += 1;
     attemptsMax = Math.max(attemptsMax, user.attempt);
     options.onProgress?.({ ...progress });
-    const due = ((progress.kills + 0.5) / options.kills) * 0.9 * progress.turns;
-    const tired = users.some((each) => (each.kills ?? 0) >= KILLS_OF_ONE_TURN_MAX); // K2
-    if (
-      progress.kills < options.kills &&
-      killing === undefined &&
-      !tired &&
-      progress.turnsEnded >= due &&
-      event.kind === 'text.delta'
-    ) {
+    if (event.kind === 'turn.ended') for (const ask of patient.splice(0)) ask();
+    if (event.kind === 'text.delta' && killing === undefined && isDue() && !isTired()) {
       killing = strike(); // K1
     }
   };
   for (let index = 0; index < options.sessions; index += 1) {
     const conversation = MT_BENCH[index % MT_BENCH.length];
-    if (conversation !== undefined) users.push(new User(client, `mt-bench/${index}`, conversation, onEvent));
+    if (conversation !== undefined)
+      users.push(new User(client, `mt-bench/${index}`, conversation, { onEvent, mayAsk }));
   }
   try {
     await Promise.all(users.map((user) => user.talk()));

@@ -9,6 +9,13 @@ export interface SeenTurn {
   text: string;
 }
 
+/** What the user keeps to, and whom it tells. */
+export interface Around {
+  /** Before each question. */
+  mayAsk(): Promise<void>;
+  onEvent(event: Event, user: User): void;
+}
+
 export class User {
   readonly session: RemoteSession;
   readonly conversation: MtBenchConversation;
@@ -22,21 +29,19 @@ export class User {
   /** How often the running turn was begun, as far as was seen. */
   attempt = 0;
   readonly #seen = new Set<string>();
-  readonly #onEvent: (event: Event, user: User) => void;
+  readonly #around: Around;
 
-  constructor(
-    client: Client,
-    key: string,
-    conversation: MtBenchConversation,
-    onEvent: (event: Event, user: User) => void,
-  ) {
+  constructor(client: Client, key: string, conversation: MtBenchConversation, around: Around) {
     this.session = client.session(key);
     this.conversation = conversation;
-    this.#onEvent = onEvent;
+    this.#around = around;
   }
 
   async talk(): Promise<void> {
-    for (const { question } of this.conversation.turns) await this.#ask(question);
+    for (const { question } of this.conversation.turns) {
+      await this.#around.mayAsk();
+      await this.#ask(question);
+    }
   }
 
   async #ask(question: string): Promise<void> {
@@ -60,7 +65,7 @@ export class User {
         this.turns.push({ turn: event.turn ?? '', outcome: event.body.outcome, text });
         this.kills = undefined;
       }
-      this.#onEvent(event, this);
+      this.#around.onEvent(event, this);
     }
   }
 }
