@@ -175,6 +175,7 @@ export class Tasks {
 
 /** One line, and a text of its own: a slice would keep all of what was said in memory. */
 function titleOf(text: string): string {
+  if (text.length <= TITLE_CHARS && !/\s\s|[^\S ]|^\s|\s$/.test(text)) return text;
   const line = text
     .slice(0, 4 * TITLE_CHARS)
     .replaceAll(/\s+/g, ' ')

@@ -156,8 +156,15 @@ export class WorkingSet {
       if (this.#firstPrompt.feed(event)) this.#used(event);
       if (event.kind === 'context.compacted') this.#compact(event);
       else this.#passages.feed(event);
-      if (CHANGES_HISTORY.has(event.kind)) this.#history = undefined;
+      if (event.kind === 'turn.ended') this.#append(event);
+      else if (CHANGES_HISTORY.has(event.kind)) this.#history = undefined;
     }
+  }
+
+  /** A turn that has ended stands last; of one that left nothing there is nothing to show. */
+  #append({ turn, seq }: StoredEvent): void {
+    const passage = turn === null ? undefined : this.#passages.get(turn);
+    if (passage?.to === seq) this.#history = this.#history?.concat(passage.messages);
   }
 
   /** What an agent sees of the time before its turn, oldest first. The same messages as long as nothing changes. */
@@ -391,4 +398,4 @@ export class WorkingSet {
   }
 }
 
-const CHANGES_HISTORY = new Set(['turn.ended', 'turn.dropped', 'context.compacted']);
+const CHANGES_HISTORY = new Set(['turn.dropped', 'context.compacted']);
