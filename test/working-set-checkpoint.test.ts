@@ -149,6 +149,24 @@ test('events that come twice, or in pieces, change nothing', () => {
   );
 });
 
+test('a session that was looked at after every event shows what one shows that never was', () => {
+  fc.assert(
+    fc.property(steps, (happened) => {
+      const { events } = logOf(happened);
+      const whole = new WorkingSet(measure());
+      whole.feed(events);
+      const watched = new WorkingSet(measure());
+      for (const event of events) {
+        watched.feed([event]);
+        watched.history();
+      }
+
+      expect(JSON.stringify(all(watched))).toBe(JSON.stringify(all(whole)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('of what was folded and what was dropped nothing is shown, and every other turn that is over is', () => {
   fc.assert(
     fc.property(steps, (happened) => {
