@@ -67,6 +67,9 @@ function logOf(all: readonly Step[]): WorkingSetLog {
       const name = ended[step.size % Math.max(1, ended.length)] ?? 'nobody';
       const calls = ['a_b', '__proto__'].map((call) => ({ turn: name, call, ref: 'log:1', text: 'gone' }));
       log.compact({ kind: 'calls', calls });
+    } else if (step.do === 'drop') {
+      const dropped = step.words.length % 2 === 0 ? turn : ended.at(-1);
+      if (dropped !== undefined) log.add('turn.dropped', dropped, { turn: dropped });
     } else if (turn === undefined) continue;
     else if (step.do === 'again' || step.do === 'goOn') {
       attempt += 1;
@@ -85,8 +88,7 @@ function logOf(all: readonly Step[]): WorkingSetLog {
       });
       queue.unshift(`t${count}`);
       offered = undefined;
-    } else if (step.do === 'drop') log.add('turn.dropped', turn, { turn });
-    else if (step.do === 'call') log.call(turn, step.call, step.words);
+    } else if (step.do === 'call') log.call(turn, step.call, step.words);
     else if (step.do === 'say') log.say(turn, step.words.repeat(1 + (step.size % 100)));
     else if (step.do === 'usage') log.usage(turn, step.size);
     else if (step.do === 'end' || step.do === 'fail') {
