@@ -171,7 +171,8 @@ export class SessionCore {
     if (current === undefined) return this.mailbox.queued > 0 ? 'queued' : 'idle';
     if (current.state.kind === 'running') return this.questions.waits(current) ? 'waiting' : 'running';
     if (current.state.kind === 'parked') return 'waiting';
-    return current.state.kind === 'ending' ? 'running' : 'queued';
+    // It has begun, or its start is on the way to the disk: what is written meanwhile does not make it wait again.
+    return current.state.kind === 'ending' || current.attempt > 0 ? 'running' : 'queued';
   }
 
   #durable(events: readonly StoredEvent[]): void {
