@@ -4,7 +4,7 @@
 //   I3. A receipt is given when the input is durable, never before. A refusal writes nothing.
 //   I11. The instance of a session that sleeps is woken while the message becomes durable; its agent runs only after that.
 //   I12. A turn's start is written with its message where nothing of it can take long: its instance is there and clean, or
-//        there is none and its agent opens at once.
+//        there is none, none has to leave first, and its agent opens at once. What is draining begins nothing.
 //   I9. Messages with the same idempotency key that meet share one receipt; later ones find it in the store.
 import { SojournError } from '../kernel/errors.ts';
 import type { Millis } from '../kernel/clock.ts';
@@ -123,12 +123,11 @@ export class Intake {
   /** Nothing runs or waits: it starts in the same append (I12), or when it has an instance. */
   async #start(message: Message, turn: Turn, forget: () => void): Promise<Receipt> {
     const core = this.#core;
-    const { registry, clock } = core.host;
-    const use = core.host.draining ? null : registry.tryUse(core.row.id); // What is draining begins nothing.
+    const { registry, clock, draining } = core.host;
+    const use = draining ? null : registry.tryUse(core.row.id);
     const waits = use !== null || message.isOwed === true;
     const place = waits ? undefined : this.#reserve(forget);
-    const opensAtOnce = core.agent.opensAtOnce === true && registry.peek(core.row.id) === null;
-    const starts = use !== null || (place !== undefined && opensAtOnce);
+    const starts = use !== null || (place !== undefined && !draining && this.#opensAtOnce());
     core.current = turn;
     const moved = offloads(turn.id, message.offloaded);
     const drafts = [...core.creation(), ...moved, this.#accepted(message, turn, 'started')];
@@ -163,6 +162,13 @@ export class Intake {
     if (use !== null) this.#conduct.drive(turn, use);
     else if (!mayShare) this.#conduct.begin(turn, waking);
     return { session: core.row.id, turn: turn.id, seq: written.firstSeq - 1, disposition: 'started' };
+  }
+
+  /** I12. Asked when its place is reserved: what had to leave for that is leaving by then. */
+  #opensAtOnce(): boolean {
+    const { agent, host, row } = this.#core;
+    const { registry } = host;
+    return agent.opensAtOnce === true && registry.peek(row.id) === null && registry.stats().leaving === 0;
   }
 
   /** A place for the instance; where there is none, nothing has happened. */
