@@ -29,6 +29,8 @@ export interface CountedTextsParts {
 
 const LIST_CHARS_MAX = 128 * 1_024;
 const KNOWN_CHARS_MAX = 4 * 1_024 * 1_024;
+/** Many are forgotten at once: to find the oldest a map is walked from its start, over all that has left it. */
+const KEPT_CHARS = (15 / 16) * KNOWN_CHARS_MAX;
 /** A known text takes besides itself, in characters. */
 const ENTRY_CHARS = 32;
 /** How many wait for their texts; who comes then has estimates. */
@@ -145,8 +147,9 @@ export class CountedTexts {
   #keep(text: string, tokens: number): void {
     if (!this.#known.has(text)) this.#knownChars += text.length + ENTRY_CHARS;
     this.#known.set(text, tokens);
+    if (this.#knownChars <= KNOWN_CHARS_MAX) return;
     for (const [oldest] of this.#known) {
-      if (this.#knownChars <= KNOWN_CHARS_MAX) break;
+      if (this.#knownChars <= KEPT_CHARS) break;
       this.#known.delete(oldest);
       this.#knownChars -= oldest.length + ENTRY_CHARS;
     }
