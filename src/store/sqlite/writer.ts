@@ -6,6 +6,7 @@ import { assert } from '../../kernel/errors.ts';
 import { Connection } from './connection.ts';
 import { ballastFile, databaseFile, hasBallast, openingError } from './folder.ts';
 import { DiskFailed, Group } from './group.ts';
+import { InPlace } from './in-place.ts';
 import type { Notes, Order, Report, WriterStart } from './job.ts';
 import { migrate } from './schema.ts';
 
@@ -18,11 +19,13 @@ const report = (message: Report): void => port.postMessage(message);
 function start(): void {
   let connection: Connection;
   let group: Group;
+  let inPlace: InPlace;
   const notes: Notes = { ballastUsed: false, listsDamaged: false };
   try {
     connection = new Connection(databaseFile(folder), `write-${durability}`);
     migrate(connection, databaseFile(folder), now);
     withoutAccessTimes(`${databaseFile(folder)}-wal`, now);
+    inPlace = new InPlace(folder);
     group = new Group(connection, notes, () => {
       if (!hasBallast(folder)) return false;
       rmSync(ballastFile(folder));
@@ -43,6 +46,9 @@ function start(): void {
     try {
       Object.assign(notes, { ballastUsed: false, listsDamaged: false });
       const answers = group.write(order.jobs, order.now);
+      const lost = inPlace.lost();
+      if (lost !== undefined)
+        throw new DiskFailed('Written to nowhere', { cause: `${lost} was removed or replaced` });
       report({ kind: 'written', answers, notes });
       group.checkpoint();
     } catch (error) {
