@@ -42,58 +42,26 @@
 //   H-DISK 99  test/http-artifacts.test.ts 'one that calls itself %j is never shown as a page'
 //   H-DISK 99  test/artifact-disk.test.ts '[99] an artifact of 64 MiB is taken, and one byte more is not'
 //   H-DISK 100 test/artifact-disk.test.ts '[100] an archive with a way out in it is kept as the bytes it is, and nothing of it is unpacked'
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { headsOf, listOf, unshown, untrue } from './trap-heads.ts';
 
 const TRAPS = Array.from({ length: 20 }, (_each, index) => `B-${index + 1}`);
 const LINES = Array.from({ length: 7 }, (_each, index) => `B.${index + 1}`);
 
-interface Shown {
-  file: string;
-  name: string;
-  title: string;
-}
-
-const folder = new URL('.', import.meta.url);
-const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts') && !name.startsWith('traps-'));
-
-const textOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8').replaceAll('\\', '');
-
-/** The lines of a head that say `//   B-9   'a title', 'another'`. */
-function shown(file: string): Shown[] {
-  const lines = textOf(file).matchAll(/^\/\/ {3}(B[-.]\d+) +(['"].*['"])$/gm);
-  return Array.from(lines).flatMap(([, name = '', quoted = '']) =>
-    quoted
-      .slice(1, -1)
-      .split(/['"], ['"]/)
-      .map((title) => ({ file, name, title })),
-  );
-}
-
-const all = files.flatMap(shown);
+const heads = headsOf(/^(?!traps-).*\.test\.ts$/, /B[-.]\d+/);
 
 test('every trap, and every line of the checklist, is shown by a test that is named for what a user saw', () => {
-  const known = new Set(all.map(({ name }) => name));
-
-  expect([...TRAPS, ...LINES].filter((name) => !known.has(name))).toEqual([]);
+  expect(unshown([...TRAPS, ...LINES], heads)).toEqual([]);
 });
 
 test('what the heads name is there', () => {
-  const missing = all.filter(({ file, title }) => {
-    return ![`test('${title}'`, `test("${title}"`].some((begun) => textOf(file).includes(begun));
-  });
-
-  expect(missing).toEqual([]);
-  expect(all.length).toBeGreaterThan(TRAPS.length);
+  expect(untrue(heads)).toEqual([]);
+  expect(heads.length).toBeGreaterThan(TRAPS.length);
 });
 
 test('what the list names is there', () => {
-  const rows = Array.from(
-    textOf('traps-b.test.ts').matchAll(/^\/\/ {3}(H-DISK \d+) +test\/(\S+) '(.*)'$/gm),
-    ([, row = '', file = '', title = '']) => ({ row, file, title }),
-  );
-  const missing = rows.filter(({ file, title }) => !textOf(file).includes(`('${title}',`));
+  const list = listOf('traps-b.test.ts', /H-DISK \d+/);
 
-  expect(missing).toEqual([]);
-  expect(new Set(rows.map(({ row }) => row)).size).toBe(13);
+  expect(untrue(list)).toEqual([]);
+  expect(new Set(list.map(({ name }) => name)).size).toBe(13);
 });

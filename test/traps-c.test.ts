@@ -13,47 +13,19 @@
 //   C.6  naming, stopping, closing and listing answer the same of one child; closing all closes all
 //   C.7  ids are random
 //   C.8  who may: ended sessions take no more, foreign ones are unknown, work for others waits its turn
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { headsOf, unshown, untrue } from './trap-heads.ts';
 
 const TRAPS = Array.from({ length: 17 }, (_each, index) => `C-${index + 1}`);
 const LINES = Array.from({ length: 8 }, (_each, index) => `C.${index + 1}`);
 
-interface Shown {
-  file: string;
-  name: string;
-  title: string;
-}
-
-const folder = new URL('.', import.meta.url);
-const files = readdirSync(folder).filter((name) => /^children-.*\.test\.ts$/.test(name));
-
-/** The lines of a head that say `//   C-9   'a title', 'another'`. */
-function shown(file: string): Shown[] {
-  const text = readFileSync(new URL(file, folder), 'utf8');
-  const lines = text.matchAll(/^\/\/ {3}(C[-.]\d+) +(['"].*['"])$/gm);
-  return Array.from(lines).flatMap(([, name = '', quoted = '']) =>
-    quoted
-      .slice(1, -1)
-      .split(/['"], ['"]/)
-      .map((title) => ({ file, name, title })),
-  );
-}
-
-const all = files.flatMap(shown);
+const heads = headsOf(/^children-.*\.test\.ts$/, /C[-.]\d+/);
 
 test('every trap, and every line of the checklist, is shown by a test that is named for what a user saw', () => {
-  const known = new Set(all.map(({ name }) => name));
-
-  expect([...TRAPS, ...LINES].filter((name) => !known.has(name))).toEqual([]);
+  expect(unshown([...TRAPS, ...LINES], heads)).toEqual([]);
 });
 
 test('what the heads name is there', () => {
-  const missing = all.filter(({ file, title }) => {
-    const text = readFileSync(new URL(file, folder), 'utf8').replaceAll('\\', '');
-    return ![`test('${title}'`, `test("${title}"`].some((begun) => text.includes(begun));
-  });
-
-  expect(missing).toEqual([]);
-  expect(all.length).toBeGreaterThan(TRAPS.length);
+  expect(untrue(heads)).toEqual([]);
+  expect(heads.length).toBeGreaterThan(TRAPS.length);
 });

@@ -48,31 +48,10 @@
 //   I1. Every trap in this list is named by the head of a file it is listed with.
 //   I2. What a head quotes is the name of a test in the same file.
 //   I3. What this list quotes is the name of a test in the file before it.
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { headsOf, listOf, textOf, untrue } from './trap-heads.ts';
 
-interface Shown {
-  file: string;
-  trap: string;
-  title: string;
-}
-
-const folder = new URL('.', import.meta.url);
-const files = readdirSync(folder).filter((name) =>
-  /^(identity|timeline|mcp|traps-d)-.*\.test\.ts$/.test(name),
-);
-const textOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8');
-
-/** The lines of a head that say `//   D-9   'a title', 'another'`. */
-function shown(file: string): Shown[] {
-  const lines = textOf(file).matchAll(/^\/\/ {3}(D-\d+) +(['"].*['"])$/gm);
-  return Array.from(lines).flatMap(([, trap = '', quoted = '']) =>
-    quoted
-      .slice(1, -1)
-      .split(/['"], ['"]/)
-      .map((title) => ({ file, trap, title })),
-  );
-}
+const heads = headsOf(/^(?:identity|timeline|mcp|traps-d)-.*\.test\.ts$/, /D-\d+/);
 
 /** The list above: each trap with the files that show it. */
 function listed(): { trap: string; file: string }[] {
@@ -88,11 +67,9 @@ function listed(): { trap: string; file: string }[] {
   });
 }
 
-const all = files.flatMap(shown);
-
 test('every trap is shown by a test that is named for what a user saw', () => {
   const missing = listed().filter(
-    ({ trap, file }) => !all.some((one) => one.trap === trap && one.file === file),
+    ({ trap, file }) => !heads.some((one) => one.name === trap && one.file === file),
   );
 
   expect(missing).toEqual([]);
@@ -101,22 +78,13 @@ test('every trap is shown by a test that is named for what a user saw', () => {
 });
 
 test('what the heads name is there', () => {
-  const missing = all.filter(({ file, title }) => {
-    const text = textOf(file).replaceAll('\\', '');
-    return ![`test('${title}'`, `test("${title}"`].some((begun) => text.includes(begun));
-  });
-
-  expect(missing).toEqual([]);
-  expect(all.length).toBeGreaterThan(19);
+  expect(untrue(heads)).toEqual([]);
+  expect(heads.length).toBeGreaterThan(19);
 });
 
 test('what this list quotes is there', () => {
-  const rows = Array.from(
-    textOf('traps-d.test.ts').matchAll(/^\/\/ {3}((?:D\.2|H-TXT|H-RPC) [\w ]+?) +test\/(\S+) '(.*)'$/gm),
-    ([, row = '', file = '', title = '']) => ({ row, file, title }),
-  );
-  const missing = rows.filter(({ file, title }) => !textOf(file).includes(`('${title}',`));
+  const list = listOf('traps-d.test.ts', /(?:D\.2|H-TXT|H-RPC) [\w ]+?/);
 
-  expect(missing).toEqual([]);
-  expect(new Set(rows.map(({ row }) => row)).size).toBe(17);
+  expect(untrue(list)).toEqual([]);
+  expect(new Set(list.map(({ name }) => name)).size).toBe(17);
 });
