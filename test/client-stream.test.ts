@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect, SojournError, type ConnectionChange, type Event } from '../src/client/client.ts';
+import { ManualClock } from '../src/testing/manual-clock.ts';
 import { hurriedClock, seededRandom, StandIn } from './client-stand-in.ts';
 
 let server: StandIn;
@@ -240,6 +241,43 @@ describe('following a session', () => {
     await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
     expect(changes.map((change) => change.state)).toEqual(['lost', 'back']);
     expect(changes[0]).toMatchObject({ error: { code: 'server.unreachable' } });
+  });
+
+  test('opens a new connection when nothing answers the first one', async () => {
+    await server.runTurn('one', 3);
+    let held = false;
+    const watched = connect({
+      url: server.url,
+      clock: hurriedClock(100),
+      stallMs: 1_000,
+      fetch: (input, init) => {
+        if (held || !new Request(input).url.includes('/events')) return fetch(input, init);
+        held = true;
+        return new Promise((_, reject) => {
+          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
+        });
+      },
+    });
+
+    const events = await collect(watched.session('alice').follow({ until: 'idle' }));
+
+    expect(held).toBe(true);
+    expect(seqs(events)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('lets its reader take longer over an event than the server may be silent', async () => {
+    await server.runTurn('one', 3);
+    const clock = new ManualClock();
+    const impatient = connect({ url: server.url, clock, stallMs: 5_000, retryMsMax: 0 });
+    const events: Event[] = [];
+
+    for await (const event of impatient.session('alice').follow({ until: 'idle' })) {
+      events.push(event);
+      if (events.length === 1) await clock.advance(20_000);
+    }
+
+    expect(seqs(events)).toEqual([1, 2, 3, 4, 5]);
+    expect(clock.pending).toBe(0);
   });
 
   test('stops waiting the moment its signal aborts', async () => {

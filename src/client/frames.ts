@@ -1,10 +1,11 @@
 // Frames: the server-sent events of one response body, as they arrive.
 //
 //   F1. A frame cut off by the end of the body is never yielded.
-//   F2. A body that says nothing for `stallMs` counts as lost; the server's keep-alive comments count as life.
+//   F2. A connection that says nothing for `stallMs` counts as lost, also before its first byte; the server's keep-alive
+//       comments count as life. While nobody reads, nobody listens: a slow reader loses nothing.
 //   F3. Leaving the iteration cancels the body.
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import type { Clock, Millis } from '../kernel/clock.ts';
+import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Call, Connection } from './connection.ts';
 
@@ -20,21 +21,24 @@ export async function* streamOnce(
   attempt: AbortController,
   heard: () => void,
 ): AsyncGenerator<EventSourceMessage> {
-  const response = await connection.once(
-    {
-      method: 'GET',
-      path,
-      ...(query === undefined ? {} : { query }),
-      headers: { Accept: SSE },
-      unbounded: true,
-    },
-    signal === undefined ? attempt.signal : AbortSignal.any([attempt.signal, signal]),
-  );
+  const { clock, stallMs } = connection;
+  const stalled = (error: SojournError): void => attempt.abort(error);
+  const head = watchStall(clock, stallMs, stalled); // F2
+  const response = await connection
+    .once(
+      {
+        method: 'GET',
+        path,
+        ...(query === undefined ? {} : { query }),
+        headers: { Accept: SSE },
+        unbounded: true,
+      },
+      signal === undefined ? attempt.signal : AbortSignal.any([attempt.signal, signal]),
+    )
+    .finally(() => head.end());
   if (response.body === null || !/^text\/event-stream\b/.test(response.headers.get('Content-Type') ?? '')) {
     throw new SojournError('server.unexpected', 'The answer is no event stream');
   }
-  const { clock, stallMs } = connection;
-  const stalled = (error: SojournError): void => attempt.abort(error);
   yield* frames(response.body, { clock, stallMs, stalled, heard });
 }
 
@@ -59,9 +63,10 @@ export async function* frames(
   const decoder = new TextDecoder();
   try {
     for (;;) {
+      watch.listen();
       const { done, value } = await reader.read();
       if (done) return;
-      watch.heard();
+      watch.rest();
       options.heard();
       parser.feed(decoder.decode(value, { stream: true }));
       if (broken) throw new SojournError('server.unexpected', 'A frame is too large', { cause: broken });
@@ -74,19 +79,28 @@ export async function* frames(
   }
 }
 
-/** One timer for the life of the body, moved on only when it fires: chunks come far more often. */
+/** Listens from the beginning. One timer, moved on only when it fires: chunks come far more often. */
 function watchStall(clock: Clock, stallMs: Millis, stalled: (error: SojournError) => void) {
-  let heardMs = clock.monotonic();
+  /** Since when nothing was heard; undefined while nobody listens. */
+  let quietSince: Millis | undefined;
+  let timer: Timer | undefined;
   const check = (): void => {
-    const quietMs = clock.monotonic() - heardMs;
+    timer = undefined;
+    if (quietSince === undefined) return; // The next `listen` sets it again.
+    const quietMs = clock.monotonic() - quietSince;
     if (quietMs < stallMs) timer = clock.after(stallMs - quietMs, check);
     else stalled(new SojournError('server.unreachable', `Nothing was heard for ${stallMs} ms`));
   };
-  let timer = clock.after(stallMs, check);
+  const listen = (): void => {
+    quietSince = clock.monotonic();
+    timer ??= clock.after(stallMs, check);
+  };
+  listen();
   return {
-    heard: () => {
-      heardMs = clock.monotonic();
+    listen,
+    rest: () => {
+      quietSince = undefined;
     },
-    end: () => timer.cancel(),
+    end: () => timer?.cancel(),
   };
 }
