@@ -265,6 +265,18 @@ describe('a cursor', () => {
     expect([stream.status, stream.json['code']]).toEqual([404, 'cursor.foreign']);
   });
 
+  test('of another session is refused as such also where this log is not that long', async () => {
+    const served = await serve();
+    await withTurn(served);
+    const foreign = `${EVENTS}?after=5000&session=of-another`;
+
+    const page = await served.call('GET', foreign);
+    const stream = await served.call('GET', foreign, { headers: SSE });
+
+    expect([page.status, page.json['code']]).toEqual([404, 'cursor.foreign']);
+    expect([stream.status, stream.json['code']]).toEqual([404, 'cursor.foreign']);
+  });
+
   test('pages through a log without a gap', async () => {
     const served = await serve();
     await withTurn(served);

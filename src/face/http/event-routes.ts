@@ -22,13 +22,19 @@ async function events(x: Exchange): Promise<void> {
   }
   const limit = x.queryInt('limit', 1, PAGE_MAX);
   const options = { after: cursorOf(x.query('after')), ...(limit === undefined ? {} : { limit }) };
+  // Whose the cursor is comes first: one of another session may as well be beyond this log, or in what it has pruned.
+  if (session !== undefined) refuseForeign(session, (await x.runtime.session(x.key, x.caller)).id);
   const page = await x.runtime.events(x.key, options, x.caller);
-  if (session !== undefined && session !== page.session) {
-    throw new SojournError('cursor.foreign', 'The cursor belongs to another session');
-  }
+  // The key may have changed hands since.
+  if (session !== undefined) refuseForeign(session, page.session);
   const texts = page.events.map(eventText).join(',');
   const head = `"session":${JSON.stringify(page.session)},"headSeq":${page.headSeq}`;
   x.text(200, 'application/json', `{${head},"events":[${texts}]}`);
+}
+
+function refuseForeign(session: string, found: string): void {
+  if (session === found) return;
+  throw new SojournError('cursor.foreign', 'The cursor belongs to another session');
 }
 
 async function follow(x: Exchange, session: string | undefined): Promise<void> {
