@@ -121,6 +121,22 @@ describe('a stream', () => {
     expect(seqs(events)).toEqual([1, 2, 4, 5]);
   });
 
+  test('shows nothing more once its signal aborts, although more has arrived', async () => {
+    await server.runTurn('one', 20);
+    const stop = new AbortController();
+    const events: Event[] = [];
+
+    const reading = (async () => {
+      for await (const event of client().session('alice').follow({ signal: stop.signal })) {
+        events.push(event);
+        stop.abort();
+      }
+    })();
+
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
+    expect(seqs(events)).toEqual([1]);
+  });
+
   test('that is left closes its connection', async () => {
     for await (const event of client().session('alice').stream('/words 1000')) {
       if (event.kind === 'text.delta') break;

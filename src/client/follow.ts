@@ -40,6 +40,7 @@ export async function* follow(connection: Connection, following: Following): Asy
         patience.alive(true);
         yield event;
         if (event.kind === 'session.closed') return;
+        signal?.throwIfAborted(); // Not even what has arrived already.
       }
       const view = await connection.json<SessionView>({ method: 'GET', path, ...withSignal(signal) });
       if (isOver(view, following, cursor)) return;

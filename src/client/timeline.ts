@@ -55,6 +55,7 @@ export async function* followedPosts(
         if (frame.event !== 'post') continue;
         patience.alive(true);
         yield postOf(frame.data);
+        signal?.throwIfAborted(); // Not even what has arrived already.
       }
     } catch (thrown) {
       failure = connection.failure(attempt.signal.aborted ? attempt.signal.reason : thrown, signal);
