@@ -169,6 +169,15 @@ describe('turns', () => {
     expect(turn.json['state']).not.toBe('done');
   });
 
+  test('a caller who would wait for years waits as long as anybody may', async () => {
+    const { call } = await serve();
+    const years = { Prefer: 'respond-async, wait=99999999999999999999' };
+
+    const turn = await call('POST', turns, { body: { input: 'hi' }, headers: years });
+
+    expect([turn.status, turn.headers.get('preference-applied')]).toEqual([200, 'wait=600']);
+  });
+
   test('turns are listed and read by id, and cancelled once', async () => {
     const { call, speech } = await serve();
     speech.until = new Promise(() => {});

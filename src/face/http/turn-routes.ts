@@ -53,7 +53,7 @@ export function idempotencyKeyOf(x: Exchange): string | undefined {
 }
 
 function waitOf(x: Exchange): number | undefined {
-  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])/i.exec(x.header('prefer') ?? '')?.[1];
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d+)"?(?=$|[,;\s])/i.exec(x.header('prefer') ?? '')?.[1];
   return seconds === undefined ? undefined : Math.min(Number(seconds) * 1_000, x.parts.limits.waitMsMax);
 }
 
