@@ -14,7 +14,7 @@ export class ContextFigures {
     collectedBytes: 0,
   };
 
-  get counts(): NonNullable<StatsView['context']> {
+  get counts(): StatsView['context'] {
     return { ...this.#counts };
   }
 

@@ -150,7 +150,7 @@ export interface StatsView {
   waiting: number;
   evictions: Record<string, number>;
   /** Uses that found their session live, and uses that had to wait for its instance. */
-  registry?: { hits: number; misses: number };
+  registry: { hits: number; misses: number };
   made: number;
   remade: number;
   remakeFailed: number;
@@ -161,7 +161,7 @@ export interface StatsView {
    * What left working sets. `byRules`: digests that rules made because a summariser failed. `collected…`: files of artifacts
    * that no log referred to any more.
    */
-  context?: {
+  context: {
     offloads: number;
     offloadedBytes: number;
     compactions: number;

@@ -242,7 +242,7 @@ export const statsView: z.ZodType<StatsView> = z
     queued: z.int(),
     waiting: z.int(),
     evictions: counts,
-    registry: z.object({ hits: z.int(), misses: z.int() }).optional().meta({
+    registry: z.object({ hits: z.int(), misses: z.int() }).meta({
       description: 'Uses that found their session live, and uses that had to wait for its instance.',
     }),
     made: z.int(),
@@ -251,17 +251,15 @@ export const statsView: z.ZodType<StatsView> = z
     refused: z.object({ busy: z.int(), capacity: z.int(), full: z.int() }),
     turns: counts,
     tails: z.int(),
-    context: z
-      .object({
-        offloads: z.int(),
-        offloadedBytes: z.int(),
-        compactions: z.int(),
-        tokensSaved: z.int(),
-        byRules: z.int().meta({ description: 'Digests that rules made because a summariser failed.' }),
-        collectedFiles: z.int().meta({ description: 'Files of artifacts that no log referred to any more.' }),
-        collectedBytes: z.int(),
-      })
-      .optional(),
+    context: z.object({
+      offloads: z.int(),
+      offloadedBytes: z.int(),
+      compactions: z.int(),
+      tokensSaved: z.int(),
+      byRules: z.int().meta({ description: 'Digests that rules made because a summariser failed.' }),
+      collectedFiles: z.int().meta({ description: 'Files of artifacts that no log referred to any more.' }),
+      collectedBytes: z.int(),
+    }),
     log: z.object({ inFlightBytes: z.int(), appends: z.int(), events: z.int() }),
     store: z.object({
       commits: z.int(),

@@ -9,22 +9,11 @@ export interface HttpFigures {
   answers: ReadonlyMap<number, number>;
 }
 
-const NO_CONTEXT: NonNullable<StatsView['context']> = {
-  offloads: 0,
-  offloadedBytes: 0,
-  compactions: 0,
-  tokensSaved: 0,
-  byRules: 0,
-  collectedFiles: 0,
-  collectedBytes: 0,
-};
-
 type Kind = 'gauge' | 'counter';
 type Sample = readonly [label: string, value: number];
 
 export function metricsText(stats: StatsView, http: HttpFigures): string {
-  const { log, store, refused, registry = { hits: 0, misses: 0 } } = stats;
-  const { context = NO_CONTEXT } = stats;
+  const { log, store, refused, registry, context } = stats;
   return [
     metric('sojourn_sessions_live', 'gauge', 'Sessions whose agent is in memory.', stats.live),
     metric('sojourn_turns_running', 'gauge', 'Turns that run.', stats.running),
