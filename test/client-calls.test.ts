@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../src/client/client.ts';
 import { Patience, type ConnectionChange } from '../src/client/patience.ts';
@@ -71,6 +72,27 @@ describe('an error', () => {
 
     expect(error).toMatchObject({ code: 'server.unreachable' });
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('soj_secret');
+  });
+
+  test('of a token that no header can carry is thrown at once, and does not show it', async () => {
+    const client = connect({ url: server.url, token: 'soj_sec\nret' });
+
+    const error: unknown = await client.stats().catch((thrown: unknown) => thrown);
+
+    expect(error).toMatchObject({ code: 'input.invalid', detail: expect.stringContaining('Authorization') });
+    expect(inspect(error)).not.toContain('soj_sec');
+  });
+
+  test('of a message that cannot be sent is thrown at once, and not taken for a lost server', async () => {
+    const session = connect({ url: server.url }).session('x');
+    const circular: { type: 'text'; text: string; self?: unknown } = { type: 'text', text: 'hi' };
+    circular.self = circular;
+
+    await expect(session.send([circular])).rejects.toMatchObject({ code: 'input.invalid' });
+    await expect(session.send('hi', { idempotencyKey: 'a→b' })).rejects.toMatchObject({
+      code: 'input.invalid',
+    });
+    expect(server.requests).toEqual([]);
   });
 
   test('is thrown at once for an address that is none', () => {

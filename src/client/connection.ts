@@ -138,7 +138,7 @@ export class Connection {
     if (call.unbounded !== true) signals.push(AbortSignal.timeout(this.#answerMsMax));
     const response = await this.#fetch(`${this.#base}${call.path}${queryText(call.query)}`, {
       method: call.method,
-      headers: this.#headers(call),
+      headers: headersOf(this.#headers(call)),
       ...bodyOf(call),
       ...(signals.length > 0 ? { signal: AbortSignal.any(signals) } : {}),
     });
@@ -203,10 +203,31 @@ function queryText(query: Call['query'] = {}): string {
   return search.size === 0 ? '' : `?${search}`;
 }
 
+/** What fetch itself would say of a value that no header can carry names the value (N4). */
+function headersOf(given: Record<string, string>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(given)) {
+    try {
+      headers.set(name, value);
+    } catch {
+      throw new SojournError('input.invalid', `${name} has characters that no header can carry`);
+    }
+  }
+  return headers;
+}
+
 function bodyOf(call: Call): RequestInit {
-  if (call.raw === undefined) return call.body === undefined ? {} : { body: JSON.stringify(call.body) };
+  if (call.raw === undefined) return call.body === undefined ? {} : { body: jsonText(call.body) };
   const streams = call.raw.body instanceof ReadableStream;
   return { body: call.raw.body, ...(streams ? { duplex: 'half' } : {}) };
+}
+
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new SojournError('input.invalid', 'What is to be sent has no JSON text', { cause });
+  }
 }
 
 async function readJson(response: Response): Promise<unknown> {
