@@ -104,6 +104,29 @@ describe('an error', () => {
 });
 
 describe('trying again', () => {
+  test('brings an artifact and a task map whole, although the first answer broke off', async () => {
+    let calls = 0;
+    const client = clientOf(() => {
+      calls += 1;
+      if (calls % 2 === 0) return new Response('all of it');
+      return new Response(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode('all'));
+          },
+          pull(controller) {
+            controller.error(new TypeError('terminated'));
+          },
+        }),
+      );
+    });
+
+    const bytes = await client.session('x').artifact('d1');
+    const map = await client.session('x').taskMap();
+
+    expect([new TextDecoder().decode(bytes), map, calls]).toEqual(['all of it', 'all of it', 4]);
+  });
+
   test('is left to the caller when the session is busy', async () => {
     let calls = 0;
     const client = clientOf(() => {

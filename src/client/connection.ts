@@ -102,10 +102,12 @@ export class Connection {
 
   /** The JSON the server answers with; null for an empty answer. */
   async json<Answer>(call: Call): Promise<Answer> {
-    return this.#retrying(call, async () => {
-      const response = await this.#answer(call, call.signal);
-      return (await readJson(response)) as Answer;
-    });
+    return this.whole(call, async (response) => (await readJson(response)) as Answer);
+  }
+
+  /** What `read` makes of the whole answer, which is asked for again where it breaks off. */
+  async whole<Answer>(call: Call, read: (response: Response) => Promise<Answer>): Promise<Answer> {
+    return this.#retrying(call, async () => read(await this.#answer(call, call.signal)));
   }
 
   /** The answer itself, once its head is there and says that all went well; its body is the caller's. */

@@ -227,8 +227,8 @@ export class RemoteSession {
   async taskMap(options: WithSignal = {}): Promise<string> {
     const query = { format: 'mermaid' };
     const headers = { Accept: 'text/plain' };
-    const response = await this.#response({ method: 'GET', path: '/context', query, headers, ...options });
-    return response.text();
+    const call: Call = { method: 'GET', path: '/context', query, headers, ...options };
+    return this.#whole(call, (response) => response.text());
   }
 
   tree(options: WithSignal = {}): Promise<TreeNode> {
@@ -243,7 +243,8 @@ export class RemoteSession {
 
   /** JSON lines, in chunks as they come. The stream fails with `server.unreachable` where it breaks off. */
   async export(options: WithSignal = {}): Promise<ReadableStream<Uint8Array>> {
-    const response = await this.#response({ method: 'GET', path: '/export', ...options });
+    const path = `${this.#path}/export`;
+    const response = await this.#connection.response({ method: 'GET', path, ...options });
     const reader = (response.body ?? new Blob([]).stream()).getReader();
     return new ReadableStream<Uint8Array>(
       {
@@ -286,16 +287,17 @@ export class RemoteSession {
   async artifact(id: string, range: { start?: number; end?: number } & WithSignal = {}): Promise<Uint8Array> {
     const { start = 0, end, signal } = range;
     const asksRange = start > 0 || end !== undefined;
-    const response = await this.#response({
+    const call: Call = {
       method: 'GET',
       path: `/artifacts/${encodeURIComponent(id)}`,
       headers: {
         Accept: '*/*',
         ...(asksRange ? { Range: `bytes=${start}-${end === undefined ? '' : end - 1}` } : {}),
       },
+      unbounded: true, // It may be large, and the line slow.
       ...signalOf(signal),
-    });
-    return new Uint8Array(await response.arrayBuffer());
+    };
+    return this.#whole(call, async (response) => new Uint8Array(await response.arrayBuffer()));
   }
 
   #post<Answer>(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Answer> {
@@ -308,8 +310,8 @@ export class RemoteSession {
     return this.#connection.json<Answer>({ ...call, path: this.#path + call.path });
   }
 
-  #response(call: Call): Promise<Response> {
-    return this.#connection.response({ ...call, path: this.#path + call.path });
+  #whole<Answer>(call: Call, read: (response: Response) => Promise<Answer>): Promise<Answer> {
+    return this.#connection.whole({ ...call, path: this.#path + call.path }, read);
   }
 }
 
