@@ -161,6 +161,27 @@ describe('trying again', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
+  test('waits out a gateway that names a date, or has had too many calls', async () => {
+    const waits: number[] = [];
+    const nowMs = Date.parse('2030-01-01T00:00:00Z');
+    const answers = [
+      new Response('Soon', { status: 503, headers: { 'Retry-After': 'Tue, 01 Jan 2030 00:00:07 GMT' } }),
+      new Response('Slow down', { status: 429, headers: { 'Retry-After': '3' } }),
+      new Response('{"session": "s", "turn": "t", "seq": 0, "disposition": "started"}', { status: 202 }),
+    ];
+    const client = connect({
+      url: 'http://stand.in',
+      clock: { ...hurriedClock(1_000), now: () => nowMs },
+      random: () => 0,
+      onConnection: (change) => change.state === 'lost' && waits.push(change.retryMs),
+      fetch: async () => answers.shift() ?? new Response(null, { status: 500 }),
+    });
+
+    await client.session('x').send('hi');
+
+    expect(waits).toEqual([7_000 + 25, 3_000 + 50]);
+  });
+
   test('never doubles a fork whose answer was lost', async () => {
     let calls = 0;
     const client = clientOf(() => {

@@ -144,7 +144,7 @@ export class Connection {
       ...bodyOf(call),
       ...(signals.length > 0 ? { signal: AbortSignal.any(signals) } : {}),
     });
-    if (!response.ok) throw await problemError(response);
+    if (!response.ok) throw await problemError(response, this.clock.now());
     return response;
   }
 
@@ -243,7 +243,7 @@ async function readJson(response: Response): Promise<unknown> {
 }
 
 /** The server's problem as the error it was there; `cause` keeps the problem with its `requestId`. */
-async function problemError(response: Response): Promise<SojournError> {
+async function problemError(response: Response, nowMs: Millis): Promise<SojournError> {
   const status = response.status;
   let problem: Partial<Problem> = {};
   try {
@@ -252,20 +252,25 @@ async function problemError(response: Response): Promise<SojournError> {
   } catch {
     // Not ours: the status says enough.
   }
-  const retryAfterMs = problem.retryAfterMs ?? retryAfterOf(response);
+  const retryAfterMs = problem.retryAfterMs ?? retryAfterOf(response, nowMs);
   const options = { cause: problem, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   const { code, detail } = problem;
   if (code !== undefined && Object.hasOwn(ERRORS, code)) {
     return new SojournError(code, detail ?? `The server answered ${status}`, options);
+  }
+  if (code === undefined && status === 429) {
+    return new SojournError('input.rate_limited', 'The answer was 429', options);
   }
   const passing = problem.next === 'retry' || (code === undefined && [502, 503, 504].includes(status));
   const said = code === undefined ? `The answer was ${status}` : `${code} (${status}): ${detail ?? ''}`;
   return new SojournError(passing ? 'server.unreachable' : 'server.unexpected', said, options);
 }
 
-function retryAfterOf(response: Response): Millis | undefined {
-  const seconds = Number(response.headers.get('Retry-After') ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
+/** A gateway may write a number of seconds or a date. */
+function retryAfterOf(response: Response, nowMs: Millis): Millis | undefined {
+  const text = response.headers.get('Retry-After') ?? '';
+  const delayMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
+  return Number.isFinite(delayMs) ? Math.max(0, delayMs) : undefined;
 }
 
 function reasonOf(thrown: unknown): string {
