@@ -50,9 +50,9 @@ describe('the Host header', () => {
   });
 
   test('that is missing or comes twice is 400', async () => {
-    const { raw, port } = await serve();
+    const { raw, port, log } = await serve();
 
-    const none = await raw('GET /healthz HTTP/1.1\r\n\r\n');
+    const none = await raw('GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n');
     const two = await raw(
       `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nHost: evil\r\nConnection: close\r\n\r\n`,
     );
@@ -61,6 +61,8 @@ describe('the Host header', () => {
     );
 
     expect([none, two, reversed].map(statusOf)).toEqual([400, 400, 400]);
+    expect([none, two, reversed].map(codeOf)).toEqual(Array(3).fill('input.malformed'));
+    expect(log.filter(({ event }) => event === 'http.request')).toHaveLength(3);
   });
 
   test('of another server is 421 with the way out, and an allowed name passes', async () => {

@@ -12,6 +12,7 @@ describe('framing that two readers could read in two ways', () => {
     ['a length with a sign', 'Content-Length: +2\r\n\r\n{}'],
     ['chunks that are not last', 'Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n'],
     ['an unknown transfer coding', 'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+    ['chunks of what was packed', 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
     ['a header over two lines', 'X-A: b\r\n c\r\n\r\n'],
     ['a blank before the colon', 'X-A : b\r\n\r\n'],
     ['a bare line feed', 'X-A: b\nX-B: c\r\n\r\n'],
@@ -33,6 +34,7 @@ describe('framing that two readers could read in two ways', () => {
     ['no HTTP at all', 'hello there\r\n\r\n'],
     ['another protocol', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['another version', 'GET / HTTP/3.7\r\nHost: x\r\n\r\n'],
+    ['the version after this one', 'GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n'],
     ['the beginning of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ])('(%s) is answered 400, and the connection ends', async (_what, bytes) => {
     const { raw } = await serve();
@@ -177,6 +179,15 @@ describe('a connection', () => {
     expect(statusesOf(polite)).toEqual([...Array<number>(15).fill(404), 200]);
     expect(statusesOf(rude).length).toBeLessThanOrEqual(17);
     expect(codeOf(rude.slice(rude.lastIndexOf('HTTP/1.1')))).toMatch(/input.rate_limited|route.not_found/);
+  });
+
+  test('that expects what nobody here knows is answered as any', async () => {
+    const { raw, head, log } = await serve();
+
+    const answer = await raw(`${head('GET /healthz')}Expect: the-unexpected\r\nConnection: close\r\n\r\n`);
+
+    expect(statusOf(answer)).toBe(200);
+    expect(log.filter(({ event }) => event === 'http.request')).toHaveLength(1);
   });
 
   test('that waits for a go-ahead gets it only when its body is wanted', async () => {

@@ -2,7 +2,8 @@
 //
 //   X1. There is exactly one answer. What fails before its first byte becomes a problem document with the id of the
 //       request; what fails later ends the connection, so that nobody takes a torn answer for a whole one.
-//   X2. A body that was not read ends the connection after the answer: its rest must not be taken for a request.
+//   X2. A body that was not read ends the connection after the answer: its rest must not be taken for a request. So does
+//       a request that somebody on the way may have read in another way.
 //   X3. Every answer says `nosniff` and `no-store`; the caller's secret is never part of one.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../kernel/clock.ts';
@@ -232,6 +233,7 @@ export class Exchange {
       if (!this.response.writableEnded) this.response.destroy();
       return;
     }
+    if (known.code === 'input.malformed') this.response.shouldKeepAlive = false; // X2.
     const problem = problemOf(known, this.requestId);
     const headers = [...this.#hints];
     const { retryAfterMs } = problem;

@@ -5,6 +5,8 @@
 //   GA2. An Origin that is present is this server's own, or one that was allowed. A missing one passes: nothing
 //        here rests on cookies, so a page cannot borrow a person's standing.
 //   GA3. Headers that decide something come once. Two of them mean that somebody on the way reads the other.
+//   GA4. What the parser lets through and nobody here understands is refused, not guessed at: another version, a body
+//        in another transfer coding than chunks.
 import type { IncomingMessage } from 'node:http';
 import { SojournError } from '../../kernel/errors.ts';
 import type { HttpLimits } from './limits.ts';
@@ -61,11 +63,13 @@ export class Gate {
       throw new SojournError('input.headers', `The request has ${rawHeaders.length / 2} headers`);
     }
     checkSingle(rawHeaders);
+    checkForm(request);
     if (url.charCodeAt(0) !== 0x2f) {
       throw new SojournError('input.malformed', 'The request target is not a path');
     }
     const { host, origin } = request.headers;
-    if (host === undefined || !this.#hosts.has(host)) {
+    if (host === undefined) throw new SojournError('input.malformed', 'The request names no host');
+    if (!this.#hosts.has(host)) {
       throw new SojournError('host.unknown', `This server is not called ${shown(host)}`);
     }
     if (origin === undefined) return null;
@@ -73,6 +77,17 @@ export class Gate {
     // The own origin must be that of the very host that was called.
     if (this.#own.has(origin) && origin.endsWith(`://${host}`)) return null;
     throw new SojournError('origin.forbidden', `Pages of ${shown(origin)} may not call this server`);
+  }
+}
+
+/** GA4 */
+function checkForm(request: IncomingMessage): void {
+  if (request.httpVersionMajor !== 1) {
+    throw new SojournError('input.malformed', `HTTP/${request.httpVersion} is not spoken here`);
+  }
+  const coding = request.headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    throw new SojournError('input.malformed', `The transfer coding ${shown(coding)} is not understood`);
   }
 }
 

@@ -154,12 +154,15 @@ class HttpServer implements OpenFace {
       requestTimeout: 0,
       keepAliveTimeout: limits.idleMsMax,
       connectionsCheckingInterval: Math.min(1_000, limits.headersMsMax),
-      requireHostHeader: true,
+      // The gate asks for it, and says so in a problem.
+      requireHostHeader: false,
     });
     server.maxHeadersCount = limits.headersMax + 1;
     server.on('connection', (socket: Socket) => this.#connections.admit(socket));
     server.on('request', (request, response) => void this.#serve(request, response, false));
     server.on('checkContinue', (request, response) => void this.#serve(request, response, true));
+    // What else a client expects is its own affair (RFC 9110 leaves that open), and it gets an answer as anybody.
+    server.on('checkExpectation', (request, response) => void this.#serve(request, response, false));
     server.on('clientError', (error, socket) => this.#connections.malformed(error, socket as Socket));
     server.on('connect', (_request, socket) => {
       const refusal = new SojournError('input.method', 'CONNECT is not spoken here');
