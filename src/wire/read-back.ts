@@ -17,6 +17,23 @@ export interface FlatReadBack {
   fromRef?: string | undefined;
 }
 
+/** For whoever calls, a program or a model. */
+export const READ_BACK_MEMBERS: Readonly<Record<keyof FlatReadBack, string>> = {
+  ref: 'What to read: "artifact:…" is a file, "log:12" what one event says, "log:12-40" a stretch of the log as JSON lines. Only search may go without.',
+  fromLine: 'The first line, from 1. With search: where it begins.',
+  toLine: 'The last line, which is read too.',
+  head: 'Only so many lines from the start.',
+  tail: 'Only so many lines from the end.',
+  search:
+    'A regular expression (RE2: no lookarounds, no backreferences). Gives the lines that match, with their numbers.',
+  ignoreCase: 'With search: small and capital letters are the same.',
+  around: 'With search: so many lines before and behind each match, up to 20.',
+  path: 'JSONPath (RFC 9535) into a JSON result: each value as a line.',
+  fromByte: 'The first byte, from 0. With search: where it goes on, as `next` said.',
+  toByte: 'The byte to stop before.',
+  fromRef: 'With search and without ref: where it goes on, as `next` said.',
+};
+
 export function unflattened(flat: FlatReadBack): ReadBackCall {
   const { ref, fromLine, toLine, head, tail, search: pattern, path, fromByte, toByte } = flat;
   const { ignoreCase, around, fromRef } = flat;

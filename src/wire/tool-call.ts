@@ -6,6 +6,7 @@
 import * as z from 'zod';
 import type { JsonObject } from '../kernel/json.ts';
 import { MILESTONES } from './post.ts';
+import { READ_BACK_MEMBERS } from './read-back.ts';
 import { POST_METADATA_CHARS_MAX, type Schema } from './schema.ts';
 import { SESSION_STATES } from './session.ts';
 import { POLICIES } from './turn.ts';
@@ -101,28 +102,23 @@ export const listSessionsCall = z.strictObject({
   cursor: z.string().optional().describe('The nextCursor of the last answer.'),
 });
 
+const means = READ_BACK_MEMBERS;
 const place = (least: number, description: string) => z.int().min(least).optional().describe(description);
 
 export const readBackToolCall = z.strictObject({
   session,
-  ref: line(
-    100,
-    'What to read: "artifact:…" is a file, "log:12" what one event says, "log:12-40" a stretch of the log as JSON lines. Only search may go without.',
-  ).optional(),
-  from_line: place(1, 'The first line, from 1. With search: where it begins.'),
-  to_line: place(1, 'The last line, which is read too.'),
-  head: place(1, 'Only so many lines from the start.'),
-  tail: place(1, 'Only so many lines from the end.'),
-  search: line(
-    1_000,
-    'A regular expression (RE2: no lookarounds, no backreferences). Gives the lines that match, with their numbers.',
-  ).optional(),
-  ignore_case: z.boolean().optional().describe('With search: small and capital letters are the same.'),
-  around: place(0, 'With search: so many lines before and behind each match, up to 20.'),
-  path: line(1_000, 'JSONPath (RFC 9535) into a JSON result: each value as a line.').optional(),
-  from_byte: place(0, 'The first byte, from 0. With search: where it goes on, as `next` said.'),
-  to_byte: place(0, 'The byte to stop before.'),
-  from_ref: line(100, 'With search and without ref: where it goes on, as `next` said.').optional(),
+  ref: line(100, means.ref).optional(),
+  from_line: place(1, means.fromLine),
+  to_line: place(1, means.toLine),
+  head: place(1, means.head),
+  tail: place(1, means.tail),
+  search: line(1_000, means.search).optional(),
+  ignore_case: z.boolean().optional().describe(means.ignoreCase),
+  around: place(0, means.around),
+  path: line(1_000, means.path).optional(),
+  from_byte: place(0, means.fromByte),
+  to_byte: place(0, means.toByte),
+  from_ref: line(100, means.fromRef).optional(),
 });
 
 export const closeSessionCall = z.strictObject({
