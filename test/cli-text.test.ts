@@ -42,6 +42,15 @@ describe('a line on a terminal', () => {
     expect(wrapped('abcdefghij', 4)).toEqual(['abcd', 'efgh', 'ij']);
   });
 
+  test.each(['サーバー', '㈱㎏', 'ㄅㄆ', '，。！', '￥', '❤️', '1️⃣', '⚡'])(
+    'takes no character for narrow that a terminal draws wide: %s',
+    (text) => {
+      const clusters = new Intl.Segmenter().segment(text);
+
+      expect(widthOf(text)).toBe(2 * [...clusters].length);
+    },
+  );
+
   test('counts wide characters twice', () => {
     expect(widthOf('日本')).toBe(4);
     expect(wrapped('日本日本', 4)).toEqual(['日本', '日本']);
