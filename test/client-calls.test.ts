@@ -182,6 +182,19 @@ describe('trying again', () => {
     expect(waits).toEqual([7_000 + 25, 3_000 + 50]);
   });
 
+  test('brings the answer to a question to a server that was away', async () => {
+    let calls = 0;
+    const client = clientOf(() => {
+      calls += 1;
+      if (calls === 1) throw new TypeError('fetch failed');
+      return new Response('{"decision": "allow"}');
+    });
+
+    const told = await client.session('x').answer('r1', { decision: 'allow', answer: 'blue' });
+
+    expect(told).toEqual({ decision: 'allow' });
+  });
+
   test('never doubles a fork whose answer was lost', async () => {
     let calls = 0;
     const client = clientOf(() => {

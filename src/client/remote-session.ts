@@ -235,10 +235,13 @@ export class RemoteSession {
     return this.#json({ method: 'GET', path: '/tree', ...options });
   }
 
-  /** Answers a question or an approval of this session. */
+  /**
+   * Answers a question or an approval of this session. It closes once, so an answer may be sent again: where only the
+   * server's word on it was lost, that fails with `request.closed`.
+   */
   answer(request: string, call: AnswerCall, options: WithSignal = {}): Promise<{ decision: string }> {
     const path = `/requests/${encodeURIComponent(request)}`;
-    return this.#json({ method: 'POST', path, body: call, ...options });
+    return this.#json({ method: 'POST', path, body: call, repeatable: true, ...options });
   }
 
   /** JSON lines, in chunks as they come. The stream fails with `server.unreachable` where it breaks off. */
