@@ -45,6 +45,17 @@ describe('a body that is JSON, but not what the call takes', () => {
     ['no parts', { input: [] }, '"/input"'],
     ['a part without text', { input: [{ type: 'text' }] }, '"/input/0/text"'],
     ['a part of no kind', { input: [{ type: 'smell', text: 'x' }] }, '"/input/0/type"'],
+    ['a part that says no kind', { input: [{}] }, '"/input/0/type"'],
+    [
+      'a file of a kind that is a number',
+      { input: [{ type: 'file', mediaType: 1 }] },
+      '"/input/0/mediaType"',
+    ],
+    [
+      'a file whose name is half a sign',
+      { input: [{ type: 'file', mediaType: 'a/b', name: '\ud800', data: 'AA==' }] },
+      '"/input/0/name"',
+    ],
     ['a file without content', { input: [{ type: 'file', mediaType: 'a/b' }] }, '"/input/0"'],
     [
       'a file that is not base64',

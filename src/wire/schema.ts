@@ -50,13 +50,13 @@ export const budget: z.ZodType<Budget> = z
   })
   .meta({ id: 'Budget', description: 'What may be spent. Absent means unbounded.' });
 
-const textPart: z.ZodType<TextPart> = z.strictObject({
+const textPart = z.strictObject({
   type: z.literal('text'),
   text: z.string(),
   metadata: ownObject(64 * KiB).optional(),
 });
 
-const filePart: z.ZodType<FilePart> = z
+const filePart = z
   .strictObject({
     type: z.literal('file'),
     mediaType: text(255).min(1),
@@ -73,7 +73,12 @@ const filePart: z.ZodType<FilePart> = z
     error: 'needs either "url" or "data"',
   });
 
-const inputPart = z.union([textPart, filePart]).meta({ id: 'InputPart' });
+/** Told apart by `type`, so that a refusal names what is wrong with the one that was meant. */
+const inputPart: z.ZodType<TextPart | FilePart> = z
+  .discriminatedUnion('type', [textPart, filePart], {
+    error: ({ code }) => (code === 'invalid_union' ? 'must be "text" or "file"' : undefined),
+  })
+  .meta({ id: 'InputPart' });
 
 // Calls.
 
@@ -208,7 +213,7 @@ function refusalOf(issues: readonly Issue[]): SojournError {
   // A misspelled name explains the missing one better than the other way round.
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (issue === undefined) return new SojournError('input.invalid', 'The body is not what this call takes');
-  if (issue.code === 'invalid_union') return refusalOf(closest(issue));
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) return refusalOf(closest(issue));
   const pointer = JSON.stringify(issue.path.map((name) => `/${pointerName(String(name))}`).join(''));
   if (issue.code === 'unrecognized_keys') {
     const name = JSON.stringify(issue.keys[0]?.slice(0, 64));
