@@ -156,6 +156,27 @@ test('however many turns it stands for, a digest is not longer than it may be, a
   expect(earlier).toContain('Question 499');
 });
 
+test('of ten thousand tasks only those that are told are looked at', () => {
+  let looked = 0;
+  const tasks = Array.from({ length: 10_000 }, (_, index) => {
+    const { from, to, messages } = task(index, `Question ${index}`);
+    return {
+      from,
+      to,
+      get messages() {
+        looked += 1;
+        return messages;
+      },
+    };
+  });
+
+  const text = turnsDigest(tasks, { tokensMax: 400, count });
+
+  expect(text).toMatch(/^Before that: 99\d\d tasks, log:1-\d+; first asked: Question 0\n/);
+  expect(text).toContain('Question 9999');
+  expect(looked).toBeLessThan(200);
+});
+
 test('what was asked first of all stays, however small the digest', () => {
   const mission = task(0, 'Port the whole library to Rust');
 

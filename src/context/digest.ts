@@ -97,16 +97,16 @@ export function turnsDigest(
   const { tokensMax, count } = options;
   const taken = (line: string): number => (line === '' ? 0 : count(`${line}\n`));
   const before = parsed(options.earlier ?? '');
-  const entries = [...before.entries, ...tasks.map(entryOf)];
+  const entries = new Entries(before.entries, tasks);
   const told = before.told === '' ? '' : cutTo(before.told, TOLD_SHARE * tokensMax, count);
   const full = tokensMax - taken(told);
   const { lines, used } = askedLines(entries, { full, isMerged: before.merged !== undefined, taken });
   const oldest = entries.length - lines.length;
-  const merged = mergedOf(before.merged, entries.slice(0, oldest));
+  const merged = mergedOf(before.merged, entries, oldest);
   const counted = merged === undefined ? '' : mergedLine(merged);
   let room = full - used - taken(counted);
   for (let index = lines.length - 1; index >= 0; index -= 1) {
-    const did = entries[oldest + index]?.did ?? '';
+    const did = entries.at(oldest + index)?.did ?? '';
     if (did === '' || taken(did) > room) continue;
     lines[index] += `\n${did}`;
     room -= taken(did);
@@ -120,12 +120,15 @@ export function turnsDigest(
  * `isMerged`: others came before these, and a line counts them.
  */
 function askedLines(
-  entries: readonly Entry[],
+  entries: Entries,
   { full, isMerged, taken }: { full: number; isMerged: boolean; taken: CountText },
 ): { lines: string[]; used: number } {
   const lines: string[] = [];
   let used = 0;
-  for (const [index, { head, asked }] of [...entries.entries()].toReversed()) {
+  for (let index = entries.length - 1; index >= 0; index -= 1) {
+    const entry = entries.at(index);
+    if (entry === undefined) break;
+    const { head, asked } = entry;
     const isAll = index === 0 && !isMerged;
     const most = (isAll ? full : Math.min(SHORT_SHARE * full, full - COUNTED_TOKENS)) - used;
     const isShort = used > ASKED_SHARE * full || taken(head + asked) > most;
@@ -157,6 +160,24 @@ interface Entry {
   asked: string;
   /** Further lines of it. */
   did: string;
+}
+
+/** Those of an earlier digest, then the tasks: of very many only what is looked at is made. */
+class Entries {
+  readonly length: number;
+  readonly #before: readonly Entry[];
+  readonly #tasks: readonly TaskStretch[];
+
+  constructor(before: readonly Entry[], tasks: readonly TaskStretch[]) {
+    this.length = before.length + tasks.length;
+    this.#before = before;
+    this.#tasks = tasks;
+  }
+
+  at(index: number): Entry | undefined {
+    const task = this.#tasks[index - this.#before.length];
+    return task === undefined ? this.#before[index] : entryOf(task);
+  }
 }
 
 interface Merged {
@@ -256,12 +277,13 @@ function parsed(text: string): { told: string; merged: Merged | undefined; entri
   return { told: told.join('\n'), merged, entries };
 }
 
-function mergedOf(before: Merged | undefined, entries: readonly Entry[]): Merged | undefined {
-  const first = entries[0];
-  const last = entries.at(-1);
-  if (first === undefined || last === undefined) return before;
+/** Of the first `count` of them. */
+function mergedOf(before: Merged | undefined, entries: Entries, count: number): Merged | undefined {
+  const first = entries.at(0);
+  const last = entries.at(count - 1);
+  if (count === 0 || first === undefined || last === undefined) return before;
   return {
-    count: (before?.count ?? 0) + entries.length,
+    count: (before?.count ?? 0) + count,
     from: before?.from ?? first.from,
     to: last.to,
     first: before?.first ?? cut(first.asked, FIRST_CHARS),
