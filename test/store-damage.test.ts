@@ -1,6 +1,7 @@
 // Damage: a database that is not whole is refused and left alone; damage inside one is found and never shown.
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -27,6 +28,13 @@ describe('a database that is not whole', () => {
     'its end is missing': () => truncateSync(at.database, statSync(at.database).size - 8_192),
     'it is cut inside its header': () => truncateSync(at.database, 50),
     'it is missing and its log is there': () => renameSync(at.database, `${at.database}-wal`),
+    'its end is missing, and there is a log': () => {
+      const log = at.logOf('UPDATE heads SET epoch = epoch + 1');
+      truncateSync(at.database, statSync(at.database).size - 8 * 4_096);
+      writeFileSync(`${at.database}-wal`, log);
+    },
+    'its log is garbage': () => writeFileSync(`${at.database}-wal`, Buffer.alloc(50_000, 0x55)),
+    'its log is a link': () => symlinkSync(join(at.above, 'elsewhere'), `${at.database}-wal`),
     'it is a link': () => {
       renameSync(at.database, join(at.above, 'elsewhere.db'));
       symlinkSync(join(at.above, 'elsewhere.db'), at.database);
@@ -57,6 +65,7 @@ describe('a database that is not whole', () => {
       expect(error).toMatchObject({ code: 'store.damaged' });
       expect(String(error)).toContain(at.database);
       expect(bytes().equals(before)).toBe(true);
+      expect((await inspect(at.folder)).findings.map(({ level }) => level)).toContain('error');
     });
   }
 
@@ -71,6 +80,32 @@ describe('a database that is not whole', () => {
     at.folder = mine;
 
     expect(await codeOf(at.open())).toBe('store.damaged');
+  });
+
+  test('is refused when its log would lose commits that were acknowledged, with the way to go on without them', async () => {
+    await crashed();
+    const log = readFileSync(`${at.database}-wal`);
+    flipBit(log, Math.floor(log.length / 2));
+    writeFileSync(`${at.database}-wal`, log);
+
+    const error = String(await at.open().catch((reason: unknown) => reason));
+
+    expect(error).toMatch(/store\.damaged: .*sojourn\.db-wal: frame \d+ is damaged/);
+    const bytes = Number(/truncate -s (\d+)/.exec(error)?.[1]);
+    expect(await codeOf(at.open())).toBe('store.damaged');
+    truncateSync(`${at.database}-wal`, bytes);
+    const events = await (await at.open()).read(1, 0, PAGE);
+    expect(events.length).toBeGreaterThan(10);
+    expect(events.every(({ seq, body }) => body === bodyOf('a', seq - 1))).toBe(true);
+  });
+
+  test('opens when only the last commit of its log is torn, as a power loss may leave it', async () => {
+    await crashed();
+    const log = readFileSync(`${at.database}-wal`);
+    flipBit(log, log.length - 5_000);
+    writeFileSync(`${at.database}-wal`, log);
+
+    expect((await (await at.open()).read(1, 0, PAGE)).length).toBe(57);
   });
 
   test('a schema of a newer version is refused before anything is written', async () => {
@@ -90,6 +125,39 @@ describe('a database that is not whole', () => {
 
     expect(await write(await at.open(), 'a')).toBe(1);
   });
+});
+
+describe('a folder in which something else lies where a file of the store belongs', () => {
+  const elsewhere = (): string => join(at.above, 'elsewhere');
+  const cases: Record<string, [file: string, put: (path: string) => void]> = {
+    'garbage, in place of the lock': ['lock.db', (path) => writeFileSync(path, 'x'.repeat(5_000))],
+    'a folder, in place of the lock': ['lock.db', (path) => mkdirSync(path)],
+    'a link to nothing, in place of the lock': ['lock.db', (path) => symlinkSync(elsewhere(), path)],
+    'a file, in place of the artifacts': ['artifacts', (path) => writeFileSync(path, 'x')],
+    'a link to a folder, in place of the artifacts': [
+      'artifacts',
+      (path) => {
+        mkdirSync(elsewhere());
+        symlinkSync(elsewhere(), path);
+      },
+    ],
+  };
+
+  for (const [name, [file, put]] of Object.entries(cases)) {
+    test(`is refused by name, and the doctor says so: ${name}`, async () => {
+      await at.written();
+      const path = join(at.folder, file);
+      rmSync(path, { recursive: true });
+      put(path);
+
+      const error: unknown = await at.open().catch((reason: unknown) => reason);
+
+      expect(error).toMatchObject({ code: 'store.damaged' });
+      expect(String(error)).toContain(path);
+      const { findings } = await inspect(at.folder);
+      expect(findings.some(({ level, what }) => level === 'error' && what.includes(path))).toBe(true);
+    });
+  }
 });
 
 describe('damage inside', () => {
@@ -184,6 +252,19 @@ describe('damage inside', () => {
     expect(found / inEvents).toBeGreaterThan(0.9);
   });
 });
+
+function flipBit(bytes: Buffer, at: number): void {
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+}
+
+/** Leaves the folder as a process that dies does, with 60 events of `a` in the log. */
+async function crashed(): Promise<void> {
+  const { folder } = at;
+  const store = await at.open();
+  await write(store, 'a', 60);
+  at.folder = join(at.above, 'crashed');
+  cpSync(folder, at.folder, { recursive: true });
+}
 
 /** Whether anything was found. Throws where an event is shown that was never written. */
 function readAll(file: string, keys: readonly string[]): boolean {

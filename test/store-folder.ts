@@ -1,5 +1,5 @@
 // A data folder of its own for each test of the SQLite store, and what is done to it again and again.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -50,6 +50,17 @@ export class StoreFolder {
     const store = await this.open();
     for (const key of ['a', 'b', 'c']) await write(store, key);
     await store.close();
+  }
+
+  /** The log that these statements would leave beside the database, which stays as it is. */
+  logOf(sql: string): Buffer {
+    const whole = readFileSync(this.database);
+    const db = new DatabaseSync(this.database);
+    db.exec(`PRAGMA wal_autocheckpoint = 0; BEGIN; ${sql}; COMMIT`);
+    const log = readFileSync(`${this.database}-wal`);
+    db.close();
+    writeFileSync(this.database, whole);
+    return log;
   }
 
   /** Behind the back of the store. */

@@ -1,11 +1,13 @@
 // Doctor: looks at a data folder and says what is wrong with it and how to mend it. It changes nothing, and works while
 // another process uses the folder.
 //
-//   D1. Only SQLite opens the database (F3 of folder.ts); everything is read from one state of it.
+//   D1. While a process uses it only SQLite opens the database (F3 of folder.ts); everything is read from one state of it.
+//       What the next start would refuse is looked for while nobody can start.
 //   D2. Every event's and every post's checksum is verified, every log counted through to its head, every artifact read.
 //   D3. Artifacts are read when the database is done with: however many there are, nothing of it is held up meanwhile.
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { SojournError } from '../../kernel/errors.ts';
 import type { Seq, SessionNum } from '../store.ts';
 import { artifactContents } from './artifact-contents.ts';
 import { artifactFindings } from './artifact-findings.ts';
@@ -13,7 +15,15 @@ import { unpack, type ChunkRow } from './chunk.ts';
 import { Connection } from './connection.ts';
 import { UNFINISHED } from './files.ts';
 import type { Finding } from './finding.ts';
-import { artifactsFolder, databaseFile, networkDisk, type StatDisk } from './folder.ts';
+import {
+  artifactsFolder,
+  checkExisting,
+  databaseFile,
+  lockFile,
+  lockFolder,
+  networkDisk,
+  type StatDisk,
+} from './folder.ts';
 import { damagedPosts } from './post-rows.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { freeBytes, FREE_BYTES_MIN } from './space.ts';
@@ -41,7 +51,8 @@ export interface InspectOptions {
 export async function inspect(folder: string, options: InspectOptions = {}): Promise<Inspection> {
   const findings = [...folderFindings(folder, options.statDisk)];
   if (existsSync(folder)) {
-    const { found, isReadable } = databaseFindings(folder);
+    const refused = refusal(folder);
+    const { found, isReadable } = refused === undefined ? databaseFindings(folder) : unread(refused);
     findings.push(...found);
     if (isReadable) findings.push(...(await contents(folder, options.onProgress)));
   }
@@ -69,6 +80,9 @@ function* folderFindings(folder: string, statDisk: StatDisk | undefined): Iterab
     const what = `${folder} is on a network or user-space file system (${disk})`;
     yield { level: 'warning', what, fix: 'Move it to a local disk: others may lie about what is written.' };
   }
+  const artifacts = artifactsFolder(folder);
+  if (lstatSync(artifacts, { throwIfNoEntry: false })?.isDirectory() === false)
+    yield { level: 'error', what: `${artifacts} is not a folder`, fix: 'Put the folder itself there.' };
   const log = lstatSync(`${databaseFile(folder)}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   if (log > LOG_BYTES_MANY) {
     const what = `The write-ahead log has ${Math.floor(log / 1_048_576)} MiB`;
@@ -86,7 +100,8 @@ function* folderFindings(folder: string, statDisk: StatDisk | undefined): Iterab
 
 function unfinishedPuts(folder: string): string[] {
   const artifacts = artifactsFolder(folder);
-  const names = existsSync(artifacts) ? readdirSync(artifacts) : [];
+  const isFolder = lstatSync(artifacts, { throwIfNoEntry: false })?.isDirectory() === true;
+  const names = isFolder ? readdirSync(artifacts) : [];
   return names.filter((name) => UNFINISHED.test(name)).map((name) => join(artifacts, name));
 }
 
@@ -101,6 +116,24 @@ function* modeFindings(folder: string): Iterable<Finding> {
       yield { level: 'warning', what, fix: `chmod go-rwx '${path}', or start the server: it does so.` };
     }
   }
+}
+
+/** What the next start would refuse it for. Where it is in use, its owner has looked. */
+function refusal(folder: string): Finding | undefined {
+  if (lstatSync(lockFile(folder), { throwIfNoEntry: false }) === undefined) return undefined;
+  let lock: { release(): void } | undefined;
+  try {
+    lock = lockFolder(folder);
+    checkExisting(folder, true);
+  } catch (error) {
+    if (!SojournError.is(error, 'store.damaged')) return undefined;
+    const [what = '', ...mend] = error.detail.split('; ');
+    const fix = mend.join('; ');
+    return { level: 'error', what, fix: `${fix.charAt(0).toUpperCase()}${fix.slice(1)}.` };
+  } finally {
+    lock?.release();
+  }
+  return undefined;
 }
 
 interface Looked {

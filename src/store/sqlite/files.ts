@@ -52,6 +52,9 @@ export class ArtifactFiles implements ArtifactStore {
 
   /** Removes what a crash left half written. Nobody else may be writing: the folder is locked. */
   async sweep(): Promise<void> {
+    const stat = await lstat(this.#folder).catch(() => undefined);
+    if (stat?.isDirectory() === false)
+      throw damaged(this.#folder, 'it is not a folder', undefined, 'put the folder itself there');
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#folder)) {
       if (UNFINISHED.test(name)) await rm(join(this.#folder, name), { force: true });

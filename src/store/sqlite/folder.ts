@@ -24,6 +24,7 @@ import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { Connection, faultOf } from './connection.ts';
 import { knownVersion, migrate } from './schema.ts';
+import { logDamage } from './write-ahead-log.ts';
 
 export const databaseFile = (folder: string): string => join(folder, 'sojourn.db');
 export const lockFile = (folder: string): string => join(folder, 'lock.db');
@@ -78,16 +79,21 @@ function mendMode(path: string, mode: number, logger: Logger): void {
 
 /** Held until it is closed (F1). Throws `store.in_use`. */
 export function lockFolder(folder: string): { release(): void } {
-  makeEmpty(lockFile(folder));
-  const lock = new DatabaseSync(lockFile(folder), { timeout: 0 });
+  const file = lockFile(folder);
+  const nothing = 'remove it: it holds nothing, and the next start makes it';
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() === false)
+    throw damaged(file, 'it is not a regular file', undefined, nothing);
+  makeEmpty(file);
+  const lock = new DatabaseSync(file, { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if (faultOf(error) === 'busy') {
+    const fault = faultOf(error);
+    if (fault === 'busy')
       throw new SojournError('store.in_use', `Another process owns ${folder}`, { cause: error });
-    }
-    throw damaged(lockFile(folder), 'it is not the lock file that was made here', error);
+    if (fault !== 'damage') throw openingError(file, error);
+    throw damaged(file, 'it is not the lock file that was made here', error, nothing);
   }
   return { release: () => lock.close() };
 }
@@ -98,24 +104,50 @@ function makeEmpty(file: string): void {
 }
 
 /** Looks before SQLite touches anything (F2), and makes the database of a new folder. */
-export function checkDatabase(folder: string, now: number): void {
+export function checkDatabase(folder: string, now: number, isSynced: boolean): void {
+  if (!checkExisting(folder, isSynced)) makeDatabase(databaseFile(folder), now);
+}
+
+/** False where there is no database. Nobody may have it open (F3); `isSynced` says whether every commit waited for the disk. */
+export function checkExisting(folder: string, isSynced: boolean): boolean {
   const file = databaseFile(folder);
   const stat = lstatSync(file, { throwIfNoEntry: false });
-  const log = lstatSync(`${file}-wal`, { throwIfNoEntry: false });
+  const logBytes = checkLog(`${file}-wal`, isSynced);
   if (stat === undefined) {
-    if (log !== undefined && log.size > 0)
-      throw damaged(file, 'it is missing, and its write-ahead log is there');
-    makeDatabase(file, now);
-    return;
+    if (logBytes > 0) throw damaged(file, 'it is missing, and its write-ahead log is there');
+    return false;
   }
   if (!stat.isFile()) throw damaged(file, 'it is not a regular file');
   if (stat.size === 0) throw damaged(file, 'it is empty');
   const { pageBytes, pages, application } = readHeader(file);
-  if ((log?.size ?? 0) === 0 && pages * pageBytes > stat.size) {
-    throw damaged(file, `it has ${stat.size} bytes of ${pages * pageBytes}`);
-  }
-  checkReadable(file, application);
+  const isShort = pages * pageBytes > stat.size;
+  const short = `it has ${stat.size} bytes of ${pages * pageBytes}`;
+  if (isShort && logBytes === 0) throw damaged(file, short);
+  // What is missing may be in the log: a checkpoint was cut off.
+  checkReadable(file, application, isShort ? short : undefined);
+  return true;
 }
+
+/** Answers its size. */
+function checkLog(log: string, isSynced: boolean): number {
+  const stat = lstatSync(log, { throwIfNoEntry: false });
+  if (stat === undefined) return 0;
+  if (!stat.isFile()) throw damaged(log, 'it is not a regular file');
+  const damage = logDamage(log);
+  if (damage === undefined) return stat.size;
+  const { frame, commits, bytes } = damage;
+  if (frame === 0) throw damaged(log, 'its header is damaged', undefined, withoutLog);
+  if (!isSynced) return stat.size;
+  const what = `frame ${frame} is damaged, and SQLite would drop it and what follows, ${commits} commits`;
+  throw damaged(
+    log,
+    what,
+    undefined,
+    `restore the folder from a backup, or cut the log there: truncate -s ${bytes} '${log}'`,
+  );
+}
+
+const withoutLog = 'restore the folder from a backup, or move the log away to go on without what is in it';
 
 function readHeader(file: string): { pageBytes: number; pages: number; application: number } {
   const header = Buffer.alloc(HEADER_BYTES);
@@ -132,21 +164,26 @@ function readHeader(file: string): { pageBytes: number; pages: number; applicati
 }
 
 /** Opened for reading only, so that a refusal leaves everything as it was. */
-function checkReadable(file: string, application: number): void {
+function checkReadable(file: string, application: number, short: string | undefined): void {
   let connection: Connection | undefined;
   try {
     connection = new Connection(file, 'read');
     const version = knownVersion(connection, file);
     if (version === 0) throw damaged(file, 'it holds no sessions of this program');
     if (connection.number('PRAGMA application_id') !== application) {
-      throw damaged(`${file}-wal`, 'it belongs to another database');
+      throw damaged(`${file}-wal`, 'it belongs to another database', undefined, withoutLog);
     }
+    if (short !== undefined && !isWhole(connection)) throw damaged(file, short);
     connection.number('SELECT max(num) FROM sessions');
   } catch (error) {
     throw openingError(file, error);
   } finally {
     connection?.close();
   }
+}
+
+function isWhole(connection: Connection): boolean {
+  return connection.row<{ quick_check: string }>('PRAGMA quick_check(1)')?.quick_check === 'ok';
 }
 
 function makeDatabase(file: string, now: number): void {
@@ -182,7 +219,7 @@ export function syncFolder(folder: string): void {
 export function openingError(file: string, error: unknown): SojournError {
   if (error instanceof SojournError) return error;
   const what = error instanceof Error ? error.message : String(error);
-  const fault = faultOf(error);
+  const fault = isOfSystem(error) ? systemFault(error.code) : faultOf(error);
   if (fault === 'full') return new SojournError('store.full', `${file}: ${what}`, { cause: error });
   if (fault === 'disk' || fault === 'busy') {
     return new SojournError('store.failed', `${file}: ${what}`, { cause: error });
@@ -190,9 +227,24 @@ export function openingError(file: string, error: unknown): SojournError {
   return damaged(file, what, error);
 }
 
-export function damaged(file: string, what: string, cause?: unknown): SojournError {
-  const backup = 'restore it from a backup, or move it away to begin anew';
-  return new SojournError('store.damaged', `${file}: ${what}; ${backup}`, { cause });
+/** What the system says of a folder, as an error of the contract; anything else as it is. */
+export function folderError(folder: string, error: unknown): unknown {
+  return isOfSystem(error) ? openingError(folder, error) : error;
+}
+
+const isOfSystem = (error: unknown): error is { code: string } =>
+  error instanceof Error && 'syscall' in error && 'code' in error;
+
+const systemFault = (code: string): 'full' | 'disk' =>
+  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code) ? 'full' : 'disk';
+
+export function damaged(
+  file: string,
+  what: string,
+  cause?: unknown,
+  mend = 'restore it from a backup, or move it away to begin anew',
+): SojournError {
+  return new SojournError('store.damaged', `${file}: ${what}; ${mend}`, { cause });
 }
 
 export function hasBallast(folder: string): boolean {

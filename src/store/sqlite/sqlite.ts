@@ -26,7 +26,7 @@ import { CommitQueue, type QueueBounds } from './commit-queue.ts';
 import { asStoreError, checkVersion, Connection } from './connection.ts';
 import { readPage, type PageBounds } from './event-pages.ts';
 import { ArtifactFiles } from './files.ts';
-import { checkDatabase, databaseFile, lockFolder, prepareFolder } from './folder.ts';
+import { checkDatabase, databaseFile, folderError, lockFolder, prepareFolder } from './folder.ts';
 import { SqliteIdentities } from './identities.ts';
 import { childrenOf, listPage, stagedOf, unfinishedOf, type Page } from './list.ts';
 import { PointReads } from './point-reads.ts';
@@ -67,15 +67,23 @@ export interface SqliteOptions {
   durability?: 'power-loss' | 'process-crash';
 }
 
-/** Throws `store.in_use`, `store.damaged`, `store.schema`, `config.invalid`. */
+/** Throws `store.in_use`, `store.damaged`, `store.schema`, `store.full`, `store.failed`, `config.invalid`. */
 export async function sqliteStore(options: SqliteOptions): Promise<Store> {
+  checkVersion(process.versions.sqlite);
+  try {
+    return await openStore(options);
+  } catch (error) {
+    throw folderError(options.folder, error);
+  }
+}
+
+async function openStore(options: SqliteOptions): Promise<Store> {
   const { folder, clock = systemClock, logger = silentLogger, durability = 'power-loss' } = options;
   const limits: SqliteLimits = { ...DEFAULTS, ...options.limits };
-  checkVersion(process.versions.sqlite);
   prepareFolder(folder, logger);
   const lock = lockFolder(folder);
   try {
-    checkDatabase(folder, clock.now());
+    checkDatabase(folder, clock.now(), durability === 'power-loss');
     const space = new Space(folder, limits, clock, logger);
     const start = { folder, durability, now: clock.now() };
     const files = new ArtifactFiles(folder, limits.artifactBytesMax, clock);
