@@ -358,6 +358,18 @@ describe('what is published and what is reached', () => {
     ]);
   });
 
+  test('a folder of code that the tree of the architecture leaves out is found', () => {
+    const found = say('document', {
+      'ARCHITECTURE.md': 'src/\n  kernel/      ids\n  store/       contract\n    sqlite/      one file\n',
+      'src/kernel/ids.ts': '',
+      'src/store/store.ts': '',
+      'src/store/sqlite/deeper/rows.ts': '',
+      'src/store/memory/rows.ts': '',
+    });
+
+    expect(found).toEqual(['ARCHITECTURE.md [document] src/store/memory/ is not in the tree']);
+  });
+
   test('a file that does not parse is found', () => {
     expect(say('parse', { 'src/log/a.ts': 'const = 1' })).toHaveLength(1);
   });

@@ -2,8 +2,10 @@
 //
 //   P1. A path in backticks or in a link, from the root or from the page, leads to a file or a folder.
 //   P2. A command `npm run x` is a script of package.json.
+//   P3. The tree of ARCHITECTURE.md has every part there is below src/.
 import { posix } from 'node:path';
 import type { Finding, TreeFile } from './tree.ts';
+import { placeOf } from './zones.ts';
 
 const ROOTED = /^(?:src|test|scripts|examples|bench|docs|decisions|dashboard|bin)\/[\w./-]*$/;
 
@@ -24,7 +26,23 @@ export function checkDocuments(tree: readonly TreeFile[]): readonly Finding[] {
       }
     }
   }
-  return findings;
+  const page = tree.find((file) => file.path === 'ARCHITECTURE.md');
+  return page === undefined ? findings : [...findings, ...missingIn(page, tree)];
+}
+
+/** P3. */
+function missingIn({ path: page, text }: TreeFile, tree: readonly TreeFile[]): readonly Finding[] {
+  const rows = new Set<string>();
+  let top = '';
+  for (const [, indent = '', name = ''] of text.matchAll(/^( {2}| {4})([\w-]+)\/ /gm)) {
+    if (indent.length === 2) top = name;
+    rows.add(indent.length === 2 ? name : `${top}/${name}`);
+  }
+  const files = tree.filter(({ path }) => path.startsWith('src/') && path !== 'src/index.ts');
+  const parts = new Set(files.flatMap(({ path }) => placeOf(path)?.part ?? []));
+  return [...parts]
+    .filter((part) => !rows.has(part))
+    .map((part) => ({ rule: 'document', path: page, line: 0, message: `src/${part}/ is not in the tree` }));
 }
 
 function wrongIn(
