@@ -44,6 +44,7 @@ describe('a body that is JSON, but not what the call takes', () => {
     ['nothing to say', {}, '"/input"'],
     ['no parts', { input: [] }, '"/input"'],
     ['a part without text', { input: [{ type: 'text' }] }, '"/input/0/text"'],
+    ['a text with half a sign', { input: [{ type: 'text', text: 'hi \ud800' }] }, '"/input/0/text"'],
     ['a part of no kind', { input: [{ type: 'smell', text: 'x' }] }, '"/input/0/type"'],
     ['a part that says no kind', { input: [{}] }, '"/input/0/type"'],
     [

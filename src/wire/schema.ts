@@ -19,12 +19,12 @@ export type Schema<Value = unknown> = z.ZodType<Value>;
 
 const KiB = 1_024;
 
-/** Text for a column: bounded, and without lone surrogates (two of those are one in UTF-8). */
-const text = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .refine((value) => value.isWellFormed(), { error: 'holds a lone surrogate', abort: true });
+/** Without lone surrogates: two of those are one in UTF-8. */
+const wellFormed = (text: z.ZodString) =>
+  text.refine((value) => value.isWellFormed(), { error: 'holds a lone surrogate', abort: true });
+
+/** Text for a column: bounded, and well-formed. */
+const text = (max: number) => wellFormed(z.string().max(max));
 
 /** The caller's own object, by reference (W2). */
 export const ownObject = (bytesMax: number) =>
@@ -52,7 +52,7 @@ export const budget: z.ZodType<Budget> = z
 
 const textPart = z.strictObject({
   type: z.literal('text'),
-  text: z.string(),
+  text: wellFormed(z.string()),
   metadata: ownObject(64 * KiB).optional(),
 });
 
@@ -61,7 +61,7 @@ const filePart = z
     type: z.literal('file'),
     mediaType: text(255).min(1),
     name: text(255).optional(),
-    url: z.string().min(1).optional(),
+    url: wellFormed(z.string().min(1)).optional(),
     data: z
       .string()
       .regex(/^[A-Za-z0-9+/]*={0,2}$/, { error: 'must be base64' })
