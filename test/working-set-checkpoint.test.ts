@@ -77,17 +77,15 @@ function logOf(all: readonly Step[]): WorkingSetLog {
     } else if (step.do === 'steer') {
       offered = `${turn}-${log.events.length}`;
       log.accept(turn, step.words, { disposition: 'steered' });
-    } else if (step.do === 'take' && offered !== undefined) {
-      log.add('turn.steered', turn, { input: { id: offered, parts: [text(step.words)] } });
+    } else if ((step.do === 'take' || step.do === 'requeue') && offered !== undefined) {
+      const input = { id: offered, parts: [text(step.words)] };
       offered = undefined;
-    } else if (step.do === 'requeue' && offered !== undefined) {
-      count += 1;
-      log.add('turn.requeued', turn, {
-        input: { id: offered, parts: [text(step.words)] },
-        turn: `t${count}`,
-      });
-      queue.unshift(`t${count}`);
-      offered = undefined;
+      if (step.do === 'take') log.add('turn.steered', turn, { input });
+      else {
+        count += 1;
+        log.add('turn.requeued', turn, { input, turn: `t${count}` });
+        queue.unshift(`t${count}`);
+      }
     } else if (step.do === 'call') log.call(turn, step.call, step.words);
     else if (step.do === 'say') log.say(turn, step.words.repeat(1 + (step.size % 100)));
     else if (step.do === 'usage') log.usage(turn, step.size);
