@@ -82,6 +82,7 @@ export function agentsOf(process: Process): Record<AgentName, Agent> {
   const agent = (name: AgentName): Agent => ({
     capabilities: CAPABILITIES[name],
     exclusive: name === 'own',
+    opensAtOnce: process.world.setting.opensAtOnce,
     open: (context, previous) => open(process, name, context, previous),
   });
   return { safe: agent('safe'), plain: agent('plain'), own: agent('own') };

@@ -20,6 +20,8 @@ export interface Setting {
   gated: readonly GroupStep[];
   /** Deltas that wait are joined. */
   coalesce: boolean;
+  /** Agents say that they open at once, and still take what time the schedule gives them. */
+  opensAtOnce: boolean;
   /** The bus drops and doubles. */
   lossy: boolean;
   liveMax: number;
@@ -33,6 +35,7 @@ export function settings(keys: readonly Key[]): fc.Arbitrary<Setting> {
     reads: fc.constantFrom('at once', 'at once', 'asked late', 'answered late'),
     gated: fc.constantFrom<readonly GroupStep[]>([], ['answer'], ['take', 'answer']),
     coalesce: fc.boolean(),
+    opensAtOnce: fc.boolean(),
     lossy: fc.boolean(),
     liveMax: fc.constantFrom(1, 2, 10),
     idleMsMax: fc.constantFrom(5, 25, 1_000),
