@@ -9,6 +9,7 @@ import { Flights } from '../../src/runtime/flights.ts';
 import { RuntimeHost } from '../../src/runtime/host.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { Conduct } from '../../src/session/conduct.ts';
+import { SessionCore } from '../../src/session/core.ts';
 import { Mailbox } from '../../src/session/mailbox.ts';
 import { Session } from '../../src/session/session.ts';
 import { Turn } from '../../src/session/turn.ts';
@@ -56,6 +57,27 @@ function answeredEarly(isMeant: (drafts: readonly Draft[]) => boolean): () => vo
   );
 }
 
+/** Of turns that are written as started together with their message, and whose instance is still being got. */
+function begunEarly(): () => void {
+  let isThere = true;
+  const appends = replaced(
+    SessionCore.prototype,
+    'append',
+    (original) =>
+      function (this: SessionCore, drafts, also) {
+        isThere = this.host.registry.peek(this.row.id) !== null;
+        return original.call(this, drafts, also);
+      },
+  );
+  const answers = answeredEarly(
+    (drafts) => !isThere && has('turn.accepted')(drafts) && has('turn.started')(drafts),
+  );
+  return () => {
+    appends();
+    answers();
+  };
+}
+
 const has =
   (kind: Draft['kind']) =>
   (drafts: readonly Draft[]): boolean =>
@@ -84,6 +106,11 @@ export const BUGS: readonly Bug[] = [
     name: 'a message is acknowledged before it is on disk',
     mix: callers,
     plant: () => answeredEarly(has('turn.accepted')),
+  },
+  {
+    name: 'the agent of a session that wakes begins before its message is on disk',
+    mix: { ...callers, evict: 8 },
+    plant: begunEarly,
   },
   {
     name: 'a turn is over before its end is on disk',
