@@ -100,6 +100,16 @@ describe('a chat over a pipe', () => {
     await cli(server.folder, ['cancel', 'unanswered']);
   });
 
+  test('takes its first line for the answer to what was asked before it came, and shows that once', async () => {
+    await cli(server.folder, ['chat', 'asked before'], { stdin: '/ask Which colour?\n' });
+
+    const { code, out, err } = await cli(server.folder, ['chat', 'asked before'], { stdin: 'blue\n' });
+
+    expect(out).toBe('blue\n');
+    expect(err.split('? Which colour?')).toHaveLength(2);
+    expect(code).toBe(0);
+  });
+
   test('shows what others say in the session', async () => {
     const talking = chat('shared');
     await talking.err.says('a new session');

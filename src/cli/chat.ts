@@ -67,8 +67,9 @@ class Chat {
   readonly #screen: ChatScreen;
   readonly #conversation: Conversation;
   readonly #left = new AbortController();
-  /** T2. Never rejects. */
-  #work: Promise<void> = Promise.resolve();
+  readonly #begun = Promise.withResolvers<void>();
+  /** T2, from when it is known what runs and what is asked. Never rejects. */
+  #work = this.#begun.promise;
   /** What is being sent, and the way to give up on it. */
   #sending: { done: Promise<unknown>; stop: AbortController } | undefined;
   #policy: Policy | undefined;
@@ -101,12 +102,14 @@ class Chat {
         this.#server.requests({ signal }),
       ]);
       const after = this.#conversation.begin(this.#view, turns, requests);
+      this.#begun.resolve();
       this.#prompt();
       for await (const event of this.#session.follow({ after, session: id, signal })) await this.#show(event);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
       this.#leaveWith(this.#code);
+      this.#begun.resolve();
       await this.#work;
       this.#screen.close();
     }
@@ -129,7 +132,8 @@ class Chat {
     if (this.#output.json) this.#output.value(event);
     this.#conversation.show(event);
     if (event.kind.startsWith('request.')) this.#prompt();
-    this.#leaveIfAnswered();
+    // Before, what is asked may have been answered long ago.
+    if (event.seq >= this.#view.headSeq) this.#leaveIfAnswered();
   }
 
   #typed(text: string): void {
@@ -190,6 +194,8 @@ class Chat {
     const call = answerOf(request, text.trim());
     if (call === undefined) return this.#screen.note('Answer yes, no or always; /later leaves it open.');
     await this.#session.answer(request.id, call, { signal: this.#left.signal });
+    this.#conversation.answered(request);
+    this.#prompt();
   }
 
   async #cancel(all: boolean): Promise<void> {

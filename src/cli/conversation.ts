@@ -2,6 +2,7 @@
 //
 //   V1. Turns and requests are counted by events alone: what others do in the session counts as well.
 //   V2. A message of our own is not shown again: it stands where it was typed.
+//   V3. A question is shown once, though it may have been open before the first event and come again as one.
 import type { Event } from '../wire/event.ts';
 import { textOf } from '../wire/message.ts';
 import type { RequestView, SessionView } from '../wire/session.ts';
@@ -21,6 +22,7 @@ export class Conversation {
   /** Accepted and not over, oldest first. */
   readonly #turns = new Set<string>();
   readonly #requests = new Map<string, OpenRequest>();
+  readonly #shown = new Set<string>();
   /** Of our own messages that have not been seen in the log yet. */
   readonly #receipts: Receipt[] = [];
   #running: string | undefined;
@@ -62,6 +64,11 @@ export class Conversation {
   /** Nothing of ours is unanswered, and nothing runs or waits. */
   get quiet(): boolean {
     return this.#receipts.length === 0 && this.#turns.size === 0;
+  }
+
+  /** Ours to this request is taken: the event that says so may come later. */
+  answered(request: OpenRequest): void {
+    this.#requests.delete(request.id);
   }
 
   sent(receipt: Receipt): void {
@@ -121,6 +128,8 @@ export class Conversation {
   }
 
   #opened(request: OpenRequest & Partial<Pick<RequestView, 'tool'>>): void {
+    if (this.#shown.has(request.id)) return; // V3
+    this.#shown.add(request.id);
     this.#requests.set(request.id, request);
     const tool = request.tool
       ? `\n  ${request.tool.name} ${brief(jsonText(request.tool.input), TEXT_MAX)}`
