@@ -4,6 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { allRoutes } from '../src/face/http/routes.ts';
 import { serve, withCalls } from './http-support.ts';
 
+/** What a test reads of the document: it knows which members it asked for. */
+// oxlint-disable-next-line typescript/no-explicit-any
+type Loose = any;
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 type Fields = Record<string, Json>;
 
@@ -114,6 +117,71 @@ describe('the OpenAPI document', () => {
 
     expect(schemas['TurnCall']?.['additionalProperties']).toBe(false);
     expect(schemas['Session']?.['additionalProperties']).toBeUndefined();
+  });
+
+  test('closes no shape of an answer, not even beside a reference: it would refuse what it refers to', async () => {
+    const doc = await document();
+    const { schemas } = doc['components'] as { schemas: Record<string, Fields> };
+    const closed: string[] = [];
+    const seen = new Set<string>();
+    const look = (value: Json, at: string): void => {
+      for (const node of nodesOf(value)) {
+        if (node['additionalProperties'] === false) closed.push(at);
+        const name = text(node['$ref']).split('/').at(-1) ?? '';
+        const shape = schemas[name];
+        if (shape === undefined || seen.has(name)) continue;
+        seen.add(name);
+        look(shape, name);
+      }
+    };
+
+    for (const [path, calls] of Object.entries(doc['paths'] as Record<string, Record<string, Fields>>))
+      for (const { responses } of Object.values(calls)) look(responses ?? null, path);
+
+    expect(seen.size).toBeGreaterThan(20);
+    expect(closed).toEqual([]);
+  });
+
+  test('names the kinds of content that are served where it is not only JSON', async () => {
+    const { call } = await serve();
+    const { paths } = await document();
+    await call('PUT', '/v1/sessions/a', { body: {} });
+    const named = (path: string): string[] => {
+      const { get } = (paths as Record<string, Record<string, Loose>>)[path] ?? {};
+      return Object.keys((get as Loose)?.responses['200'].content);
+    };
+
+    const map = await call('GET', '/v1/sessions/a/context?format=mermaid');
+    const self = await call('GET', '/openapi.json');
+
+    expect(map.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(named('/v1/sessions/{key}/context')).toEqual(['application/json', 'text/plain']);
+    expect(named('/v1/sessions/{key}/artifacts/{id}')).toEqual(['*/*']);
+    expect(self.json).toMatchObject({
+      paths: {
+        '/openapi.json': {
+          get: { responses: { 200: { content: { 'application/json': { schema: { type: 'object' } } } } } },
+        },
+      },
+    });
+  });
+
+  test('says which parameters are numbers and which are yes or no', async () => {
+    const { paths } = await document();
+    const types = new Map<string, Json | undefined>();
+    for (const calls of Object.values(paths as Record<string, Record<string, Fields>>))
+      for (const { parameters } of Object.values(calls))
+        for (const { name, in: place, schema } of (parameters ?? []) as Fields[])
+          if (place !== 'path') types.set(text(name), (schema as Fields)['type']);
+
+    const numbers = ['limit', 'before', 'after', 'Last-Event-ID', 'fromLine', 'tail', 'fromByte'];
+    expect(numbers.map((name) => types.get(name))).toEqual(numbers.map(() => 'integer'));
+    expect(['erase', 'turnPerStep', 'ignoreCase'].map((name) => types.get(name))).toEqual(
+      Array(3).fill('boolean'),
+    );
+    expect(['q', 'cursor', 'search', 'Prefer'].map((name) => types.get(name))).toEqual(
+      Array(4).fill('string'),
+    );
   });
 
   test('says which calls need no token', async () => {

@@ -130,8 +130,8 @@ export const artifactRoutes: readonly Route[] = [
       },
     ],
     answers: {
-      200: { description: 'The bytes, as plain text or a download.', type: 'application/octet-stream' },
-      206: { description: 'The range.', type: 'application/octet-stream' },
+      200: { description: 'The bytes, as plain text or a download.', type: '*/*' },
+      206: { description: 'The range.', type: '*/*' },
     },
     answer: read,
   },

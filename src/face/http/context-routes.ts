@@ -27,7 +27,7 @@ export const contextRoutes: readonly Route[] = [
     description:
       'With `format=mermaid`: the map of its tasks, as the text of a Mermaid diagram. Reading it wakes nothing.',
     parameters: [{ name: 'format', in: 'query', description: '`json` (default) or `mermaid`.' }],
-    answers: { 200: { description: 'The working set.', schema: contextView } },
+    answers: { 200: { description: 'The working set.', schema: contextView, type: 'text/plain' } },
     answer: read,
   },
 ];

@@ -85,11 +85,21 @@ export const eventRoutes: readonly Route[] = [
     description:
       'With `Accept: text/event-stream` it follows the session across turns until the reader leaves: `id` is `seq`, `event` the kind, `data` the event; a comment every 15 seconds shows that it lives.',
     parameters: [
-      { name: 'after', in: 'query', description: 'Only events with a larger seq; default 0.' },
-      { name: 'limit', in: 'query', description: 'Events in a page: 1 to 1,000.' },
+      {
+        name: 'after',
+        in: 'query',
+        type: 'integer',
+        description: 'Only events with a larger seq; default 0.',
+      },
+      { name: 'limit', in: 'query', type: 'integer', description: 'Events in a page: 1 to 1,000.' },
       { name: 'session', in: 'query', description: 'The session the cursor belongs to; another is 404.' },
       { name: 'until', in: 'query', description: '`idle`: the stream ends when nothing runs or waits.' },
-      { name: 'Last-Event-ID', in: 'header', description: 'The last seq that was seen; wins over `after`.' },
+      {
+        name: 'Last-Event-ID',
+        in: 'header',
+        type: 'integer',
+        description: 'The last seq that was seen; wins over `after`.',
+      },
     ],
     answers: {
       200: { description: 'A page, or the events.', schema: eventPageView, type: 'text/event-stream' },

@@ -20,7 +20,7 @@ const PAGE_MAX = 200;
 const AVATAR_CACHE = 'private, max-age=86400, immutable';
 
 const paging: readonly Parameter[] = [
-  { name: 'limit', in: 'query', description: 'Of a page: 1 to 200, default 50.' },
+  { name: 'limit', in: 'query', type: 'integer', description: 'Of a page: 1 to 200, default 50.' },
   { name: 'cursor', in: 'query', description: 'From `nextCursor`.' },
 ];
 

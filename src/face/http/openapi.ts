@@ -19,7 +19,7 @@ export function openApi(routes: readonly Route[]): OpenApiDocument {
         version: '1',
         summary: 'Durable sessions for AI agents.',
         description:
-          'JSON in and out. A session key is one percent-encoded path segment. Errors are problem documents (RFC 9457): match on `code`; `next` says whether trying again can help.',
+          'JSON in and out. A session key is one percent-encoded path segment. Errors are problem documents (RFC 9457): match on `code`; `next` says whether trying again can help. A token with scope `admin` acts in another project with the header `Sojourn-Project: name`.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
@@ -47,11 +47,21 @@ export function openApi(routes: readonly Route[]): OpenApiDocument {
       allowEmptySchema: { custom: true },
       // Calls are closed, answers are open: a later version may say more.
       override: ({ jsonSchema, io }) => {
-        if (io === 'output' && jsonSchema.additionalProperties === false)
-          delete jsonSchema.additionalProperties;
+        if (io === 'output') leaveOpen(jsonSchema);
       },
     },
   );
+}
+
+interface Closable {
+  additionalProperties?: unknown;
+  properties?: Record<string, unknown>;
+}
+
+/** Its members, too: one that refers to a shape may be closed beside the reference, and would then refuse all the shape has. */
+function leaveOpen(schema: Closable): void {
+  for (const one of [schema, ...Object.values(schema.properties ?? {})] as Closable[])
+    if (one.additionalProperties === false) delete one.additionalProperties;
 }
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
@@ -94,15 +104,19 @@ function pathParameters(route: Route): Parameters {
   }));
 }
 
-function parameterOf({ name, in: place, description }: Parameter): Parameters[number] {
-  return { name, in: place, description, schema: { type: 'string' } };
+function parameterOf({ name, in: place, description, type = 'string' }: Parameter): Parameters[number] {
+  return { name, in: place, description, schema: { type } };
 }
+
+const isObject = (type: string): boolean => type === 'application/json';
 
 function answerOf(answer: Answer): NonNullable<ZodOpenApiOperationObject['responses']>['200'] {
   const { description, schema, type } = answer;
   const content = {
     ...(schema === undefined ? {} : { 'application/json': { schema } }),
-    ...(type === undefined ? {} : { [type]: { schema: { type: 'string' as const } } }),
+    ...(type === undefined
+      ? {}
+      : { [type]: { schema: { type: isObject(type) ? ('object' as const) : ('string' as const) } } }),
   };
   return Object.keys(content).length === 0 ? { description } : { description, content };
 }

@@ -5,6 +5,10 @@ import type { Exchange } from './exchange.ts';
 import type { Parameter, Route } from './route.ts';
 
 const NUMBER_MAX = 999_999_999_999_999;
+const TEXTS = ['ref', 'search', 'path', 'fromRef'];
+
+const typeOf = (name: string): NonNullable<Parameter['type']> =>
+  TEXTS.includes(name) ? 'string' : name === 'ignoreCase' ? 'boolean' : 'integer';
 
 async function read(x: Exchange): Promise<void> {
   const number = (name: keyof typeof READ_BACK_MEMBERS): number | undefined =>
@@ -40,6 +44,7 @@ export const readBackRoutes: readonly Route[] = [
       name,
       in: 'query',
       description,
+      type: typeOf(name),
     })),
     answers: { 200: { description: 'A page of it.', schema: readBackView } },
     answer: read,

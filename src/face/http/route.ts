@@ -15,7 +15,7 @@ export interface Answer {
   description: string;
   /** Absent: the answer has no body, or `type` says what it is. */
   schema?: Schema;
-  /** Default `application/json` where there is a schema. */
+  /** Besides `application/json`, which is there where a schema is; may be a range: `*\/*`. */
   type?: string;
 }
 
@@ -23,6 +23,8 @@ export interface Parameter {
   name: string;
   in: 'query' | 'header';
   description: string;
+  /** @default string */
+  type?: 'string' | 'integer' | 'boolean';
 }
 
 export interface Route {

@@ -114,6 +114,7 @@ const importParameters: readonly Parameter[] = [
   {
     name: 'turnPerStep',
     in: 'query',
+    type: 'boolean',
     description: '`true`: of a log of another agent, each call of its model becomes a turn of its own.',
   },
 ];
@@ -125,7 +126,7 @@ const filters: readonly Parameter[] = [
   { name: 'parent', in: 'query', description: 'Children of the session with this key or id.' },
   { name: 'label', in: 'query', description: 'Sessions with this label.' },
   { name: 'q', in: 'query', description: 'Words, or how words begin, in key, title or summary.' },
-  { name: 'limit', in: 'query', description: 'Sessions in a page: 1 to 200, default 50.' },
+  { name: 'limit', in: 'query', type: 'integer', description: 'Sessions in a page: 1 to 200, default 50.' },
   { name: 'cursor', in: 'query', description: '`nextCursor` of the page before.' },
 ];
 
@@ -188,7 +189,7 @@ export const sessionRoutes: readonly Route[] = [
     description:
       'Cancels what runs, waits for it, and puts the session away; its history stays. With `erase`, log, artifacts, receipts and search rows go too (scope `admin`).',
     parameters: [
-      { name: 'erase', in: 'query', description: '`true` erases it and frees the key.' },
+      { name: 'erase', in: 'query', type: 'boolean', description: '`true` erases it and frees the key.' },
       { name: 'reason', in: 'query', description: 'Kept in the log.' },
     ],
     answers: { 200: { ...session, description: 'It is closed.' }, 204: { description: 'It is erased.' } },

@@ -68,9 +68,19 @@ function cursor(name: string, text: string | undefined): Record<string, number> 
 }
 
 const parameters: readonly Parameter[] = [
-  { name: 'after', in: 'query', description: 'Posts with a larger id, the smallest first.' },
-  { name: 'before', in: 'query', description: 'Posts with a smaller id, the largest first.' },
-  { name: 'limit', in: 'query', description: 'Posts in a page, default 100; more than 200 counts as 200.' },
+  { name: 'after', in: 'query', type: 'integer', description: 'Posts with a larger id, the smallest first.' },
+  {
+    name: 'before',
+    in: 'query',
+    type: 'integer',
+    description: 'Posts with a smaller id, the largest first.',
+  },
+  {
+    name: 'limit',
+    in: 'query',
+    type: 'integer',
+    description: 'Posts in a page, default 100; more than 200 counts as 200.',
+  },
   { name: 'identity', in: 'query', description: 'Posts of the identity with this id.' },
   { name: 'session', in: 'query', description: 'Posts about the session with this id.' },
   { name: 'since', in: 'query', description: 'Posts not before this time, RFC 3339.' },
@@ -78,6 +88,7 @@ const parameters: readonly Parameter[] = [
   {
     name: 'Last-Event-ID',
     in: 'header',
+    type: 'integer',
     description: 'In a stream: go on after this post. Wins over `after`.',
   },
 ];

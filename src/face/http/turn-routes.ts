@@ -111,10 +111,11 @@ export const turnRoutes: readonly Route[] = [
     id: 'listTurns',
     summary: 'List turns, newest first',
     parameters: [
-      { name: 'limit', in: 'query', description: 'Turns in a page: 1 to 200, default 50.' },
+      { name: 'limit', in: 'query', type: 'integer', description: 'Turns in a page: 1 to 200, default 50.' },
       {
         name: 'before',
         in: 'query',
+        type: 'integer',
         description: 'Only turns accepted before this seq: the `acceptedSeq` of the last one seen.',
       },
     ],
