@@ -156,6 +156,16 @@ describe('a chat over a pipe', () => {
     );
   });
 
+  test('exits with 1 when a turn of its own failed, and not for one that it stopped', async () => {
+    const failed = await cli(server.folder, ['chat', 'failing'], { stdin: '/fail no\nHello\n' });
+    const stopped = await cli(server.folder, ['chat', 'stopping'], {
+      stdin: '/words 100000 5\n/policy interrupt Hello\n',
+    });
+
+    expect(failed.out).toBe('You said: Hello\n');
+    expect([failed.code, stopped.code]).toEqual([1, 0]);
+  });
+
   test('exits with what was wrong when a message is refused', async () => {
     await cli(server.folder, ['send', 'shut', 'x']);
     await cli(server.folder, ['close', 'shut']);

@@ -237,7 +237,9 @@ class Chat {
     if (this.#conversation.asks) {
       this.#screen.note(`Nobody is here to answer; \`${COMMAND} approve\` does.`);
       this.#leaveWith(EXIT.later);
-    } else if (this.#conversation.quiet) this.#leaveWith(this.#code);
+    } else if (this.#conversation.quiet) {
+      this.#leaveWith(this.#code === EXIT.ok && this.#conversation.failed ? EXIT.failure : this.#code);
+    }
   }
 
   #leaveWith(code: ExitCode): void {

@@ -25,7 +25,10 @@ export class Conversation {
   readonly #shown = new Set<string>();
   /** Of our own messages that have not been seen in the log yet. */
   readonly #receipts: Receipt[] = [];
+  /** That our messages became. */
+  readonly #own = new Set<string>();
   #running: string | undefined;
+  #failed = false;
 
   constructor(screen: ChatScreen) {
     this.#screen = screen;
@@ -66,6 +69,11 @@ export class Conversation {
     return this.#receipts.length === 0 && this.#turns.size === 0;
   }
 
+  /** One of our messages came to nothing, and nobody wanted that. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
   /** Ours to this request is taken: the event that says so may come later. */
   answered(request: OpenRequest): void {
     this.#requests.delete(request.id);
@@ -73,6 +81,7 @@ export class Conversation {
 
   sent(receipt: Receipt): void {
     this.#receipts.push(receipt);
+    this.#own.add(receipt.turn);
   }
 
   show(event: Event): void {
@@ -93,6 +102,7 @@ export class Conversation {
         return this.#screen.say(event.body.text, 'dim');
       case 'turn.requeued':
         this.#turns.add(event.body.turn);
+        if (event.turn !== null && this.#own.has(event.turn)) this.#own.add(event.body.turn);
         return this.#note('the running turn did not take it: it is a turn of its own now');
       case 'turn.dropped':
         return this.#note('that turn is forgotten');
@@ -124,7 +134,10 @@ export class Conversation {
     if (this.#running === event.turn) this.#running = undefined;
     if (this.#reply.text === '') this.#screen.say(event.body.text);
     this.#screen.pause();
-    if (event.body.outcome !== 'completed') this.#note(eventSummary(event));
+    const { outcome } = event.body;
+    if (outcome !== 'completed') this.#note(eventSummary(event));
+    const isWanted = outcome === 'completed' || outcome === 'cancelled';
+    if (!isWanted && event.turn !== null && this.#own.has(event.turn)) this.#failed = true;
   }
 
   #opened(request: OpenRequest & Partial<Pick<RequestView, 'tool'>>): void {
