@@ -73,7 +73,6 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'log.poisoned':
     'An earlier write of the same owner failed; later ones are refused so that the log has no hole.',
   'log.event_too_large': 'One event is larger than the log takes.',
-  'log.pruned': 'The deltas at this cursor have been removed; the whole messages are still there.',
   'store.full': 'The disk has no room.',
   'store.failed': 'The store could not write or read.',
   'store.in_use': 'Another process has this data folder open.',

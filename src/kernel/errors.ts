@@ -98,7 +98,6 @@ const TABLE = {
   'log.fenced': retry(503, 'Another owner has taken this session; ask again.'),
   'log.poisoned': retry(503, 'An earlier write of this session failed; ask again.'),
   'log.event_too_large': stop(413, 'Move large content into a tool result or an attachment.'),
-  'log.pruned': stop(410, 'The events before this cursor are gone: read the transcript.'),
   'store.full': retry(507, 'Free disk space; the server recovers by itself.'),
   'store.failed': retry(503, 'See the server log; run `sojourn doctor`.'),
   'store.in_use': stop(409, 'Stop the other process, or use another data folder.'),

@@ -95,7 +95,7 @@ const readEvents = defineTool({
   scope: 'read',
   title: 'Read the log of a session',
   text: 'Reads what happened in a session, event by event and in order: messages, tool calls and their results, questions, outcomes. Use it to see how an answer came about, or what has happened since you last looked (pass `nextAfter` of the last answer as `after`). For the answer of one turn use wait_for_turn; for the conversation alone, the transcript resource is shorter.',
-  codes: [...KEY_CODES, 'cursor.ahead', 'log.pruned', 'session.damaged'],
+  codes: [...KEY_CODES, 'cursor.ahead', 'session.damaged'],
   args: readEventsCall,
   hints: { readOnly: true },
   async run({ session, after, limit }, { runtime, caller }) {

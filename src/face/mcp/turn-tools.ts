@@ -72,7 +72,7 @@ const waitForTurn = (clock: Clock): Tool =>
     scope: 'read',
     title: 'Wait for a turn',
     text: 'Waits until a turn has ended, and gives its answer as send_message would have. Use it after send_message said queued or running, or after answer_request. It returns at once when the turn is over or waits for a person. It changes nothing, and may be asked as often as you like. Not for several turns at once: read_events shows all that happens in a session.',
-    codes: [...KEY_CODES, 'turn.not_found', 'session.damaged', 'log.pruned'],
+    codes: [...KEY_CODES, 'turn.not_found', 'session.damaged'],
     args: waitForTurnCall,
     hints: { readOnly: true },
     async run({ session: key, turn, wait_seconds: seconds }, work) {
