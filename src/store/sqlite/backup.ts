@@ -2,16 +2,18 @@
 //
 //   K1. The database is copied in steps inside one read transaction, so that writes going on meanwhile neither change
 //       the copy nor make it begin again.
-//   K2. The database goes first: an artifact is stored before any event refers to it, so every one that the copy
-//       refers to is there. Removals wait (files.ts, A4).
+//   K2. Artifacts are copied before the database, and those that came meanwhile after it: one is stored before any event
+//       refers to it, and one that leaves meanwhile, because its session is erased, has been copied. Within one process
+//       removals wait (files.ts, A4); from here on another one is not kept from them.
 //   K3. The copy gets its name when all of it is on disk; until then it is called `.partial`.
-import { chmod, copyFile, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+//   K4. The copy is another database than the first: should it be put where the log of the first lies, that is noticed.
+import { chmod, copyFile, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { backup } from 'node:sqlite';
 import { SojournError } from '../../kernel/errors.ts';
 import { Connection } from './connection.ts';
-import { artifactsFolder, databaseFile, syncFolder } from './folder.ts';
+import { APPLICATION_ID_AT, applicationId, artifactsFolder, databaseFile, syncFolder } from './folder.ts';
 
 export type Progress = (done: number, all: number) => void;
 
@@ -26,19 +28,22 @@ export async function backupFolder(folder: string, target: string, onProgress: P
     throw new SojournError('config.invalid', `The backup folder ${whole} exists already`);
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true, mode: 0o700 });
-  const artifacts = await artifactsIn(artifactsFolder(folder));
-  const artifactBytes = artifacts.reduce((sum, { bytes }) => sum + bytes, 0);
-  const databaseBytes = await copyDatabase(folder, partial, (done, all) =>
-    onProgress(done, all + artifactBytes),
-  );
-  // Those that were put while the database was copied may belong to it.
-  let done = databaseBytes;
-  const all = databaseBytes + artifactBytes;
-  for (const { path, bytes } of await artifactsIn(artifactsFolder(folder))) {
-    await copySynced(join(artifactsFolder(folder), path), join(artifactsFolder(partial), path));
-    done += bytes;
-    onProgress(Math.min(done, all), all);
-  }
+  const copied = new Set<string>();
+  let done = 0;
+  const copyArtifacts = async (toFollow: number): Promise<void> => {
+    const artifacts = (await artifactsIn(artifactsFolder(folder))).filter(({ path }) => !copied.has(path));
+    const all = artifacts.reduce((sum, { bytes }) => sum + bytes, done + toFollow);
+    for (const { path, bytes } of artifacts) {
+      if (await copySynced(join(artifactsFolder(folder), path), join(artifactsFolder(partial), path)))
+        copied.add(path);
+      done += bytes;
+      onProgress(done, all);
+    }
+  };
+  await copyArtifacts((await stat(databaseFile(folder))).size);
+  done += await copyDatabase(folder, partial, (part, all) => onProgress(done + part, done + all));
+  await copyArtifacts(0);
+  onProgress(done, done);
   syncFolder(partial);
   await rename(partial, whole);
   syncFolder(dirname(whole));
@@ -57,7 +62,7 @@ async function copyDatabase(folder: string, partial: string, onProgress: Progres
         onProgress((totalPages - remainingPages) * pageBytes, totalPages * pageBytes),
     });
     await chmod(databaseFile(partial), 0o600);
-    await syncFile(databaseFile(partial));
+    await markAsAnother(databaseFile(partial));
     return pages * pageBytes;
   } finally {
     source.close();
@@ -84,12 +89,36 @@ async function namesIn(folder: string): Promise<string[]> {
   return stat?.isDirectory() === true ? readdir(folder) : [];
 }
 
-async function copySynced(from: string, to: string): Promise<void> {
+/** False where it has left meanwhile. */
+async function copySynced(from: string, to: string): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    return unlessGone(error) ?? false;
+  }
   await chmod(to, 0o600);
   await syncFile(to);
   syncFolder(dirname(to));
+  return true;
+}
+
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}
+
+/** K4. Nobody has opened it yet. */
+async function markAsAnother(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    const id = Buffer.alloc(4);
+    await file.read(id, 0, id.length, APPLICATION_ID_AT);
+    id.writeInt32BE(applicationId(`${path} ${id.readInt32BE()}`));
+    await file.write(id, 0, id.length, APPLICATION_ID_AT);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -34,6 +34,7 @@ export const artifactsFolder = (folder: string): string => join(folder, 'artifac
 const OWNER_ONLY = 0o077;
 const HEADER = 'SQLite format 3\0';
 const HEADER_BYTES = 100;
+export const APPLICATION_ID_AT = 68;
 
 /** As `statfs` tells them on Linux. */
 const NETWORK_DISKS: ReadonlyMap<number, string> = new Map([
@@ -160,7 +161,7 @@ function readHeader(file: string): { pageBytes: number; pages: number; applicati
   if (header.toString('latin1', 0, HEADER.length) !== HEADER)
     throw damaged(file, 'it is not a SQLite database');
   const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
-  return { pageBytes, pages: header.readUInt32BE(28), application: header.readInt32BE(68) };
+  return { pageBytes, pages: header.readUInt32BE(28), application: header.readInt32BE(APPLICATION_ID_AT) };
 }
 
 /** Opened for reading only, so that a refusal leaves everything as it was. */
@@ -192,15 +193,15 @@ function makeDatabase(file: string, now: number): void {
   makeEmpty(making);
   const connection = new Connection(making, 'write-power-loss');
   migrate(connection, file, now);
-  connection.db.exec(`PRAGMA application_id = ${applicationId(file, now)}`);
+  connection.db.exec(`PRAGMA application_id = ${applicationId(`${file} ${now} ${process.pid}`)}`);
   connection.close();
   renameSync(making, file);
   syncFolder(join(file, '..'));
 }
 
 /** Tells this database from others, so that a write-ahead log in the wrong place is noticed. */
-function applicationId(file: string, now: number): number {
-  return createHash('sha256').update(`${file} ${now} ${process.pid}`).digest().readInt32BE(0);
+export function applicationId(from: string): number {
+  return createHash('sha256').update(from).digest().readInt32BE(0);
 }
 
 /** So that a new or renamed name in it survives a power loss. */

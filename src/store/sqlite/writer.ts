@@ -25,6 +25,8 @@ function start(): void {
     connection = new Connection(databaseFile(folder), `write-${durability}`);
     migrate(connection, databaseFile(folder), now);
     withoutAccessTimes(`${databaseFile(folder)}-wal`, now);
+    // So that the log carries it from its first commit on, and tells whose it is (folder.ts).
+    connection.db.exec(`PRAGMA application_id = ${connection.number('PRAGMA application_id')}`);
     inPlace = new InPlace(folder);
     group = new Group(connection, notes, () => {
       if (!hasBallast(folder)) return false;
