@@ -8,8 +8,8 @@
 import { isNode, nameOf, walk, type Node, type Source } from './source.ts';
 import type { Finding } from './tree.ts';
 
-export const FILE_LINES_MAX = 400;
-export const FUNCTION_LINES_MAX = 60;
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 60;
 
 export interface Exception {
   path: string;

@@ -65,7 +65,7 @@ export interface TestTurn {
   untaken: () => number;
 }
 
-export const TEST_SESSION: SessionFacts = Object.freeze({
+const TEST_SESSION: SessionFacts = Object.freeze({
   id: 'test-session',
   key: 'test',
   project: 'default',

@@ -116,7 +116,7 @@ export const turnView: z.ZodType<TurnView> = z
   })
   .meta({ id: 'Turn' });
 
-export const eventView = z
+const eventView = z
   .object({
     seq: z.int().min(1),
     at: time,
@@ -136,7 +136,7 @@ const part = z
   })
   .meta({ id: 'Part' });
 
-export const transcriptMessage = z
+const transcriptMessage = z
   .object({
     role: z.enum(['user', 'assistant', 'tool', 'system']),
     parts: z.array(part),
@@ -215,11 +215,11 @@ export const cancelResult: z.ZodType<CancelResult> = z
   })
   .meta({ id: 'CancelResult' });
 
-export const artifactView = z
+const artifactView = z
   .object({ id: z.string(), bytes: z.int(), mediaType: z.string(), name: z.string().nullable(), at: time })
   .meta({ id: 'Artifact' });
 
-export const agentView: z.ZodType<AgentView> = z
+const agentView: z.ZodType<AgentView> = z
   .object({
     name: z.string(),
     default: z.boolean(),
