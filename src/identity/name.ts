@@ -55,7 +55,7 @@ export function avatarSeed(key: string): string {
   return hash('sha256', key).slice(0, SEED_CHARS);
 }
 
-/** Null where nothing can be seen of it. */
+/** N1. Null where nothing can be seen of it. */
 function normal(pointer: string, given: unknown, pointsMax: number): string | null {
   const refusal = (what: string): SojournError =>
     new SojournError('input.invalid', `At "${pointer}": ${what}`);

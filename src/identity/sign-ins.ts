@@ -87,7 +87,7 @@ export class SignIns {
     if (this.#state.kind === 'new') this.#sweepLater();
   }
 
-  /** Finds or makes the identity. Throws `input.invalid`, `identity.claimed`, `identity.limit`, `sign-in.limit`. */
+  /** Finds or makes the identity. Throws `input.invalid`, `identity.claimed`, `identity.limit`, `sign-in.limit`. P2. */
   async signIn(call: SignInCall, by: Signer = {}): Promise<NewSignInView> {
     const { project = 'default', owner = null, token = null } = by;
     const { displayName: _display, ...name } = identityName(call);

@@ -27,7 +27,7 @@ export class Touches {
   /** Never waits. */
   used(entry: KnownSignIn, { monotonic }: Moment): void {
     this.#unwritten.add(entry);
-    if (monotonic - entry.writtenMonotonic < this.#everyMs) return;
+    if (monotonic - entry.writtenMonotonic < this.#everyMs) return; // T1
     entry.writtenMonotonic = monotonic;
     this.#due.add(entry);
     this.#writing ??= this.#write(); // Awaited by `flush`; never rejects.
@@ -45,6 +45,7 @@ export class Touches {
     await this.#writing;
   }
 
+  /** T3. */
   async #write(): Promise<void> {
     while (this.#due.size > 0) {
       const batch = [...this.#due];
@@ -53,7 +54,7 @@ export class Touches {
       try {
         await this.#store.touch(batch.map(({ signIn }) => ({ id: signIn.id, at: signIn.lastActiveAt })));
       } catch (error) {
-        for (const entry of batch) if (entry.signIn.end === null) this.#unwritten.add(entry);
+        for (const entry of batch) if (entry.signIn.end === null) this.#unwritten.add(entry); // T2
         this.#logger.warn('sign-in.touch_failed', { count: batch.length, error });
       }
     }

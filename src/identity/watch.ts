@@ -1,6 +1,6 @@
 // Watch: one who is to hear that a sign-in ended.
 //
-//   W1. Told at most once, and never after having stopped. While somebody watches, the sign-in stays in memory (K2).
+//   W1. Told at most once, and never after having stopped. While somebody watches, the sign-in stays in memory (K2 of known.ts).
 //   W2. The time of its end moves as it is used: at each moment that might be it, it is looked at again.
 import type { Clock, Millis, Timer } from '../kernel/clock.ts';
 import type { SignInEnd } from '../store/store.ts';
@@ -20,7 +20,7 @@ export function watchKnown(entry: KnownSignIn, watching: Watching, ended: () => 
   const look = (): void => {
     const at = watching.moment();
     const standing = entry.standing(at, idleMsMax);
-    if (standing === 'live') timer = clock.after(entry.leftMs(at, idleMsMax) + 1, look);
+    if (standing === 'live') timer = clock.after(entry.leftMs(at, idleMsMax) + 1, look); // W2
     else if (entry.signIn.end === null) watching.lapse(entry, standing);
     else tell(); // It ended before anybody watched.
   };
@@ -29,7 +29,7 @@ export function watchKnown(entry: KnownSignIn, watching: Watching, ended: () => 
     entry.watchers.delete(tell);
   };
   const tell = (): void => {
-    stop();
+    stop(); // W1
     ended();
   };
   entry.watchers.add(tell);

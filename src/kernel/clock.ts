@@ -31,8 +31,8 @@ export const systemClock: Clock = {
     let handle: NodeJS.Timeout;
     const arm = (): void => {
       const leftMs = Math.max(0, dueMs - performance.now());
-      handle = setTimeout(() => (leftMs > TIMEOUT_MS_MAX ? arm() : run()), Math.min(leftMs, TIMEOUT_MS_MAX));
-      if (keepsAlive === undefined) handle.unref?.();
+      handle = setTimeout(() => (leftMs > TIMEOUT_MS_MAX ? arm() : run()), Math.min(leftMs, TIMEOUT_MS_MAX)); // C2
+      if (keepsAlive === undefined) handle.unref?.(); // C3
     };
     arm();
     return { cancel: () => clearTimeout(handle) };

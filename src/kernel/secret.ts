@@ -13,7 +13,7 @@ export function mintSecret(prefix: string, ids: Ids): string {
   return `${prefix}${secret}${checksum(secret)}`;
 }
 
-/** Anything may be asked about. */
+/** B1. Anything may be asked about. */
 export function isSecret(prefix: string, text: unknown): text is string {
   if (typeof text !== 'string' || !text.startsWith(prefix)) return false;
   const match = /^([0-9A-Za-z]{20,80})([0-9a-f]{6})$/.exec(text.slice(prefix.length));

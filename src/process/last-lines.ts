@@ -35,7 +35,7 @@ export class LastLines {
     this.#open = this.#cut(pieces.at(-1) ?? '');
   }
 
-  /** Oldest first; empty ones are left out. */
+  /** Oldest first; empty ones are left out. L2. */
   lines(): readonly string[] {
     return [...this.#lines, this.#open]
       .map((line) => line.replaceAll(SEQUENCES, '').replaceAll(CONTROLS, '').trimEnd())
@@ -43,6 +43,7 @@ export class LastLines {
       .slice(-this.#bounds.linesMax);
   }
 
+  /** L1. */
   #cut(line: string): string {
     return line.slice(0, this.#bounds.charsMax).toWellFormed();
   }

@@ -200,7 +200,7 @@ async function reply(instance: Instance, { says }: AgentSubject): Promise<string
   return textSaid(await allOf(instance.run(testTurn({ id: 'again', input: says.input }).turn)));
 }
 
-/** Calls `spoke` behind the first text. What it throws once it is aborted is its way to end (G3). */
+/** Calls `spoke` behind the first text. What it throws once it is aborted is its way to end (G3 of the contract). */
 async function untilStopped(instance: Instance, play: TestTurn, spoke?: () => void): Promise<AgentEvent[]> {
   const events: AgentEvent[] = [];
   try {

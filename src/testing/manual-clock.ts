@@ -58,7 +58,7 @@ export class ManualClock implements Clock {
     this.#moveTo(Math.max(untilMs, this.#monotonicMs));
   }
 
-  /** The wall clock is set, as by a person or by NTP; ages do not change. */
+  /** T3. The wall clock is set, as by a person or by NTP; ages do not change. */
   jumpWall(ms: Millis): void {
     this.#wallMs += ms;
   }

@@ -36,7 +36,7 @@ function toBlock(part: InputPart, takes: PromptCapabilities): ContentBlock {
   };
 }
 
-/** Undefined for what is no file. */
+/** C2. Undefined for what is no file. */
 export function toFile(content: ContentBlock): FilePart | undefined {
   switch (content.type) {
     case 'image':

@@ -35,6 +35,7 @@ export class Lockstep<Part, Thing> {
     return promise;
   }
 
+  /** L2. */
   async next(): Promise<Next<Part, Thing>> {
     for (;;) {
       this.#reading ??= this.#parts?.next() ?? Promise.resolve({ done: true, value: undefined });

@@ -59,7 +59,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 
 /**
  * Word by word, each with the white space before it (the last one also with what follows), so that the deltas joined
- * are `text`. Between two words it pauses, and takes what was steered to it (R2, R4).
+ * are `text`. Between two words it pauses, and takes what was steered to it (R2 and R4 of scripted.ts).
  */
 export async function* spoken(turn: AgentTurn, text: string, wordMs: Millis): AsyncIterable<AgentEvent> {
   let first = true;
@@ -252,7 +252,7 @@ function parsed(json: string): { value: unknown } | undefined {
   try {
     return { value: JSON.parse(json) as unknown };
   } catch {
-    return undefined; // the answer says how to write it (R1)
+    return undefined; // the answer says how to write it (R1 of scripted.ts)
   }
 }
 

@@ -12,7 +12,7 @@ export function inProcessBus(logger: Logger = silentLogger): Bus {
         try {
           receive(message);
         } catch (error) {
-          logger.error('bus.receiver_threw', { topic, error });
+          logger.error('bus.receiver_threw', { topic, error }); // B3 of the contract
         }
       }
     },

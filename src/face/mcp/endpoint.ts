@@ -99,7 +99,7 @@ export class Endpoint {
     this.#follow(request.signal);
     const authInfo = authInfoOf(call.caller);
     this.#calls.set(authInfo, call);
-    if (await isLegacyRequest(request, body)) return this.#links.answer(call, body, authInfo);
+    if (await isLegacyRequest(request, body)) return this.#links.answer(call, body, authInfo); // EN1
     const answer = await this.#modern.fetch(request, { authInfo, parsedBody: body });
     const scope = this.#lacking.get(call);
     if (scope === undefined) return answer;

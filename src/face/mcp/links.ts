@@ -95,7 +95,7 @@ export class Links {
     const id = ids.secret(SECRET_BYTES);
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
-      eventStore: new Missed(limits),
+      eventStore: new Missed(limits), // LI3
     });
     const link: Link = {
       id,
@@ -110,7 +110,7 @@ export class Links {
     const server = this.#make({
       caller,
       era: 'legacy',
-      takenBack: () => !link.ending,
+      takenBack: () => !link.ending, // LI3
       lacks: () => undefined,
     });
     transport.onerror = note;

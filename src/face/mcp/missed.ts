@@ -24,6 +24,7 @@ export class Missed implements EventStore {
     this.#limits = limits;
   }
 
+  /** MI1. */
   async storeEvent(stream: string, message: JSONRPCMessage): Promise<string> {
     const id = `${stream}/${++this.#count}`;
     const chars = JSON.stringify(message).length;

@@ -44,6 +44,7 @@ export interface TurnStanding {
   requests?: readonly Asked[];
 }
 
+/** TW1. */
 export async function watchTurn(watched: Watched, clock: Clock, work: Work): Promise<TurnStanding> {
   const { key, turn, after, waitMs } = watched;
   const tail = await work.runtime.tail(key, { after, turn }, work.caller);

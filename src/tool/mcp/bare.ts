@@ -34,7 +34,7 @@ const flag: Kept = (value) => (typeof value === 'boolean' ? value : undefined);
 const pointer: Kept = (value) => (typeof value === 'string' && POINTER.test(value) ? value : undefined);
 const one: Kept = (value) => (isObject(value) ? bare(value) : flag(value));
 const each: Kept = (value) => (Array.isArray(value) ? value.map((schema) => one(schema) ?? true) : undefined);
-/** By names that are not ours: a property may be called `default`. */
+/** B2. By names that are not ours: a property may be called `default`. */
 const named: Kept = (value) =>
   isObject(value)
     ? Object.fromEntries(Object.entries(value).map(([name, schema]) => [name, one(schema) ?? true]))

@@ -136,14 +136,14 @@ class McpToolbox implements Toolbox {
       const { tools: only } = server;
       const chosen =
         only === undefined ? listing.tools : listing.tools.filter((tool) => only.includes(tool.name));
-      const tools = await guarded(turn, name, chosen, link, named);
-      const different = new Map(tools.map((tool) => [tool.name, tool])); // T3: eight digits can be met on purpose.
+      const tools = await guarded(turn, name, chosen, link, named); // M3
+      const different = new Map(tools.map((tool) => [tool.name, tool])); // T3 of tool.ts: eight digits can be met on purpose.
       return { tools: [...different.values()], missing: missingOf(name, listing) };
     } catch (error) {
-      turn.signal.throwIfAborted(); // T2
+      turn.signal.throwIfAborted(); // T2 of tool.ts
       const { code, detail: message } =
         error instanceof SojournError ? error : new SojournError('tool.unavailable', String(error));
-      return { tools: [], missing: [{ source: name, code, message }] };
+      return { tools: [], missing: [{ source: name, code, message }] }; // M2
     }
   }
 
