@@ -161,6 +161,26 @@ describe('a place', () => {
     expect((await keeper.use('a', {}, { place: second })).generation).toBe(2);
   });
 
+  test('stays promised when one of those who wait for it leaves, and nothing is made for nobody', async () => {
+    const disposing = gate();
+    const { keeper, touch, news, clock } = shelf({ liveMax: 1 }, { dispose: disposing.wait });
+    await touch('a');
+    const place = keeper.reserve('b', {});
+    keeper.reserve('b', {});
+    const leaving = new AbortController();
+    const use = keeper.use('b', {}, { place, signal: leaving.signal });
+    await clock.advance(0);
+    news();
+
+    leaving.abort(new Error('left'));
+    await expect(use).rejects.toThrow('left');
+    disposing.open();
+    await clock.advance(0);
+
+    expect(news()).toEqual(['gone a1 capacity']);
+    expect(() => keeper.reserve('c', {})).toThrow('capacity');
+  });
+
   test('is not for another key', async () => {
     const { keeper } = shelf();
 
@@ -200,6 +220,24 @@ describe('waiting for a place', () => {
 
     expect(given).toEqual(['x']);
     expect(kept.news()).not.toContain('make left2');
+  });
+
+  test('who leaves with a place in hand leaves it to the next in line, not to whoever comes then', async () => {
+    const disposing = gate();
+    const kept = shelf({ liveMax: 1 }, { dispose: disposing.wait });
+    await kept.touch('a');
+    const leaving = new AbortController();
+    const use = kept.keeper.use('b', {}, { signal: leaving.signal });
+    const given = queue(kept, ['c']);
+    await kept.clock.advance(0);
+
+    leaving.abort(new Error('left'));
+
+    expect(() => kept.keeper.reserve('d', {})).toThrow('capacity');
+    await expect(use).rejects.toThrow('left');
+    disposing.open();
+    await kept.clock.advance(0);
+    expect(given).toEqual(['c']);
   });
 
   test('a failed making gives its place to the next', async () => {

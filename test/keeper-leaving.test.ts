@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Gone } from '../src/keeper/keeper.ts';
-import { gate, never, shelf } from './keeper-shelf.ts';
+import { gate, never, shelf, state } from './keeper-shelf.ts';
 import type { Owner } from './keeper-shelf.ts';
 
 const HOUR = 3_600_000;
@@ -97,6 +97,24 @@ describe('putting away', () => {
     await Promise.all(inner);
     expect(keeper.peek('a')).toMatchObject({ generation: 2 });
   });
+
+  test.each(['close', 'retire'] as const)(
+    'to %s what is leaving already ends when it is gone and everybody has been told',
+    async (verb) => {
+      const disposing = gate();
+      const { keeper, touch, news } = shelf({}, { dispose: disposing.wait });
+      await touch('a');
+      const evicted = keeper.evict('a', 'idle');
+
+      const ended = keeper[verb]('a', 'closed');
+
+      expect(await state(ended)).toBe('pending');
+      disposing.open();
+      await ended;
+      expect(news().at(-1)).toBe('gone a1 idle');
+      await evicted;
+    },
+  );
 
   test('no hook runs before the call that put it away has returned', async () => {
     const { keeper, touch, news } = shelf({ liveMax: 1 });

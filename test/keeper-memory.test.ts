@@ -46,6 +46,25 @@ describe('memory', () => {
     expect(keeper.stats().bytes).toBe(95);
   });
 
+  test('when all of it is used, the oldest idle one makes way for the next', async () => {
+    const { keeper, touch } = sized({ a: 50, b: 50 }, { liveBytesMax: 100 });
+    await touch('a', 'b');
+
+    keeper.reserve('c', {});
+
+    expect(keeper.keys()).toEqual(['b']);
+  });
+
+  test('what one frees that leaves for its project is free: no other leaves for it', async () => {
+    const { keeper } = sized({ a: 50, b: 50 }, { liveBytesMax: 100, livePerProjectMax: 1 });
+    (await keeper.use('b', { project: 'q' })).release();
+    (await keeper.use('a', { project: 'p' })).release();
+
+    keeper.reserve('c', { project: 'p' });
+
+    expect(keeper.keys()).toEqual(['b']);
+  });
+
   test('a remade one weighs what the new one weighs', async () => {
     const bytes = { a: 10 };
     const { keeper, touch } = sized(bytes, { liveBytesMax: 100 });

@@ -161,6 +161,17 @@ describe('a change of configuration', () => {
     expect(keeper.peek('other')).toMatchObject({ dirty: false });
   });
 
+  test('what is closing is not marked: nobody will use it again', async () => {
+    const { keeper } = shelf();
+    const use = await keeper.use('a', {});
+    const closed = keeper.close('a');
+
+    expect(keeper.mark(all, 'config')).toBe(0);
+
+    use.release();
+    await closed;
+  });
+
   test('a session stays in the project it came with: marking another one does not touch it', async () => {
     const contexts: (string | undefined)[] = [];
     const { keeper } = shelf(

@@ -64,6 +64,18 @@ describe('shutting down', () => {
     expect(news().filter((line) => line.startsWith('dispose'))).toEqual(['dispose a1 shutdown']);
   });
 
+  test('does not wait for what is idle and only promised', async () => {
+    const { keeper, touch, news } = shelf();
+    await touch('a');
+    keeper.reserve('a', {});
+    news();
+
+    const down = keeper.shutdown(1_000);
+
+    expect(await state(down)).toBe('resolved');
+    expect(news()).toEqual(['flush a1 shutdown', 'dispose a1 shutdown', 'gone a1 shutdown']);
+  });
+
   test('refuses those who wait for a place, and lets a making that was asked for end', async () => {
     const door = gate<Item>();
     const { keeper, news, clock } = shelf({ liveMax: 1 }, { make: door.wait });
