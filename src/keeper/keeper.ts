@@ -177,9 +177,7 @@ export class Keeper<Key extends string, Thing, Context> {
     this.#usher.expire();
     const entry = this.#roster.get(key);
     if (entry?.state.kind === 'ready') {
-      const told = this.#usher.putAway(entry, entry.state.one, reason);
-      this.#balance();
-      await told;
+      await this.#usher.putAway(entry, entry.state.one, reason);
       return true;
     }
     if ((entry && isLiving(entry.state)) || !this.#reaper.has(key)) return false; // K2

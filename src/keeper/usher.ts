@@ -1,7 +1,7 @@
 // Usher: lets in who waits and sees out who must leave, so that the limits hold. The rules K5 to K8 are the keeper's.
 //
 //   U1. After each step that frees something, `balance` runs in that same step: nobody who may come in stays outside, so
-//       nobody who comes later overtakes.
+//       nobody who comes later overtakes. What was idle frees nothing: it would have left for who waits.
 import type { Clock, Timer } from '../kernel/clock.ts';
 import type { Entry, Incarnation } from './entry.ts';
 import type { Maker } from './maker.ts';
