@@ -193,6 +193,35 @@ describe('a chat on a terminal', () => {
     expect(terminal.text).toContain('» /words 3 0\nw1 w2 w3\n» Hello\nYou said: Hello');
   });
 
+  test('sends what was typed before Ctrl-D', async () => {
+    const { world, terminal, type } = terminalWorld(60);
+    const ended = run(['chat', 'parting'], {
+      ...world,
+      env: { NO_COLOR: '1', SOJOURN_DATA: server.folder },
+    });
+
+    await terminal.shows((text) => text.endsWith('»'));
+    type('one\rtwo\rthree\r\u0004');
+
+    expect(await ended).toBe(0);
+    const { out } = await cli(server.folder, ['send', 'parting', '/count']);
+    expect(out).toBe('4\n');
+  });
+
+  test('says so when it is left with words that a lost server has not taken', async () => {
+    const away = await testServer();
+    const { world, terminal, type } = terminalWorld(60);
+    const ended = run(['chat', 'cut off'], { ...world, env: { NO_COLOR: '1', SOJOURN_DATA: away.folder } });
+    await terminal.shows((text) => text.endsWith('»'));
+
+    await away.close();
+    await terminal.shows((text) => text.includes('connection lost'));
+    type('anyone?\r/quit\r');
+
+    expect(await ended).toBe(4);
+    expect(terminal.text).toContain('What was typed last may not have arrived.');
+  });
+
   test('lets the person say yes, no or always to an approval', async () => {
     const { world, terminal, type } = terminalWorld(60);
     const ended = run(['chat', 'questions'], {

@@ -41,8 +41,11 @@ export function chatScreen(world: World, screen: Screen, input: ChatInput): Chat
     prompt: '',
     ...(terminal ? { output: world.stdout } : {}),
   });
+  const shown = terminal
+    ? new TerminalScreen(world, screen, typed, input)
+    : pipeScreen(world, screen, typed, input);
   typed.on('close', input.end);
-  return terminal ? new TerminalScreen(world, screen, typed, input) : pipeScreen(world, screen, typed, input);
+  return shown;
 }
 
 function pipeScreen(world: World, screen: Screen, typed: Interface, input: ChatInput): ChatScreen {
@@ -76,6 +79,8 @@ class TerminalScreen implements ChatScreen {
   readonly #typed: Interface;
   /** The last row above the prompt, while what is said may go on in it. */
   #open: { text: string; style: Style | undefined } = { text: '', style: undefined };
+  /** Nothing can be typed any more, so that no prompt stands below what is said. */
+  #ended = false;
   #closed = false;
 
   constructor(world: World, screen: Screen, typed: Interface, input: ChatInput) {
@@ -88,6 +93,9 @@ class TerminalScreen implements ChatScreen {
       typed.prompt(true);
     });
     typed.on('SIGINT', input.interrupt);
+    typed.on('close', () => {
+      this.#ended = true;
+    });
   }
 
   say(text: string, style?: Style): void {
@@ -114,7 +122,7 @@ class TerminalScreen implements ChatScreen {
 
   prompt(text: string): void {
     this.#typed.setPrompt(text);
-    if (!this.#closed) this.#typed.prompt(true);
+    if (!this.#ended) this.#typed.prompt(true);
   }
 
   close(): void {
@@ -137,7 +145,7 @@ class TerminalScreen implements ChatScreen {
     this.#world.stdout.write(`${up > 0 ? `\u001b[${up}A` : ''}\r\u001b[J${shown.join('')}`);
     // Readline would go up by the rows it last drew; they are gone.
     (this.#typed as Interface & { prevRows?: number }).prevRows = 0;
-    this.#typed.prompt(true);
+    if (!this.#ended) this.#typed.prompt(true);
   }
 
   #painted(row: string): string {

@@ -3,7 +3,7 @@
 //
 //   T1. It follows the session and not the turn: whatever happens there is shown, whoever caused it.
 //   T2. Typed lines are worked off in order, also while a turn runs; the policy decides what a message does then.
-//   T3. Leaving stops no turn. Ctrl-C stops the turn and leaves the chat alone.
+//   T3. Leaving stops no turn, and what was typed before is sent first; where that cannot be, it is said. Ctrl-C stops the turn and leaves the chat alone.
 //   T4. A lost server is waited for, and said.
 //   T5. When a pipe ends, the chat ends once all that it sent is answered.
 import type { Command } from 'commander';
@@ -57,7 +57,7 @@ async function defaultAgent(server: Client): Promise<string> {
   return agents.find((agent) => agent.default)?.name ?? '';
 }
 
-type Leaving = 'no' | 'asked once' | 'when answered';
+type Leaving = 'no' | 'asked once' | 'when sent' | 'when answered';
 
 class Chat {
   readonly #server: Client;
@@ -76,6 +76,8 @@ class Chat {
   #cancelling: string | undefined;
   #connection: ConnectionChange['state'] = 'back';
   #leaving: Leaving = 'no';
+  /** Typed lines that are not worked off. */
+  #waiting = 0;
   #code: ExitCode = EXIT.ok;
 
   constructor(world: World, output: Screen, server: Client, view: SessionView) {
@@ -138,18 +140,24 @@ class Chat {
 
   #typed(text: string): void {
     if (this.#leaving === 'asked once') this.#leaving = 'no';
-    this.#work = this.#work.then(() => this.#act(text)).catch((error: unknown) => this.#report(error));
+    if (commandOf(text).kind === 'quit') return this.#leaveWhenSent();
+    this.#waiting += 1;
+    this.#work = this.#work
+      .then(() => this.#act(text))
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
   }
 
   async #act(text: string): Promise<void> {
     const command = commandOf(text);
     switch (command.kind) {
       case 'nothing':
+      case 'quit': // As it was typed.
         return;
       case 'help':
         return this.#screen.note(CHAT_HELP);
-      case 'quit':
-        return this.#leaveWith(EXIT.ok);
       case 'wrong policy':
         return this.#screen.note(
           `There is no policy ${JSON.stringify(command.name)}: ${POLICIES.join(', ')}`,
@@ -208,6 +216,7 @@ class Chat {
 
   /** Ctrl-C: stops the turn; with nothing to stop, or a second time, leaves (T3). */
   #interrupt(): void {
+    if (this.#leaving === 'when sent') return this.#leaveWith(EXIT.interrupted);
     const turn = this.#conversation.turn;
     const reachable = this.#connection === 'back';
     if (turn !== undefined && turn !== this.#cancelling && reachable) {
@@ -224,12 +233,24 @@ class Chat {
 
   /** Ctrl-D on a terminal; the end of the pipe otherwise (T5). */
   #end(): void {
-    if (this.#screen.terminal) return this.#leaveWith(this.#code);
+    if (this.#screen.terminal) return this.#leaveWhenSent();
     // Lines that were typed before are sent first.
     this.#work = this.#work.then(() => {
       this.#leaving = 'when answered';
       this.#leaveIfAnswered();
     });
+  }
+
+  /** T3 */
+  #leaveWhenSent(): void {
+    this.#leaving = 'when sent';
+    this.#work = this.#work.then(() => this.#leaveWith(this.#code));
+    this.#leaveIfLost();
+  }
+
+  /** Whoever leaves a terminal does not wait for a server that is away. */
+  #leaveIfLost(): void {
+    if (this.#screen.terminal && this.#connection === 'lost') this.#leaveWith(this.#code);
   }
 
   #leaveIfAnswered(): void {
@@ -245,6 +266,10 @@ class Chat {
   #leaveWith(code: ExitCode): void {
     if (this.#left.signal.aborted) return;
     this.#code = code;
+    if (this.#waiting > 0) {
+      this.#screen.note('What was typed last may not have arrived.');
+      if (code === EXIT.ok) this.#code = EXIT.later;
+    }
     this.#left.abort();
   }
 
