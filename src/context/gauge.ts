@@ -32,6 +32,8 @@ export interface PackedGauge {
 const ESTIMATE_ERROR = 1.5;
 /** So many tokens are looked up before others have their turn: some milliseconds. */
 export const COUNTED_AT_ONCE = 20_000;
+/** What is counted exactly, in windows: as much is past every mark, even if half of it was estimated too high. */
+export const COUNTED_WINDOWS = 2;
 /** How often what is made by counting is made again: each time more of it is known. */
 const MAKES_MAX = 12;
 

@@ -8,8 +8,11 @@ import type { Seq } from '../store/store.ts';
 import type { Message, Part, ToolCallPart, ToolResultPart } from '../wire/message.ts';
 import { textOf } from '../wire/message.ts';
 import type { TurnKind } from '../wire/turn.ts';
+import type { ContextEntry } from '../wire/context.ts';
 import type { Counter } from './counter.ts';
-import type { PieceCall } from './piece.ts';
+import type { Gauge } from './gauge.ts';
+import type { Piece, PieceCall } from './piece.ts';
+import { stretchRef } from './reference.ts';
 import { type CountedBy, MESSAGE_TOKENS, tokensOf } from './tokens.ts';
 
 const BEGINNING_CHARS = 160;
@@ -179,6 +182,10 @@ export class Passage {
     return this.#counts;
   }
 
+  get isEstimated(): boolean {
+    return this.#counts !== undefined;
+  }
+
   /** Nothing is to be counted any more. */
   isCounted(by: CountedBy): boolean {
     return this.#counts?.by === by && this.#counts.guessed === 0;
@@ -187,6 +194,7 @@ export class Passage {
   /** Answered calls, in order (PA1). */
   calls(tokens: ReadonlyMap<string, number> | undefined, scale: (tokens: number) => number): PieceCall[] {
     const calls: PieceCall[] = [];
+    if (tokens === undefined || tokens.size === 0) return calls; // Most turns call nothing.
     for (const [call, pairs] of this.#pairs()) {
       const pair = pairs.length === 1 ? pairs[0] : undefined;
       if (pair === undefined) continue;
@@ -237,6 +245,32 @@ export class Passage {
     }
     return pairs;
   }
+}
+
+/** Of what was guessed, rather too much. */
+export function passagePiece(passage: Passage, gauge: Gauge): Piece {
+  const { by, tokens, guessed, calls } = passage.counts(gauge.counter);
+  const share = guessed / Math.max(1, tokens);
+  const most = (count: number): number => gauge.most(count, count * share, by);
+  const { turn, from, to, task } = passage;
+  const ends = { from, to: to ?? from };
+  return { kind: 'turn', turn, ...ends, task, tokens: most(tokens), calls: passage.calls(calls, most) };
+}
+
+export function passageEntry(passage: Passage, gauge: Gauge): ContextEntry {
+  const { by, tokens, callTokens } = passage.counts(gauge.counter);
+  const { turn, from, to, messages, digested, offloaded, beginning } = passage;
+  return {
+    kind: 'turn',
+    turn,
+    ref: stretchRef(from, to ?? from),
+    messages: messages.length,
+    tokens: gauge.scaled(tokens, by),
+    callTokens: gauge.scaled(callTokens, by),
+    digested,
+    offloaded,
+    text: beginning,
+  };
 }
 
 function isOfCall(part: Part): part is ToolCallPart | ToolResultPart {

@@ -13,17 +13,22 @@
 //   W6. A provider's figure is taken only for a prompt that can have held just this set and its turn's inputs.
 import { breathe } from '../kernel/breath.ts';
 import { timeText } from '../log/event.ts';
-import { TRANSCRIPT_KINDS } from '../log/transcript.ts';
 import type { Seq, StoredEvent } from '../store/store.ts';
 import type { ContextEntry, ContextView, Digest, Pressure } from '../wire/context.ts';
 import type { EventBodies } from '../wire/event.ts';
 import type { Message, Part } from '../wire/message.ts';
 import { type Asking, FirstPrompt } from './first-prompt.ts';
-import { COUNTED_AT_ONCE, Gauge, type PackedGauge, type WorkingSetOptions } from './gauge.ts';
-import type { Passage } from './passage.ts';
+import {
+  COUNTED_AT_ONCE,
+  COUNTED_WINDOWS,
+  Gauge,
+  type PackedGauge,
+  type WorkingSetOptions,
+} from './gauge.ts';
+import { type Passage, passageEntry, passagePiece } from './passage.ts';
 import { type PackedPassages, Passages } from './passages.ts';
 import type { Piece } from './piece.ts';
-import { stretchRef } from './reference.ts';
+import { WORKING_SET_KINDS } from './reading.ts';
 import {
   type Standing,
   standingCounts,
@@ -33,19 +38,7 @@ import {
   standingPiece,
 } from './standing.ts';
 import type { Count } from './tokens.ts';
-
-/** The kinds it is made of: what to read when it is built from the store. */
-export const WORKING_SET_KINDS: readonly string[] = [
-  ...TRANSCRIPT_KINDS,
-  'tool.called',
-  'tool.returned',
-  'child.started',
-  'usage',
-  'context.offloaded',
-  'context.compacted',
-];
-
-const KINDS = new Set(WORKING_SET_KINDS);
+import { isGuess, Total } from './total.ts';
 
 /** A working set at one moment, as it is stored. */
 export interface Checkpoint {
@@ -82,6 +75,7 @@ export class WorkingSet {
   /** Of a checkpoint, until it is taken apart (W5). */
   #packed: string | undefined;
   #history: readonly Message[] | undefined;
+  #total: Total | undefined;
 
   constructor(options: WorkingSetOptions) {
     this.#gauge = new Gauge(options);
@@ -152,19 +146,21 @@ export class WorkingSet {
     for (const event of events) {
       if (event.seq <= this.#lastSeq) continue;
       this.#lastSeq = event.seq;
-      if (!KINDS.has(event.kind)) continue;
+      if (!WORKING_SET_KINDS.has(event.kind)) continue;
       if (this.#firstPrompt.feed(event)) this.#used(event);
       if (event.kind === 'context.compacted') this.#compact(event);
       else this.#passages.feed(event);
       if (event.kind === 'turn.ended') this.#append(event);
-      else if (CHANGES_HISTORY.has(event.kind)) this.#history = undefined;
+      else if (CHANGES_HISTORY.has(event.kind)) this.#history = this.#total = undefined;
     }
   }
 
   /** A turn that has ended stands last; of one that left nothing there is nothing to show. */
   #append({ turn, seq }: StoredEvent): void {
     const passage = turn === null ? undefined : this.#passages.get(turn);
-    if (passage?.to === seq) this.#history = this.#history?.concat(passage.messages);
+    if (passage?.to !== seq) return;
+    this.#history = this.#history?.concat(passage.messages);
+    this.#total?.add(this.#counts(passage));
   }
 
   /** What an agent sees of the time before its turn, oldest first. The same messages as long as nothing changes. */
@@ -187,15 +183,28 @@ export class WorkingSet {
     const gauge = this.#gauge;
     const { counter } = gauge;
     const next = besides + gauge.scaled(gauge.count(said, counter), counter.by);
-    if (this.#isFar(next) || !gauge.near(this.tokens + next)) return;
+    if (this.#isFar(next)) return;
+    await this.estimated();
+    if (!gauge.near(this.tokens + next)) return;
     const texts = new Set<string>();
     gauge.gather(said, texts);
-    if (this.#standing !== undefined && this.#isGuess(this.#standing.counts))
+    if (this.#standing !== undefined && isGuess(this.#standing.counts, gauge.wanted))
       gauge.gather([standingMessage(this.#standing)], texts);
-    await this.#eachUncounted((passage) => gauge.gather(passage.messages, texts));
+    await this.#each(this.#uncounted(), (passage) => gauge.gather(passage.messages, texts));
     await gauge.options.texts.learn(texts);
-    if (this.#isGuess(this.#standing?.counts)) delete this.#standing?.counts;
-    await this.#eachUncounted((passage) => passage.recount(gauge.counter));
+    if (isGuess(this.#standing?.counts, gauge.wanted)) delete this.#standing?.counts;
+    this.#total = undefined;
+    await this.#each(this.#uncounted(), (passage) => {
+      passage.recount(gauge.counter);
+      this.#total = undefined;
+    });
+  }
+
+  /** Resolves when the counts below take no longer than a look at each turn. To be awaited before they are asked for. */
+  async estimated(): Promise<void> {
+    this.unpack();
+    const unseen = [...this.#passages.ended()].filter(({ isEstimated }) => !isEstimated);
+    if (unseen.length > 0) await this.#each(unseen, () => undefined);
   }
 
   /** What `make` answers, by counts that can be trusted. It takes a bounded time; the set may be another one then. */
@@ -204,10 +213,19 @@ export class WorkingSet {
     return this.#gauge.exactly(make);
   }
 
-  async #eachUncounted(look: (passage: Passage) => void): Promise<void> {
+  /** Newest first, as far as they may stand in a prompt: what is older leaves, whatever its count. */
+  #uncounted(): Passage[] {
+    let left = COUNTED_WINDOWS * this.windowTokens;
+    return [...this.#passages.ended()].toReversed().filter((passage) => {
+      if (left < 0) return false;
+      left -= this.#counts(passage).tokens;
+      return !passage.isCounted(this.#gauge.wanted);
+    });
+  }
+
+  async #each(passages: readonly Passage[], look: (passage: Passage) => void): Promise<void> {
     let tokens = 0;
-    for (const passage of this.#passages.ended()) {
-      if (passage.isCounted(this.#gauge.wanted)) continue;
+    for (const passage of passages) {
       look(passage);
       tokens += this.#counts(passage).tokens;
       if (tokens < COUNTED_AT_ONCE) continue;
@@ -235,13 +253,10 @@ export class WorkingSet {
     for (const passage of this.#passages.ended()) yield this.#counts(passage);
   }
 
-  get #isGuessed(): boolean {
-    return [...this.#all()].some((counts) => this.#isGuess(counts));
-  }
-
-  /** Or counted by another encoding than what it should be counted by. */
-  #isGuess(counts: StandingCounts | undefined): boolean {
-    return counts === undefined || counts.guessed > 0 || counts.by !== this.#gauge.wanted;
+  get #sum(): Total {
+    const by = this.#gauge.wanted;
+    if (this.#total?.by !== by) this.#total = new Total(by, this.#all());
+    return this.#total;
   }
 
   /** What a prompt has besides, as the provider's figures tell. */
@@ -299,14 +314,7 @@ export class WorkingSet {
   /** Oldest first: the standing digest, then the ended turns that were not dropped. Of what was guessed, rather too much (W4). */
   pieces(): readonly Piece[] {
     this.unpack();
-    const turns = [...this.#passages.ended()].map((passage): Piece => {
-      const { by, tokens, guessed, calls } = this.#counts(passage);
-      const share = guessed / Math.max(1, tokens);
-      const most = (count: number): number => this.#gauge.most(count, count * share, by);
-      const { turn, from, to, task } = passage;
-      const ends = { from, to: to ?? from };
-      return { kind: 'turn', turn, ...ends, task, tokens: most(tokens), calls: passage.calls(calls, most) };
-    });
+    const turns = [...this.#passages.ended()].map((passage) => passagePiece(passage, this.#gauge));
     return this.#standing === undefined ? turns : [standingPiece(this.#standing, this.#gauge), ...turns];
   }
 
@@ -332,7 +340,7 @@ export class WorkingSet {
       overheadTokens: this.overheadTokens,
       tokens,
       pressure,
-      counting: this.#isGuessed ? 'estimate' : this.#gauge.wanted,
+      counting: this.#sum.isGuessed ? 'estimate' : this.#gauge.wanted,
       entries: this.#entries(),
       calls: { pending, returned, digested },
       compactions: { count, tokensSaved, lastSeq },
@@ -342,21 +350,7 @@ export class WorkingSet {
   }
 
   #entries(): ContextEntry[] {
-    const turns = [...this.#passages.ended()].map((passage): ContextEntry => {
-      const { by, tokens, callTokens } = this.#counts(passage);
-      const { turn, from, to, messages, digested, offloaded, beginning } = passage;
-      return {
-        kind: 'turn',
-        turn,
-        ref: stretchRef(from, to ?? from),
-        messages: messages.length,
-        tokens: this.#gauge.scaled(tokens, by),
-        callTokens: this.#gauge.scaled(callTokens, by),
-        digested,
-        offloaded,
-        text: beginning,
-      };
-    });
+    const turns = [...this.#passages.ended()].map((passage) => passageEntry(passage, this.#gauge));
     return this.#standing === undefined ? turns : [standingEntry(this.#standing, this.#gauge), ...turns];
   }
 
@@ -392,8 +386,9 @@ export class WorkingSet {
     if (model !== undefined) this.#gauge.named(model);
     const { counter } = this.#gauge;
     let tokens = this.#gauge.count(this.#passages.inputs(turn), counter);
-    if (counter.by !== 'estimate' && (counter.guessed > 0 || this.#isGuessed)) return;
-    for (const counts of this.#all()) tokens += counts.tokens;
+    const shown = this.#sum;
+    if (counter.by !== 'estimate' && (counter.guessed > 0 || shown.isGuessed)) return;
+    tokens += shown.tokens;
     this.#gauge.note(tokens, inputTokens + cacheReadTokens + cacheWriteTokens, counter.by);
   }
 }

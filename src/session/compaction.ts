@@ -145,6 +145,7 @@ export class Compaction {
   async #fits(inputs: readonly { readonly parts: readonly Part[] }[]): Promise<boolean> {
     const { workingSet: set, host } = this.#core;
     if (set === undefined || set.isFar(inputs)) return true;
+    await set.estimated();
     const most = host.limits.contextEmergency * set.windowTokens;
     // Also where counting did not end in time: rather too much leaves than too little.
     const fits = (): boolean => set.overheadTokens + set.tokensMost + set.countMost(inputs) <= most;
