@@ -8,8 +8,8 @@
 //   I10. Closing is single-flight: cancel, wait, put away, then say so in the log. Until that is durable it is not closed.
 import { SojournError } from '../kernel/errors.ts';
 import type { WorkingSetOptions } from '../context/gauge.ts';
-import { WORKING_SET_KINDS, WorkingSet } from '../context/working-set.ts';
-import { pagesOf } from '../log/pages.ts';
+import { catchUp } from '../context/reading.ts';
+import { WorkingSet } from '../context/working-set.ts';
 import type { Draft } from '../log/session-log.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
@@ -229,12 +229,14 @@ export class Session {
     // What is under way arrives when it is durable; of a session that is being made there is nothing to read.
     const { num } = core.log;
     const isWhole = core.log.headSeq <= set.lastSeq + quiet;
-    if (num !== undefined && !isWhole) {
-      const { store, limits } = core.host;
-      const unread = { after: set.lastSeq, kinds: WORKING_SET_KINDS, limits };
-      for await (const page of pagesOf(store, num, unread)) set.feed(page);
+    try {
+      if (num !== undefined && !isWhole) {
+        const { store, limits } = core.host;
+        await catchUp(set, num, { store, limits, signal });
+      }
+    } finally {
+      if (core.arriving === arriving) core.arriving = undefined;
     }
-    if (core.arriving === arriving) core.arriving = undefined;
     signal.throwIfAborted();
     set.feed(arriving);
     core.workingSet = set;
