@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { AgentEvent } from '../src/agent/agent.ts';
 import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import { modelFromEnvironment } from '../src/agent/ai-sdk/model.ts';
-import { loaded } from '../src/agent/ai-sdk/sdk.ts';
+import { optionalPackage } from '../src/kernel/optional-package.ts';
 import {
   allOf,
   said,
@@ -278,11 +278,11 @@ describe('a model from the environment', () => {
     const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
     const broken = new SyntaxError('broken');
 
-    await expect(loaded('@some/provider', () => Promise.reject(missing))).rejects.toMatchObject({
+    await expect(optionalPackage('@some/provider', () => Promise.reject(missing))).rejects.toMatchObject({
       code: 'agent.package_missing',
       detail: expect.stringContaining('npm install @some/provider'),
     });
-    await expect(loaded('@some/provider', () => Promise.reject(broken))).rejects.toBe(broken);
+    await expect(optionalPackage('@some/provider', () => Promise.reject(broken))).rejects.toBe(broken);
   });
 
   test('a request the model turns down says why', async () => {

@@ -9,7 +9,6 @@ import { aiSdkAgent } from '../src/agent/ai-sdk/ai-sdk.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import type { ChildResult } from '../src/agent/agent.ts';
 import { browserTools } from '../src/agent/browser/browser.ts';
-import { loaded } from '../src/agent/browser/chromium.ts';
 import { agentConformance } from '../src/testing/agent-conformance.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { browsing, Pages, refOf } from './browser-stage.ts';
@@ -259,14 +258,3 @@ async function gone(pid: number): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
-
-test('playwright-core that is not there is named with the command that installs it', async () => {
-  const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
-  const broken = new SyntaxError('broken');
-
-  await expect(loaded(() => Promise.reject(missing))).rejects.toMatchObject({
-    code: 'agent.package_missing',
-    detail: 'playwright-core could not be loaded: npm install playwright-core',
-  });
-  await expect(loaded(() => Promise.reject(broken))).rejects.toBe(broken);
-});

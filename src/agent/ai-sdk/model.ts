@@ -7,12 +7,13 @@
 //       tools. One that refuses them is asked without.
 import type { LanguageModel } from 'ai';
 import { SojournError } from '../../kernel/errors.ts';
+import { optionalPackage } from '../../kernel/optional-package.ts';
 import type { Message } from '../../wire/message.ts';
 import type { Agent, AgentContext } from '../agent.ts';
 import { READ_BACK } from '../read-back-tool.ts';
 import { aiSdkAgent } from './ai-sdk.ts';
 import { withReadBack } from './given-tools.ts';
-import { loaded, loadSdk, type Sdk } from './sdk.ts';
+import { loadSdk, type Sdk } from './sdk.ts';
 import { windowTokensOf } from './windows.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -74,7 +75,7 @@ function compatibleEndpoint(set: (name: string) => string | undefined): Endpoint
 
 async function anthropic(model: string, apiKey: string, baseURL: string): Promise<EnvironmentModel> {
   const [{ createAnthropic }] = await Promise.all([
-    loaded('@ai-sdk/anthropic', () => import('@ai-sdk/anthropic')),
+    optionalPackage('@ai-sdk/anthropic', () => import('@ai-sdk/anthropic')),
     loadSdk(),
   ]);
   const provider = createAnthropic({ apiKey, baseURL });
@@ -84,7 +85,7 @@ async function anthropic(model: string, apiKey: string, baseURL: string): Promis
 
 async function compatible(endpoint: Endpoint, named: string | undefined): Promise<EnvironmentModel> {
   const [{ createOpenAICompatible }] = await Promise.all([
-    loaded('@ai-sdk/openai-compatible', () => import('@ai-sdk/openai-compatible')),
+    optionalPackage('@ai-sdk/openai-compatible', () => import('@ai-sdk/openai-compatible')),
     loadSdk(),
   ]);
   const provider = createOpenAICompatible({

@@ -1,6 +1,6 @@
 // Sdk: the part of the AI SDK this adapter leans on, loaded when the first session opens.
 import type { experimental_createSteering, ModelMessage, TextStreamPart, ToolSet } from 'ai';
-import { SojournError } from '../../kernel/errors.ts';
+import { optionalPackage } from '../../kernel/optional-package.ts';
 
 export type Sdk = typeof import('ai');
 
@@ -44,19 +44,4 @@ export interface Step {
   readonly response: { readonly messages: readonly ModelMessage[] };
 }
 
-export const loadSdk = (): Promise<Sdk> => loaded('ai', () => import('ai'));
-
-/** What `load` imports, or `agent.package_missing` naming the command that installs it. */
-export async function loaded<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
-  try {
-    return await load();
-  } catch (cause) {
-    if (!isNotFound(cause)) throw cause;
-    throw new SojournError('agent.package_missing', `${name} could not be loaded: npm install ${name}`, {
-      cause,
-    });
-  }
-}
-
-const isNotFound = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
+export const loadSdk = (): Promise<Sdk> => optionalPackage('ai', () => import('ai'));

@@ -8,8 +8,9 @@
 //   A2. All sessions of one agent share one browser process, which runs while any of them has a tab.
 import { lookup } from 'node:dns/promises';
 import type { LanguageModel, ToolLoopAgent } from 'ai';
-import { SojournError } from '../../kernel/errors.ts';
 import type { Millis } from '../../kernel/clock.ts';
+import { SojournError } from '../../kernel/errors.ts';
+import { optionalPackage } from '../../kernel/optional-package.ts';
 import type { AgentTurn } from '../agent.ts';
 import { Chromium } from './chromium.ts';
 import { allowedHosts } from './egress.ts';
@@ -137,12 +138,4 @@ function bound(given: number | undefined, otherwise: number, name: string): numb
   throw new SojournError('config.invalid', `${name} is ${String(value)}; it must be a number above 0`);
 }
 
-async function sdk(): Promise<typeof import('ai')> {
-  try {
-    return await import('ai');
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
-    if (!isMissing) throw cause;
-    throw new SojournError('agent.package_missing', 'ai could not be loaded: npm install ai', { cause });
-  }
-}
+const sdk = (): Promise<typeof import('ai')> => optionalPackage('ai', () => import('ai'));

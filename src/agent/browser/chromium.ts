@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { SojournError } from '../../kernel/errors.ts';
+import { optionalPackage } from '../../kernel/optional-package.ts';
 import { Egress, type EgressOptions } from './egress.ts';
 
 export interface ChromiumOptions extends EgressOptions {
@@ -121,7 +122,7 @@ export class Chromium {
 
   async #start(): Promise<Running> {
     const { executablePath, sandbox, env, launchMsMax } = this.#options;
-    const { chromium } = await loaded(() => import('playwright-core'));
+    const { chromium } = await optionalPackage('playwright-core', () => import('playwright-core'));
     const egress = await Egress.open(this.#options);
     try {
       const browser = await chromium.launch({
@@ -159,16 +160,4 @@ function notStarted(cause: unknown, sandbox: boolean): SojournError {
     ? '; if its sandbox does not work here, run it as another user than root, or set sandbox to false where the machine itself is one'
     : '';
   return new SojournError('agent.failed', `Chromium did not start: ${why}${hint}`, { cause });
-}
-
-/** What `load` imports, or `agent.package_missing` naming the command that installs it. */
-export async function loaded<Library>(load: () => Promise<Library>): Promise<Library> {
-  try {
-    return await load();
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
-    if (!isMissing) throw cause;
-    const how = 'playwright-core could not be loaded: npm install playwright-core';
-    throw new SojournError('agent.package_missing', how, { cause });
-  }
 }
