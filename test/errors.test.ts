@@ -42,7 +42,7 @@ test('every code is used', () => {
 test('every code is spelled one way, in code and in documents', () => {
   const bare = (text: string): string => text.toLowerCase().replace(/[^a-z]/g, '');
   const byBare = new Map(CODES.filter((code) => code.includes('.')).map((code) => [bare(code), code]));
-  const inCode = textsOf(/^(src|test|examples|bench|dashboard)\//);
+  const inCode = textsOf(/^(src|test|examples|bench)\//);
   const inDocuments = tree
     .filter(({ path }) => path.endsWith('.md'))
     .flatMap(({ path, text }) =>

@@ -128,13 +128,13 @@ describe('libraries', () => {
 
   test('a library outside its folder, and one that has none, are found', () => {
     const found = say('library', {
-      'package.json': manifest({ dependencies: { hono: '4.0.0', leftpad: '1.0.0' } }),
-      'src/face/http/http.ts': "import { Hono } from 'hono';",
-      'src/runtime/runtime.ts': "import { Hono } from 'hono';\nimport pad from 'leftpad';",
+      'package.json': manifest({ dependencies: { commander: '15.0.0', leftpad: '1.0.0' } }),
+      'src/cli/program.ts': "import { Command } from 'commander';",
+      'src/runtime/runtime.ts': "import { Command } from 'commander';\nimport pad from 'leftpad';",
     });
 
     expect(found).toEqual([
-      'src/runtime/runtime.ts:1 [library] hono lives in src/face/http',
+      'src/runtime/runtime.ts:1 [library] commander lives in src/cli',
       'src/runtime/runtime.ts:2 [library] leftpad has no folder in scripts/tidy/libraries.ts',
     ]);
   });
@@ -154,13 +154,13 @@ describe('libraries', () => {
 
   test('a dependency that nobody imports, and an import that is no dependency, are found', () => {
     const found = say('library', {
-      'package.json': manifest({ dependencies: { hono: '4.0.0' } }),
+      'package.json': manifest({ dependencies: { commander: '15.0.0' } }),
       'test/a.test.ts': "import fc from 'fast-check';",
     });
 
     expect(found).toEqual([
       'test/a.test.ts:1 [library] fast-check is not in package.json',
-      'package.json [library] hono is a dependency, and nothing imports it',
+      'package.json [library] commander is a dependency, and nothing imports it',
     ]);
   });
 });

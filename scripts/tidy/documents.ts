@@ -7,7 +7,7 @@ import { posix } from 'node:path';
 import type { Finding, TreeFile } from './tree.ts';
 import { placeOf } from './zones.ts';
 
-const ROOTED = /^(?:src|test|scripts|examples|bench|docs|decisions|dashboard|bin)\/[\w./-]*$/;
+const ROOTED = /^(?:src|test|scripts|examples|bench|docs|decisions|bin)\/[\w./-]*$/;
 
 export function checkDocuments(tree: readonly TreeFile[]): readonly Finding[] {
   const there = new Set<string>();

@@ -1,6 +1,6 @@
 // Libraries: which folder a package lives in.
 //
-//   L1. One package, one folder. What is not in the table is not imported below src/ or dashboard/.
+//   L1. One package, one folder. What is not in the table is not imported below src/.
 //   L2. A package marked `late` is an optional peer: only `await import` may load it, so that the others start without it.
 //   L3. A dependency that nobody imports leaves package.json.
 import { isCode, targetOf, type Source } from './source.ts';
@@ -12,7 +12,6 @@ interface Row {
 }
 
 const TABLE: Readonly<Record<string, Row>> = {
-  '@hono/node-server': { folders: ['src/face/http'] },
   '@agentclientprotocol/sdk': { folders: ['src/agent/acp'], late: true },
   '@modelcontextprotocol/client': { folders: ['src/tool/mcp'], late: true },
   '@modelcontextprotocol/server': { folders: ['src/face/mcp'] },
@@ -26,7 +25,6 @@ const TABLE: Readonly<Record<string, Row>> = {
   minidenticons: { folders: ['src/identity'] },
   // Its tables are large: only in the thread that counts.
   'gpt-tokenizer': { folders: ['src/context'] },
-  hono: { folders: ['src/face/http'] },
   // Both only in the thread that searches.
   'json-p3': { folders: ['src/context'] },
   re2js: { folders: ['src/context'] },
@@ -35,8 +33,6 @@ const TABLE: Readonly<Record<string, Row>> = {
   'node:sqlite': { folders: ['src/store/sqlite'] },
   'node:child_process': { folders: ['src/process', 'src/cli'] },
 };
-
-const CHECKED = /^(src|dashboard)\//;
 
 interface Manifest {
   name: string;
@@ -67,9 +63,8 @@ export function checkLibraries(tree: readonly TreeFile[], sources: readonly Sour
 
 function checkImport(manifest: Manifest, path: string, library: string, kind: string): string | undefined {
   const isOurs = library === manifest.name || library.startsWith('#');
-  if (CHECKED.test(path)) {
-    if (isOurs)
-      return path.startsWith('src/') ? `imports the package itself: use a relative path` : undefined;
+  if (path.startsWith('src/')) {
+    if (isOurs) return `imports the package itself: use a relative path`;
     const row = TABLE[library];
     if (row === undefined) {
       return library.startsWith('node:')

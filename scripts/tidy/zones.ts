@@ -71,7 +71,6 @@ const ROWS: Readonly<Record<string, Row>> = {
     ],
   },
   bin: { values: ['cli'] },
-  dashboard: { values: [], instead: 'import the published client, sojourn/client' },
   examples: {
     values: [],
     starts: ['cli', 'test'], // A server, and the agent that says back what it hears.
