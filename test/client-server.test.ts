@@ -38,6 +38,21 @@ test('sending and waiting gives the finished turn', async () => {
   expect((await session.transcript()).map((message) => message.role)).toEqual(['user', 'assistant']);
 });
 
+test('a client without bounds waits as long as it takes, and sets no timer over and over', async () => {
+  const warnings: string[] = [];
+  const warned = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', warned);
+  const token = readFileSync(join(server.folder, 'token'), 'utf8').trim();
+  const unbounded = { stallMs: Infinity, answerMsMax: Infinity, retryMsMax: Infinity };
+  const session = connect({ url: server.url, token, ...unbounded }).session('unbounded');
+
+  const turn = await session.sendAndWait('/words 3 20');
+
+  process.off('warning', warned);
+  expect(turn.text).toBe('w1 w2 w3');
+  expect(warnings).toEqual([]);
+});
+
 test('the children of one session are listed, and no others', async () => {
   await client.session('family').sendAndWait('/spawn scripted /spawn scripted Hello');
   await client.session('neighbours').sendAndWait('/spawn scripted Hello');

@@ -137,7 +137,7 @@ export class Connection {
 
   async #answer(call: Call, signal: AbortSignal | undefined): Promise<Response> {
     const signals = signal === undefined ? [] : [signal];
-    if (call.unbounded !== true) signals.push(AbortSignal.timeout(this.#answerMsMax));
+    if (call.unbounded !== true) signals.push(AbortSignal.timeout(timerMs(this.#answerMsMax)));
     const response = await this.#fetch(`${this.#base}${call.path}${queryText(call.query)}`, {
       method: call.method,
       headers: headersOf(this.#headers(call)),
@@ -282,12 +282,15 @@ function reasonOf(thrown: unknown): string {
   return code === '' ? cause.message || thrown.message : code;
 }
 
+/** What a timer can hold, so that a bound may be Infinity: given more, it fires at once. */
+const timerMs = (delay: Millis): number => Math.ceil(Math.min(Math.max(0, delay), 2 ** 31 - 1));
+
 /** Unlike the runtime's own clock, a client's wait keeps its process alive: somebody waits for the answer. */
 const wakefulClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delay, run) {
-    const handle = setTimeout(run, Math.max(0, delay));
+    const handle = setTimeout(run, timerMs(delay));
     return { cancel: () => clearTimeout(handle) };
   },
 };
