@@ -147,7 +147,7 @@ export class RemoteSession {
     return this.turn(turn, signalOf(call.signal));
   }
 
-  /** The log as it grows, across turns. */
+  /** The log as it grows, across turns. It takes a connection, of which a page has six to one address over HTTP/1.1. */
   async *follow(call: FollowCall = {}): AsyncGenerator<Event, void, undefined> {
     const { after = 0, until, signal } = call;
     const session = call.session ?? (await this.view(signalOf(signal))).id;
@@ -264,7 +264,10 @@ export class RemoteSession {
     );
   }
 
-  /** Takes an export, or a log of another agent, as a new session under this key. */
+  /**
+   * Takes an export, or a log of another agent, as a new session under this key. A page gives it a string or a Blob:
+   * browsers stream nothing to a server over HTTP/1.1.
+   */
   import(
     lines: string | Blob | ReadableStream<Uint8Array>,
     call: ImportCall & WithSignal = {},
