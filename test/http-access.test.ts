@@ -102,7 +102,7 @@ describe('with a good token', () => {
           const member: unknown = Reflect.get(target, name, target);
           if (typeof member === 'object' && member !== null) return spied(member); // `timeline` and the like.
           if (typeof member !== 'function') return member;
-          if (name === 'authenticate') return member.bind(target) as unknown;
+          if (name === 'authenticate' || name === 'watchToken') return member.bind(target) as unknown;
           return (...given: unknown[]) => {
             callers.push(given.at(-1));
             throw new SojournError('session.not_found', 'Only looking');

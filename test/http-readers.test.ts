@@ -161,6 +161,43 @@ describe('a token that is revoked', () => {
     expect(await other.until('id: 15\n')).toContain('id: 9\n');
   });
 
+  test('shows nothing more to a caller who waits: it has its receipt, and the turn goes on', async () => {
+    const served = await serve();
+    const { id, secret } = await served.newToken();
+    const { promise: until, resolve: goOn } = Promise.withResolvers<void>();
+    served.speech.until = until;
+    await served.call('PUT', '/v1/sessions/a');
+    const reader = await follow(served);
+    const options = { body: { input: 'hi' }, headers: { Prefer: 'wait=60' }, token: secret };
+    const waiting = served.call('POST', '/v1/sessions/a/turns', options);
+    await reader.until('event: turn.started');
+
+    await served.runtime.removeToken(id, served.host);
+    const { status, json } = await waiting;
+    goOn();
+
+    expect([status, json['disposition']]).toEqual([202, 'started']);
+    expect(await reader.until('"outcome":"completed"')).toContain('event: turn.ended');
+  });
+
+  test('is given no more of an export that it is slow to take', async () => {
+    const served = await serve();
+    served.speech.words = Array.from({ length: 400 }, () => 'x'.repeat(40_000));
+    await withTurn(served);
+    const { id, secret } = await served.newToken();
+    const mine = await served.wire();
+    mine.write(`${as(served, secret).head('GET /v1/sessions/a/export')}\r\n`);
+    await mine.until('HTTP/1.1 200');
+    mine.socket.pause();
+
+    await served.runtime.removeToken(id, served.host);
+    mine.socket.resume();
+    const text = await mine.rest();
+
+    expect(text).toContain('"kind":"session.created"');
+    expect(text).not.toContain('"kind":"turn.ended"');
+  });
+
   test('ends also a stream whose reader is stuck', async () => {
     const served = await serve();
     served.speech.words = Array.from({ length: 400 }, () => 'x'.repeat(40_000));

@@ -50,7 +50,7 @@ async function pour(
     at += bytes.length;
     if (at >= range.end || bytes.length === 0) return;
     if (!taken) await x.drained();
-    if (x.left.aborted) return;
+    x.goOn();
     const end = Math.min(range.end, at + SLICE_BYTES);
     ({ bytes } = await x.runtime.artifact(x.key, id, { start: at, end }, x.caller));
   }

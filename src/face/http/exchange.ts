@@ -5,6 +5,7 @@
 //   X2. A body that was not read ends the connection after the answer: its rest must not be taken for a request. So does
 //       a request that somebody on the way may have read in another way.
 //   X3. Every answer says `nosniff` and `no-store`; the caller's secret is never part of one.
+//   X4. What takes its time looks at `over`: a credential that has ended is shown nothing more, not even the rest of an answer.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
@@ -54,6 +55,7 @@ export class Exchange {
   readonly #hints: Header[] = [];
   #bodyTaken = false;
   #left: AbortController | undefined;
+  #over: AbortController | undefined;
   /** The client waits for a go-ahead before it sends the body. */
   expectsContinue = false;
 
@@ -168,6 +170,27 @@ export class Exchange {
     return this.#left.signal;
   }
 
+  /** Aborts when the client leaves before it has its answer, or when its credential ends (X4). */
+  get over(): AbortSignal {
+    if (this.#over === undefined) {
+      const over = new AbortController();
+      this.#over = over;
+      const unwatch = this.runtime.watchToken(this.caller, () => over.abort());
+      const leave = (): void => {
+        unwatch();
+        over.abort();
+      };
+      if (this.response.destroyed) leave();
+      else this.response.once('close', leave);
+    }
+    return this.#over.signal;
+  }
+
+  /** Between two pieces of an answer. Throws when no more of it is for this client. */
+  goOn(): void {
+    if (this.over.aborted) throw new SojournError('auth.required', 'The token has ended, or the client left');
+  }
+
   /** The body as `schema` describes it; no body at all counts as `{}`. */
   async body<Call>(schema: Schema<Call>, options: { steers: boolean }): Promise<Call> {
     const { limits, clock, pulse } = this.parts;
@@ -213,15 +236,18 @@ export class Exchange {
     this.response.writeHead(status, flat);
   }
 
-  /** After a write that said to wait. Resolves when the client has taken what was written, or has left. */
+  /** After a write that said to wait. Resolves when the client has taken what was written, or nothing more is for it. */
   drained(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const { over } = this;
     const moved = (): void => {
-      this.response.off('drain', moved).off('close', moved);
+      this.response.off('drain', moved);
+      over.removeEventListener('abort', moved);
       resolve();
     };
-    this.response.on('drain', moved).on('close', moved);
-    if (this.response.destroyed) moved();
+    this.response.on('drain', moved);
+    over.addEventListener('abort', moved);
+    if (over.aborted) moved();
     return promise;
   }
 

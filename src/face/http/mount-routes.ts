@@ -37,11 +37,8 @@ export function mountRoutes(path: `/${string}`, mount: OpenMount): readonly Rout
 
 async function answer(x: Exchange, mount: OpenMount): Promise<void> {
   const place = x.parts.streams.enter(x.caller, isLoopback(x.address), x.runtime);
-  const ended = new AbortController();
-  const unwatch = x.runtime.watchToken(x.caller, () => ended.abort());
   try {
-    const signal = AbortSignal.any([x.left, ended.signal]);
-    const { request, requestId, caller, left } = x;
+    const { request, requestId, caller, left, over: signal } = x;
     const headers = headersOf(x);
     const url = new URL(request.url ?? '', x.origin);
     const call: MountedCall = {
@@ -53,7 +50,6 @@ async function answer(x: Exchange, mount: OpenMount): Promise<void> {
     };
     await write(x, await mount.answer(call), signal);
   } finally {
-    unwatch();
     place.leave();
   }
 }

@@ -27,7 +27,7 @@ async function read(x: Exchange): Promise<void> {
     toByte: number('toByte'),
     fromRef: x.query('fromRef'),
   });
-  x.json(200, await x.runtime.readBack(x.key, call, { signal: x.left }, x.caller));
+  x.json(200, await x.runtime.readBack(x.key, call, { signal: x.over }, x.caller));
 }
 
 export const readBackRoutes: readonly Route[] = [

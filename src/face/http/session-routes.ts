@@ -64,9 +64,9 @@ async function exportLines(x: Exchange): Promise<void> {
     ['Content-Type', 'application/x-ndjson'],
     ['Content-Disposition', 'attachment; filename="session.jsonl"'],
   ]);
-  const { response, left } = x;
+  const { response } = x;
   for await (const line of lines) {
-    if (left.aborted) return;
+    x.goOn();
     if (!response.write(line.endsWith('\n') ? line : `${line}\n`)) await x.drained();
   }
   response.end();

@@ -24,7 +24,7 @@ async function send(x: Exchange): Promise<void> {
     x.json(202, receipt);
     return;
   }
-  const turn = await x.runtime.finished(x.key, receipt.turn, { waitMs, signal: x.left }, x.caller);
+  const turn = await x.runtime.finished(x.key, receipt.turn, { waitMs, signal: x.over }, x.caller);
   const applied: [string, string] = ['Preference-Applied', `wait=${waitMs / 1_000}`];
   if (turn === null) x.json(202, receipt, [applied]);
   else x.json(200, turn, [applied]);
