@@ -29,6 +29,18 @@ test('a share of nothing, a share below nothing and a share that is no number ar
   for (const contextMild of [0, -0.1, Number.NaN]) expect(refused({ contextMild })).toContain('above 0');
 });
 
+test('what is refused is shown as it was given, also what JSON cannot say and what every object has', () => {
+  expect(refused({ liveMax: Number.NaN })).toBe('Limit liveMax is NaN; it must be a number above 0');
+  expect(refused({ sweepMs: -Infinity })).toBe(
+    'Limit sweepMs is -Infinity; it must be a number of at least 0',
+  );
+  expect(refused({ liveMax: '5' as unknown as number })).toContain('liveMax is "5"');
+  expect(refused({ liveMax: 5n as unknown as number })).toContain('liveMax is 5;');
+  expect(refused(JSON.parse('{"constructor": 5}') as Partial<Limits>)).toBe(
+    'There is no limit called "constructor"',
+  );
+});
+
 test('no turn at all needs to stay word for word', () => {
   expect(refused({ contextTurnsKept: 0 })).toBe('nothing');
 });

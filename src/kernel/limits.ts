@@ -193,14 +193,15 @@ const ASCENDING: readonly (readonly [keyof Limits, keyof Limits])[] = [
 /** The defaults with `given` over them. Throws `config.invalid` naming the first bad one. */
 export function validLimits(given: Partial<Limits> = {}): Limits {
   for (const [name, value] of Object.entries(given) as [keyof Limits, unknown][]) {
-    if (!(name in DEFAULT_LIMITS)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
       throw new SojournError('config.invalid', `There is no limit called ${JSON.stringify(name)}`);
     }
     const least = LEAST[name] ?? (ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE);
     if (value !== undefined && !(typeof value === 'number' && value >= least)) {
+      const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
       throw new SojournError(
         'config.invalid',
-        `Limit ${name} is ${JSON.stringify(value)}; it must be a number ${least === Number.MIN_VALUE ? 'above 0' : `of at least ${least}`}`,
+        `Limit ${name} is ${shown}; it must be a number ${least === Number.MIN_VALUE ? 'above 0' : `of at least ${least}`}`,
       );
     }
   }
