@@ -95,6 +95,23 @@ test('a session that has spent its budget takes no message until it is raised', 
   expect(raised.disposition).toBe('started');
 });
 
+test('a message that would join another is refused, too, when the budget is spent', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage } });
+  await world.runtime.open('chat');
+  await world.runtime.update('chat', { budget: { tokens: 100 } });
+  await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  await send(world, 'chat', 'waits');
+  await act.say({ kind: 'usage', usage: { inputTokens: 60, outputTokens: 40 } });
+
+  const collected = await refusal(send(world, 'chat', { input: 'joins', policy: 'collect' }));
+  const steered = await refusal(send(world, 'chat', { input: 'steers', policy: 'steer' }));
+  act.end();
+
+  expect([collected, steered]).toEqual(['budget.exceeded', 'budget.exceeded']);
+});
+
 test("a session's budget ends the turn that uses it up, and counts what all its turns spent", async () => {
   const stage = new Stage();
   await using world = await testRuntime({ agents: { stage } });

@@ -212,6 +212,27 @@ describe('the time a message names', () => {
   });
 });
 
+test('what a turn ran before it asked a person counts to its time, and the waiting does not', async () => {
+  const stage = new Stage();
+  await using world = await testRuntime({ agents: { stage } });
+  const { turn } = await send(world, 'chat', { input: 'hello', deadlineMs: 1_000 });
+  const act = await stage.next();
+  await world.clock.advance(600);
+  const answered = act.turn.ask('sure', { kind: 'question', text: 'Sure?' });
+  const { request } = (await seen(world, 'chat', 'request.opened')).body;
+  await world.clock.advance(60_000);
+
+  await world.runtime.answer('chat', request, { decision: 'allow', answer: 'yes' });
+  await answered;
+  const left = act.turn.leftMs();
+  await world.clock.advance(399);
+  const before = act.turn.signal.aborted;
+  await world.clock.advance(1);
+
+  expect([left, before]).toEqual([400, false]);
+  expect((await outcome(world, 'chat', turn)).outcome).toBe('expired');
+});
+
 test('a tool call that nobody answered is sealed as unknown when the turn is cancelled', async () => {
   const { world, turn, act } = await running();
   await using _ = world;
@@ -243,6 +264,20 @@ test('a result that comes with the signal is kept, and nothing else that is said
     { call: 'c1', isError: false, output: 'paid' },
   ]);
   expect(await bodies(world, 'chat', 'text.delta')).toEqual([]);
+});
+
+test('a word that comes after the stop is not kept, and the agent that says it ends there', async () => {
+  const { world, turn, act } = await running({ deaf: true });
+  await using _ = world;
+  await act.say('one');
+
+  const cancelled = world.runtime.cancelTurn('chat', turn);
+  act.utter('two');
+  await cancelled;
+  await act.left; // What it has to clean up it cleans up.
+
+  expect((await outcome(world, 'chat', turn)).text).toBe('one');
+  expect((await bodies(world, 'chat', 'text.delta')).map(({ text }) => text)).toEqual(['one']);
 });
 
 test('cancelling before the start, twice, after the end, or by a name nobody has', async () => {

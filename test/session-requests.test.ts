@@ -333,6 +333,23 @@ test('a question keeps the agent that cannot run again in memory, and frees the 
   expect(safe.alive).toEqual([]);
 });
 
+test('a session whose turn only waits for a person can be put away, and goes on with the answer', async () => {
+  const stage = new Stage({ rerun: 'safe' });
+  await using world = await testRuntime({ agents: { stage } });
+  const { turn } = await send(world, 'chat', 'hello');
+  const act = await stage.next();
+  await act.say('Well, ');
+  await suspend(world, act, 'sure');
+  await seen(world, 'chat', 'message'); // The attempt is over.
+  await world.clock.advance(0);
+  expect(await world.runtime.evict('chat')).toBe(true);
+  expect(stage.alive).toEqual([]);
+
+  await world.runtime.answer('chat', await open(world), { decision: 'allow' });
+  (await stage.next()).end();
+  expect(await outcome(world, 'chat', turn)).toMatchObject({ outcome: 'completed', attempt: 2 });
+});
+
 test('a question that has been answered is not asked again', async () => {
   const stage = new Stage();
   await using world = await testRuntime({ agents: { stage } });

@@ -10,7 +10,8 @@ import type { AgentEvent } from '../src/agent/agent.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { textOf } from '../src/wire/message.ts';
-import { bodies, events, kinds, outcome, refusal, say, send, spoken, Stage } from './session-stage.ts';
+import { scene } from './race-scene.ts';
+import { bodies, events, gate, kinds, outcome, refusal, say, send, spoken, Stage } from './session-stage.ts';
 
 test('a turn is accepted, started, said, and ended, in this order', async () => {
   await using world = await testRuntime();
@@ -339,4 +340,33 @@ test('an agent that keeps its own history gets none, and its session is remember
   }
 
   expect(spoken(await world.runtime.transcript('chat'))).toEqual(['user: one', 'user: two']);
+});
+
+test('an agent that talks faster than the disk writes is made to wait, and loses no word', async () => {
+  const begin = gate();
+  let said = 0;
+  const { runtime, hold, release, settle } = await scene(
+    async function* () {
+      await begin.opened;
+      for (; said < 200; said += 1) yield `${said} `.padEnd(1_024, '.');
+    },
+    {},
+    { limits: { inFlightBytesMax: 16_384 } },
+  );
+  const { turn } = await runtime.send('chat', { input: 'talk' });
+  await settle();
+  hold();
+
+  begin.open();
+  await settle();
+  const early = said;
+  release();
+  const view = await runtime.finished('chat', turn, { waitMs: 10_000 });
+  const words = (await runtime.events('chat', { after: 0 })).events
+    .filter(({ kind }) => kind === 'text.delta')
+    .flatMap(({ body }) => (JSON.parse(body) as { text: string }).text.match(/\d+/g) ?? []);
+
+  expect(early).toBeLessThan(20);
+  expect(view?.outcome).toBe('completed');
+  expect(words).toEqual(Array.from({ length: 200 }, (_, word) => `${word}`));
 });
