@@ -44,14 +44,14 @@ const NOTHING: Closing = { drafts: [], artifacts: [] };
 
 export class Conduct {
   readonly #core: SessionCore;
-  /** The agent said that the session is over with this turn. */
-  readonly #onCompleted: () => void;
+  /** The agent said that the session is over. */
+  readonly complete: () => void;
   /** What runs on the instance, and what ran last. */
   #run: Promise<unknown> = Promise.resolve();
 
-  constructor(core: SessionCore, onCompleted: () => void) {
+  constructor(core: SessionCore, complete: () => void) {
     this.#core = core;
-    this.#onCompleted = onCompleted;
+    this.complete = complete;
   }
 
   /** Resolves when nothing runs on the instance any more: a turn that was stopped or abandoned has let go. */
@@ -64,7 +64,7 @@ export class Conduct {
     const core = this.#core;
     if (core.current !== undefined || core.log.broken) return;
     // Nothing new begins, but a shutdown waits to hear that this turn is over.
-    if (core.host.draining) return core.host.changed(core);
+    if (core.host.draining || core.completedBy !== undefined) return core.host.changed(core);
     const next = core.mailbox.take();
     if (next === undefined) return core.host.changed(core);
     core.current = next;
@@ -291,6 +291,7 @@ export class Conduct {
     const completed = ending.left?.completed === true && !early;
     const handOff = ending.left?.handOff;
     const owes = owesEnd(core, turn);
+    if (completed) core.completedBy = turn.id;
     turns.push({ ...donePatch(turn, ending.outcome, host.clock.now(), owes), endEvent: drafts.length });
     drafts.push({
       kind: 'turn.ended',
@@ -317,7 +318,7 @@ export class Conduct {
     if (gaveUp) await host.registry.retire(row.id, 'deadline');
     this.#free(turn, ending, use);
     tell?.();
-    if (completed) this.#onCompleted();
+    if (completed) this.complete();
   }
 
   /** I7. */

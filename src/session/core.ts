@@ -44,6 +44,8 @@ export class SessionCore {
   current: Turn | undefined;
   /** It is being closed: nothing more is accepted. */
   closing = false;
+  /** With this turn its agent said that it is over: it is at work until that is in the log, also after a crash (Y9). */
+  completedBy: string | undefined;
   /** Fed with what becomes durable, while the session is live. None where the agent keeps the conversation itself. */
   workingSet: WorkingSet | undefined;
   /** The last durable events of the running turn, in order: a reader that comes with the turn needs no store. */
@@ -124,7 +126,8 @@ export class SessionCore {
     const working = state === 'running' || state === 'waiting';
     const current = this.#open();
     const waiting = this.mailbox.queued + (current !== undefined && !working ? 1 : 0);
-    return { state, turn: working ? (current?.id ?? null) : null, queued: state === 'idle' ? 0 : waiting };
+    const turn = this.completedBy ?? current?.id ?? null;
+    return { state, turn: working ? turn : null, queued: state === 'idle' ? 0 : waiting };
   }
 
   /** Appends with rows; the row in memory follows at once (Z1). */
@@ -168,6 +171,7 @@ export class SessionCore {
   #state(): StoredState {
     const current = this.#open();
     if (this.row.state === 'closed') return 'closed';
+    if (this.completedBy !== undefined) return 'running';
     if (current === undefined) return this.mailbox.queued > 0 ? 'queued' : 'idle';
     if (current.state.kind === 'running') return this.questions.waits(current) ? 'waiting' : 'running';
     if (current.state.kind === 'parked') return 'waiting';

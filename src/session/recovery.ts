@@ -10,6 +10,7 @@
 //   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
 //   Y7. The end of a turn that a parent asked for is told to the parent; one whose asking turn ended early goes no further.
 //   Y8. However much an attempt had said, its turn ends: what is too large to stay is moved out, as from any other attempt.
+//   Y9. A session whose agent said that it is over is closed, with what waits in it, before it does anything else.
 import type { Draft } from '../log/session-log.ts';
 import { offloads } from '../context/overflow.ts';
 import { bodyOf } from '../log/event.ts';
@@ -32,7 +33,8 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
   const found = await store.openTurns(core.row.num);
   for (const { id, endSeq } of found) if (endSeq !== null) await finish(core, id); // Y7
   const rows = found.filter(({ endSeq }) => endSeq === null);
-  if (rows.length === 0) return settle(core);
+  if (!rows.some(({ id }) => id === core.row.turn)) core.completedBy = await completedBy(core);
+  if (rows.length === 0) return settle(core, conduct);
   const first = Math.min(...rows.map((row) => row.acceptedSeq));
   const events = await readFrom(core, first - 1);
   const transcript = new Transcript();
@@ -59,14 +61,26 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
   for (const turn of ended) await endOf(core, turn);
   for (const turn of parked) park(core, conduct, turn);
   await core.append([], { row: core.columns() });
-  conduct.pump();
+  if (core.completedBy !== undefined) conduct.complete();
+  else conduct.pump();
 }
 
-/** Nothing is left to do. */
-async function settle(core: SessionCore): Promise<void> {
+/** Nothing runs or waits. */
+async function settle(core: SessionCore, conduct: Conduct): Promise<void> {
   if (core.row.state === 'idle' || core.row.state === 'closed') return;
   await known(core);
   await core.append([], { row: core.columns() });
+  if (core.completedBy !== undefined) conduct.complete();
+}
+
+/** Y9. A session at work with a turn that is over. */
+async function completedBy({ host, row }: SessionCore): Promise<string | undefined> {
+  const turn = row.turn === null ? null : await host.store.turn(row.num, row.turn);
+  if (turn === null || turn.endSeq === null) return undefined;
+  const bounds = { eventsMax: 1, bytesMax: 1 };
+  const [ended] = await host.store.read(row.num, turn.endSeq - 1, bounds);
+  if (ended === undefined || ended.kind !== 'turn.ended') return undefined;
+  return bodyOf(ended, 'turn.ended').sessionCompleted === true ? turn.id : undefined;
 }
 
 /** Before anything more is spent. */
