@@ -4,6 +4,7 @@
 //   I12  'of an agent that opens at once, a turn that wakes its session is written twice: with its message, and at its end'
 //   I12  'of an agent that takes time to open, a turn starts when the instance is there'
 //   I12  'a crash while an agent takes its time to open loses nothing: the message is answered after it'
+//   I11  'an agent that opens at once hears nothing of a message before it is on disk'
 //   I2   'a message that could not be written leaves no instance behind'
 //   ...  'an opening that fails fails the turn that was written down as started, and the next message tries again'
 //   ...  'a shutdown right after a message leaves one outcome, and none is given twice'
@@ -94,6 +95,53 @@ test('a message that could not be written leaves no instance behind', async () =
 
   expect(runtime.registry.size).toBe(0);
 });
+
+test('an agent that opens at once hears nothing of a message before it is on disk', async () => {
+  const heard: string[] = [];
+  const agent = functionAgent(async function* (turn) {
+    heard.push(turn.id);
+    yield 'heard';
+  });
+  const { runtime, hold, release, settle } = await scene(() => null as never, {}, { agents: { agent } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+  hold();
+
+  const sent = runtime.send('key', { input: 'two' });
+  for (let breath = 0; breath < 5; breath += 1) await settle(); // Time enough to wake it.
+  const early = heard.length;
+  release();
+  const { turn } = await sent;
+  await settle();
+
+  expect(early).toBe(1);
+  expect(heard.at(-1)).toBe(turn);
+});
+
+test.each([true, false])(
+  'a message that is cancelled while it is written leaves nothing in use (its agent opens at once: %s)',
+  async (opensAtOnce) => {
+    const agent = { ...echo, opensAtOnce };
+    const { runtime, hold, release, settle } = await scene(() => null as never, {}, { agents: { agent } });
+    await runtime.send('key', { input: 'one' });
+    await settle();
+    await runtime.evict('key');
+    hold();
+    const sent = runtime.send('key', { input: 'two' });
+    await settle();
+
+    const cancelled = runtime.cancel('key');
+    await settle();
+    release();
+    const { turn } = await sent;
+
+    expect(await cancelled).toEqual({ cancelled: [turn] });
+    await settle();
+    await runtime.evict('key');
+    expect(runtime.registry.size).toBe(0);
+  },
+);
 
 test('an opening that fails fails the turn that was written down as started, and the next message tries again', async () => {
   let isBroken = true;
