@@ -198,7 +198,7 @@ export function validLimits(given: Partial<Limits> = {}): Limits {
     }
     const least = LEAST[name] ?? (ZERO_ALLOWED.has(name) ? 0 : Number.MIN_VALUE);
     if (value !== undefined && !(typeof value === 'number' && value >= least)) {
-      const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+      const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
       throw new SojournError(
         'config.invalid',
         `Limit ${name} is ${shown}; it must be a number ${least === Number.MIN_VALUE ? 'above 0' : `of at least ${least}`}`,
