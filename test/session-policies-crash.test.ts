@@ -9,8 +9,8 @@ import { type Act, bodies, events, gate, outcome, refusal, send, spoken, Stage }
 type Rerun = 'safe' | 'never';
 
 /** A turn runs and has said something; another message waits. */
-const busy = async (rerun: Rerun) => {
-  const stage = new Stage({ rerun });
+const busy = async (rerun: Rerun, options: { deaf?: boolean } = {}) => {
+  const stage = new Stage({ rerun, ...options });
   const world = await testRuntime({ agents: { stage } });
   const running = await send(world, 'chat', 'running');
   const act = await stage.next();
@@ -105,7 +105,7 @@ describe.each<Rerun>(['safe', 'never'])('an agent with rerun: %s', (rerun) => {
   test.each<Policy>(['interrupt', 'rollback'])(
     '%s: the stopped turn ends cancelled after the restart, and the message runs first',
     async (policy) => {
-      const { stage, world, running } = await busy(rerun);
+      const { stage, world, running } = await busy(rerun, { deaf: true }); // It has not unwound when the process ends.
       await using _ = world;
       const urgent = await send(world, 'chat', { input: 'urgent', policy });
 
