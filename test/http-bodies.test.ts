@@ -75,6 +75,16 @@ describe('a body that is JSON, but not what the call takes', () => {
     expect(await sessions()).toBe(0);
   });
 
+  test('because an answer to a question holds half a sign names the place', async () => {
+    const { call } = await serve();
+    const body = '{"decision":"allow","answer":"\\ud800"}';
+
+    const answer = await call('POST', '/v1/sessions/a/requests/r', { body });
+
+    expect([answer.status, answer.json['code']]).toEqual([400, 'input.invalid']);
+    expect(answer.json['detail']).toContain('At "/answer": holds a lone surrogate');
+  });
+
   test.each([
     ['POST', TURNS, { input: 'hi', polcy: 'queue' }, 'polcy'],
     ['POST', TURNS, { input: 'hi', scopes: ['admin'] }, 'scopes'],

@@ -150,8 +150,7 @@ export const answerCall: z.ZodType<AnswerCall> = z
   .strictObject({
     decision: z.enum(['allow', 'deny']),
     // The runtime counts: what it refuses is the same for every way in.
-    answer: z
-      .string()
+    answer: wellFormed(z.string())
       .optional()
       .meta({ maxLength: 64 * KiB, description: 'At most 64 KiB.' }),
     remember: z.boolean().optional(),
