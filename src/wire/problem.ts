@@ -25,7 +25,7 @@ export function problemOf(error: SojournError, requestId: string): Problem {
     detail: error.detail,
     code: error.code,
     next: row.next,
-    ...(row.next === 'retry' ? { retryAfterMs: error.retryAfterMs ?? RETRY_AFTER_MS } : {}),
+    ...(row.next === 'retry' ? { retryAfterMs: Math.ceil(error.retryAfterMs ?? RETRY_AFTER_MS) } : {}),
     requestId,
   };
 }
