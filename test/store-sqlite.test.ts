@@ -60,6 +60,17 @@ describe('the data folder', () => {
     expect(statSync(join(at.folder, 'ballast')).size).toBe(3_000_000);
   });
 
+  test('ballast that a crash left half made is laid down anew', async () => {
+    await at.written();
+    writeFileSync(join(at.folder, 'ballast'), 'half');
+
+    const store = await at.open({ ballastBytes: 3_000_000 });
+    await write(store, 'd');
+    await store.close();
+
+    expect(statSync(join(at.folder, 'ballast')).size).toBe(3_000_000);
+  });
+
   test('below the floor of free space new sessions are refused, and those that exist go on', async () => {
     const store = await at.open();
     const num = await write(store, 'a');

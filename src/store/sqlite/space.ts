@@ -3,13 +3,13 @@
 //   B1. Below the floor new sessions are refused and those that exist go on; it is said once each time it is crossed.
 //   B2. The ballast is removed by the writer when the disk is full, so that what is in flight can end. It is made again
 //       once there is room for it and the floor.
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import type { Clock, Millis } from '../../kernel/clock.ts';
 import { SojournError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
-import { ballastFile, hasBallast } from './folder.ts';
+import { ballastFile } from './folder.ts';
 
 /** Below it new sessions are refused, unless it is set otherwise. */
 export const FREE_BYTES_MIN = 512 * 1_024 * 1_024;
@@ -59,7 +59,13 @@ export class Space {
       else this.#logger.info('store.space_back', fields);
     }
     const wanted = this.#bounds.freeBytesMin + this.#bounds.ballastBytes;
-    if (free > wanted && !hasBallast(this.#folder)) this.#makeBallast();
+    if (free > wanted && this.#lacksBallast()) this.#makeBallast();
+  }
+
+  /** A process that died in the middle of it leaves a part. */
+  #lacksBallast(): boolean {
+    const stat = statSync(ballastFile(this.#folder), { throwIfNoEntry: false });
+    return (stat?.size ?? 0) < this.#bounds.ballastBytes;
   }
 
   /** The writer has removed the ballast. */
