@@ -12,6 +12,7 @@ import { silentLogger } from '../src/kernel/logger.ts';
 import { inspect } from '../src/store/sqlite/doctor.ts';
 import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import type { NewSession, Store } from '../src/store/store.ts';
+import { newSession } from '../src/testing/store/trial.ts';
 
 const WRITER = fileURLToPath(new URL('store-writer.ts', import.meta.url));
 const limits = { freeBytesMin: 0, ballastBytes: 0 };
@@ -122,22 +123,6 @@ test('when a file cannot grow any more nothing is acknowledged, and nothing ackn
   await again.close();
 });
 
-const NEW: Omit<NewSession, 'at'> = {
-  id: 'id of a',
-  project: 'default',
-  key: 'a',
-  agent: 'echo',
-  owner: null,
-  maker: null,
-  channel: null,
-  parent: null,
-  title: null,
-  summary: null,
-  labels: [],
-  metadata: '{}',
-  budget: '{}',
-};
-
 interface Owner {
   num: number;
   epoch: number;
@@ -176,7 +161,7 @@ test.skipIf(!canMount)(
     writeFileSync(join(folder, 'ballast'), Buffer.alloc(512 * 1_024, 'ballast'));
     const store = await open();
     try {
-      const owner = await claimed(store, { ...NEW, at: 1 }, 0);
+      const owner = await claimed(store, newSession('a'), 0);
       const texts: string[] = [];
       let code = 'none';
       while (code === 'none') code = await write(store, owner, texts);

@@ -8,7 +8,10 @@ import { systemClock } from '../src/kernel/clock.ts';
 import { SojournError } from '../src/kernel/errors.ts';
 import type { Logger } from '../src/kernel/logger.ts';
 import { sqliteStore, type SqliteLimits } from '../src/store/sqlite/sqlite.ts';
-import type { NewSession, Store } from '../src/store/store.ts';
+import type { Store } from '../src/store/store.ts';
+import { newSession } from '../src/testing/store/trial.ts';
+
+export { newSession };
 
 export const PAGE = { eventsMax: 1_000, bytesMax: 1_000_000 };
 
@@ -69,26 +72,6 @@ export class StoreFolder {
     db.exec(sql);
     db.close();
   }
-}
-
-export function newSession(key: string, more: Partial<NewSession> = {}): NewSession {
-  return {
-    id: `id of ${key}`,
-    project: 'default',
-    key,
-    agent: 'echo',
-    owner: null,
-    maker: null,
-    channel: null,
-    parent: null,
-    title: null,
-    summary: null,
-    labels: [],
-    metadata: '{}',
-    budget: '{}',
-    at: 1,
-    ...more,
-  };
 }
 
 export const bodyOf = (key: string, index: number): string =>

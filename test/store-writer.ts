@@ -9,6 +9,7 @@ import { SojournError } from '../src/kernel/errors.ts';
 import { silentLogger } from '../src/kernel/logger.ts';
 import { sqliteStore } from '../src/store/sqlite/sqlite.ts';
 import type { NewSession, Store } from '../src/store/store.ts';
+import { newSession } from '../src/testing/store/trial.ts';
 
 const [folder = '', sessions = '1'] = process.argv.slice(2);
 /** A pipe is written at once: what was said is with the reader when the process is killed. */
@@ -54,22 +55,7 @@ async function write(into: Store, key: string): Promise<void> {
 
 async function own(into: Store, key: string) {
   const found = await into.byKey('default', key);
-  const session: number | NewSession = found?.num ?? {
-    id: `id of ${key}`,
-    project: 'default',
-    key,
-    agent: 'echo',
-    owner: null,
-    maker: null,
-    channel: null,
-    parent: null,
-    title: null,
-    summary: null,
-    labels: [],
-    metadata: '{}',
-    budget: '{}',
-    at: 1,
-  };
+  const session: number | NewSession = found?.num ?? newSession(key);
   const epoch = found?.epoch ?? 0;
   const done = await into.append(() => ({ session, epoch, claim: true, events: [] }));
   if (done.kind !== 'appended') throw new Error(done.kind);

@@ -26,7 +26,7 @@ export interface Owned {
 const EVERYTHING = { eventsMax: Number.MAX_SAFE_INTEGER, bytesMax: Number.MAX_SAFE_INTEGER };
 
 export class Trial {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly folder: string;
   readonly #open: OpenStore;
   #store: Store;
@@ -69,23 +69,7 @@ export class Trial {
   }
 
   session(key: string, more: Partial<NewSession> = {}): NewSession {
-    return {
-      id: `id of ${key}`,
-      project: 'default',
-      key,
-      agent: 'echo',
-      owner: null,
-      maker: null,
-      channel: null,
-      parent: null,
-      title: null,
-      summary: null,
-      labels: [],
-      metadata: '{}',
-      budget: '{}',
-      at: this.clock.now(),
-      ...more,
-    };
+    return newSession(key, { at: this.clock.now(), ...more });
   }
 
   append(append: Append): Promise<Appended> {
@@ -130,6 +114,26 @@ export class Trial {
       return String(JSON.parse(body));
     });
   }
+}
+
+export function newSession(key: string, more: Partial<NewSession> = {}): NewSession {
+  return {
+    id: `id of ${key}`,
+    project: 'default',
+    key,
+    agent: 'echo',
+    owner: null,
+    maker: null,
+    channel: null,
+    parent: null,
+    title: null,
+    summary: null,
+    labels: [],
+    metadata: '{}',
+    budget: '{}',
+    at: 1,
+    ...more,
+  };
 }
 
 export function event(text: string, more: Partial<NewEvent> = {}): NewEvent {
