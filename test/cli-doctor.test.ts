@@ -175,3 +175,20 @@ test('a port that is no number is said, and everything else too', async () => {
   expect(code).toBe(1);
   expect(bad(findings).map(({ what }) => what)).toContainEqual(expect.stringContaining('PORT is "many"'));
 });
+
+test('the folder of a project, named in place of its data folder, is said to be none, and nothing in it is blamed', async () => {
+  const project = join(server.folder, '../project');
+  mkdirSync(join(project, '.sojourn'), { recursive: true });
+  writeFileSync(join(project, 'run.sh'), 'exit', { mode: 0o755 });
+
+  const { code, findings } = await doctor(project);
+
+  expect(code).toBe(1);
+  expect(bad(findings)).toEqual([
+    {
+      level: 'error',
+      what: `${project} is no data folder: it holds other things`,
+      fix: `Name the data folder itself: ${join(project, '.sojourn')}.`,
+    },
+  ]);
+});

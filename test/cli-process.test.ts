@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -139,6 +139,18 @@ test.each([['start'], ['init'], ['backup']])(
     expect(err).toMatch(/^config\.invalid: \S+ \(ENOTDIR\): a file is in the way/);
   },
 );
+
+test('a folder with other things in it is not taken for a data folder, and they stay as they are', async () => {
+  const script = join(folder, 'run.sh');
+  writeFileSync(script, 'exit', { mode: 0o755 });
+
+  const server = sojourn('start', '--port', '0', '--data', '.');
+
+  expect(await server.ended).toBe(1);
+  expect(server.err.text).toContain(`config.invalid: The data folder ${folder} holds other things`);
+  expect(statSync(script).mode & 0o777).toBe(0o755);
+  expect(readdirSync(folder)).toEqual(['run.sh']);
+});
 
 test('a message whose server died while it was answered is said to be kept', async () => {
   const server = await started('--port', '0');

@@ -1,11 +1,12 @@
 // Doctor: what is wrong with a data folder or a setup, and how to mend it. It changes nothing.
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SojournError } from '../kernel/errors.ts';
 import { adviceFor } from './advice.ts';
 import { EXIT, Quit } from './exit.ts';
+import { isForeignFolder } from './foreign-folder.ts';
 import { client, dataFolder, namedUrl, serverPort, tokenFile, type PlaceOptions } from './place.ts';
 import { progressBar } from './progress.ts';
 import { Screen, visible, type Style } from './screen.ts';
@@ -56,14 +57,14 @@ type OnProgress = (done: number, all: number) => void;
 
 async function examine(world: World, place: PlaceOptions, onProgress: OnProgress): Promise<Finding[]> {
   const folder = dataFolder(world, place);
-  const closed = closedFolder(folder);
+  const unfit = closedFolder(folder) ?? foreignFolder(folder);
   const inside = async (): Promise<Finding[]> => [
     ...tokenFindings(folder),
     ...(await folderFindings(folder, place.data !== undefined, onProgress)),
   ];
   return [
     nodeVersion(process.versions.node),
-    ...(closed === undefined ? await inside() : [closed]),
+    ...(unfit === undefined ? await inside() : [unfit]),
     ...(await agentFindings(world)),
     await serverFinding(world, place),
   ];
@@ -79,6 +80,14 @@ function closedFolder(folder: string): Finding | undefined {
     const fix = 'Work as its owner, or name another folder with --data or SOJOURN_DATA.';
     return { level: 'error', what: `This user may not read and write ${folder}`, fix };
   }
+}
+
+/** What lies in it is none of ours to judge. */
+function foreignFolder(folder: string): Finding | undefined {
+  if (!isForeignFolder(folder)) return undefined;
+  const inner = join(folder, '.sojourn');
+  const fix = `Name the data folder itself${existsSync(inner) ? `: ${inner}` : '; a server says where it is when it starts'}.`;
+  return { level: 'error', what: `${folder} is no data folder: it holds other things`, fix };
 }
 
 function nodeVersion(version: string): Finding {

@@ -11,11 +11,13 @@ import { http, type HttpOptions } from '../face/http/http.ts';
 import { mcp } from '../face/mcp/mcp.ts';
 import { createRuntime, type Runtime } from '../index.ts';
 import { systemClock, type Millis } from '../kernel/clock.ts';
+import { SojournError } from '../kernel/errors.ts';
 import { jsonLogger, type Logger } from '../kernel/logger.ts';
 import { sqliteStore } from '../store/sqlite/sqlite.ts';
 import { SCOPES } from '../wire/access.ts';
 import type { AgentChoice } from './agent-choice.ts';
 import type { LoadedConfig } from './config.ts';
+import { isForeignFolder } from './foreign-folder.ts';
 import { LogFile } from './log-file.ts';
 import { writeOwn } from './own-file.ts';
 import { addressFile, tokenFile } from './place.ts';
@@ -46,6 +48,12 @@ const DOOR_MS: Millis = 1_000;
 /** Throws `store.in_use`, `store.damaged`, `store.schema`, `config.invalid`. */
 export async function openServing(options: ServingOptions): Promise<Serving> {
   const { folder } = options;
+  if (isForeignFolder(folder)) {
+    throw new SojournError(
+      'config.invalid',
+      `The data folder ${folder} holds other things, which would be closed to others; name one that is empty or not there yet, such as ${join(folder, '.sojourn')}`,
+    );
+  }
   const { logger, closeLog } = logTo(options);
   // What is wrong with the settings is said before anything is opened.
   const door = http({ ...options.http, logger, mounts: [mcp({ logger })] });
