@@ -88,6 +88,16 @@ describe('send', () => {
     expect(session?.session.state).toBe('running');
     expect((await sojourn('cancel', 'left')).out).toBe('1 cancelled\n');
   });
+
+  test('gives commands to paste for a key that a shell would take apart', async () => {
+    const sending = begin(server.folder, ['send', "Ann's desk", '/words 100000 5']);
+    await sending.err.says('started');
+    sending.interrupt();
+
+    expect(await sending.ended).toBe(130);
+    expect(sending.err.text).toContain(String.raw`cancel 'Ann'\''s desk'`);
+    expect((await sojourn('cancel', "Ann's desk")).code).toBe(0);
+  });
 });
 
 test('each of the six policies says what it did with a message that met a running turn', async () => {

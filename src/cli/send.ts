@@ -12,7 +12,7 @@ import type { Event } from '../wire/event.ts';
 import type { FilePart, InputPart } from '../wire/message.ts';
 import { MILESTONES, type Milestone } from '../wire/post.ts';
 import { POLICIES, TURN_KINDS, type Outcome, type Policy, type TurnKind } from '../wire/turn.ts';
-import { COMMAND } from './command-name.ts';
+import { COMMAND, shellWord } from './command-name.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { eventSummary, receiptText } from './event-text.ts';
 import { EXIT, Quit } from './exit.ts';
@@ -26,7 +26,7 @@ interface SendOptions {
   kind?: TurnKind;
   channel: string;
   deadline?: number;
-  file: string[];
+  file?: string[];
   once?: string;
   posts?: Milestone[];
   ask: boolean;
@@ -37,7 +37,9 @@ export function addSend(program: Command, world: World): void {
   program
     .command('send <key> [text...]')
     .description('send a message and show the reply; the text comes from stdin when it is left out or "-"')
-    .addOption(new Option('-p, --policy <policy>', 'when a turn runs already').choices(POLICIES))
+    .addOption(
+      new Option('-p, --policy <policy>', 'when a turn runs already; queue unless given').choices(POLICIES),
+    )
     .option('--agent <name>', 'the agent, when this makes the session')
     .addOption(new Option('--kind <kind>', 'the kind of turn').choices(TURN_KINDS))
     .option('--channel <name>', 'where the message comes from', 'cli')
@@ -45,8 +47,7 @@ export function addSend(program: Command, world: World): void {
     .option(
       '-f, --file <path>',
       'attach this file; may be given more than once',
-      (path: string, paths: string[]) => [...paths, path],
-      [],
+      (path: string, paths: string[] | undefined) => [...(paths ?? []), path],
     )
     .option('--once <key>', 'an Idempotency-Key: sent twice, the message counts once')
     .option(
@@ -58,7 +59,7 @@ export function addSend(program: Command, world: World): void {
     .option('--no-wait', 'end when the message is durable, with the receipt')
     .action(async (key: string, words: string[], options: SendOptions, command: Command) => {
       const { screen, server } = desk(world, command);
-      const input = await inputOf(world, words, options.file);
+      const input = await inputOf(world, words, options.file ?? []);
       const call = sendCall(options);
       const { agent, posts } = options;
       if (posts !== undefined)
@@ -82,6 +83,7 @@ async function showReply(
   const stop = new AbortController();
   const unwatch = world.onSignal('SIGINT', () => stop.abort());
   const reply = new Reply();
+  const key = shellWord(session.key);
   let accepted = false;
   let outcome: Outcome | undefined;
   try {
@@ -104,10 +106,10 @@ async function showReply(
     }
   } catch (error) {
     if (accepted && SojournError.is(error, 'server.unreachable')) {
-      screen.note(`\nThe message is kept. When the server is back: ${COMMAND} show ${session.key}`);
+      screen.note(`\nThe message is kept. When the server is back: ${COMMAND} show ${key}`);
     }
     if (!stop.signal.aborted) throw error;
-    screen.note(`\nThe turn goes on; \`${COMMAND} cancel ${session.key}\` stops it.`);
+    screen.note(`\nThe turn goes on; \`${COMMAND} cancel ${key}\` stops it.`);
     throw new Quit(EXIT.interrupted);
   } finally {
     unwatch();
