@@ -119,6 +119,7 @@ function stretchOf(things: readonly { from: Seq; to: Seq }[]): { from: Seq; to: 
 
 /** What finds no room in `bytesMax` stays as it is. */
 function ofCalls(set: WorkingSet, calls: readonly PieceCall[], bytesMax: number): Digest[] {
+  if (calls.length === 0) return [];
   const kept: PieceCall[] = [];
   const made: NonNullable<Digest['calls']>[number][] = [];
   let left = bytesMax;

@@ -14,6 +14,7 @@
 //        asked.
 //   CP6. What has left is not read again after a crash: once a job is over, the set is stored as it is now.
 //   CP7. However much is to leave, no event is too large for the log: what one leaves is for the next round.
+import { breathe } from '../kernel/breath.ts';
 import { SojournError } from '../kernel/errors.ts';
 import type { Summariser, Summary } from '../agent/agent.ts';
 import { FOLD_TOKENS_MIN, isHopeless, plan, type Plan, type Room, takenBy } from '../context/budget.ts';
@@ -121,6 +122,7 @@ export class Compaction {
     for (let round = 0; round < RULE_ROUNDS_MAX; round += 1) {
       const set = this.#core.workingSet;
       if (set === undefined || (await this.#fits(inputs))) return undefined;
+      await breathe(); // The set may be as large as a log.
       if (this.#core.workingSet !== set) continue;
       const pieces = set.pieces();
       const room = roomOf(set, inputs);
@@ -129,6 +131,7 @@ export class Compaction {
       const made = isKept ? undefined : this.#plan(pieces, room);
       if (made === undefined) return tooLarge(set, inputs);
       const told = await this.#byRules(set, made);
+      await breathe();
       if (!this.#stands(set, made)) continue; // CP3
       try {
         if (!(await this.#append(set, made, told))) break;
@@ -266,13 +269,14 @@ export class Compaction {
     const digests = digestsOf(set, made, told.text, this.#core.host.limits.eventBytesMax);
     if (digests.length === 0) return false;
     const saved = digests.reduce((sum, { tokensBefore, tokensAfter }) => sum + tokensBefore - tokensAfter, 0);
+    const { tokens } = set;
     const body: Compacted = {
       pressure: made.pressure,
       by: told.by,
       ...(told.instead === undefined ? {} : { instead: told.instead }),
       windowTokens: set.windowTokens,
-      tokensBefore: set.tokens,
-      tokensAfter: Math.max(0, set.tokens - saved),
+      tokensBefore: tokens,
+      tokensAfter: Math.max(0, tokens - saved),
       digests,
       ...told.bill,
     };
