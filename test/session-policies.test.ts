@@ -8,6 +8,7 @@
 //   A-18  'queue: what waits keeps the session in memory'
 //   G     'queue: messages wait in order, each told its position, and at the bound the next one is refused'
 import { describe, expect, test } from 'vitest';
+import { hostCaller } from '../src/runtime/access.ts';
 import { testRuntime } from '../src/testing/test-runtime.ts';
 import { POLICIES } from '../src/wire/turn.ts';
 import { textOf } from '../src/wire/message.ts';
@@ -225,6 +226,23 @@ describe('collect', () => {
 
     expect([clock.disposition, clock.position]).toEqual(['queued', 2]);
     expect(clock.turn).not.toBe(person.turn);
+  });
+
+  test('collect: what two people say stays two messages, each in its own name', async () => {
+    const { world } = await busy();
+    await using _ = world;
+    const say = (owner: string) =>
+      world.runtime.send('chat', { input: 'mine', policy: 'collect' }, {}, { ...hostCaller(), owner });
+
+    const receipts = [await say('ann'), await say('ben'), await say('ben')];
+
+    expect(receipts.map(({ disposition }) => disposition)).toEqual(['queued', 'queued', 'collected']);
+    expect((await bodies(world, 'chat', 'turn.accepted')).map(({ author }) => author)).toEqual([
+      null,
+      'ann',
+      'ben',
+      'ben',
+    ]);
   });
 
   test('collect: what joins counts, so that collecting is bounded too', async () => {

@@ -3,6 +3,7 @@
 // Shown here:
 //   I12  'of an agent that opens at once, a turn that wakes its session is written twice: with its message, and at its end'
 //   I12  'of an agent that takes time to open, a turn starts when the instance is there'
+//   I12  'of a session that is out of date, a turn starts when it has been remade, also where its agent opens at once'
 //   I12  'a crash while an agent takes its time to open loses nothing: the message is answered after it'
 //   I11  'an agent that opens at once hears nothing of a message before it is on disk'
 //   I2   'a message that could not be written leaves no instance behind'
@@ -62,6 +63,32 @@ test('of an agent that takes time to open, a turn starts when the instance is th
   expect(kindsOf(before.events)).toEqual(['session.created', 'turn.accepted']);
   const { events } = await runtime.events('key', { after: 0 });
   expect(kindsOf(events)).toContain('turn.ended');
+});
+
+test('of a session that is out of date, a turn starts when it has been remade, also where its agent opens at once', async () => {
+  const remade = Promise.withResolvers<void>();
+  let opened = 0;
+  const agent: Agent = {
+    ...echo,
+    open: async (context, previous) => {
+      opened += 1;
+      if (opened > 1) await remade.promise;
+      return echo.open(context, previous);
+    },
+  };
+  const { runtime, settle } = await scene(() => null as never, {}, { agents: { agent } });
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.dirty({ key: 'key', reason: 'config' });
+
+  const { turn } = await runtime.send('key', { input: 'two' });
+  await settle();
+  const before = (await runtime.events('key', { after: 0 })).events.at(-1);
+  remade.resolve();
+  const view = await runtime.finished('key', turn, { waitMs: 10_000 });
+
+  expect(before).toMatchObject({ kind: 'turn.accepted', turn });
+  expect(view?.outcome).toBe('completed');
 });
 
 test('a crash while an agent takes its time to open loses nothing: the message is answered after it', async () => {
