@@ -203,16 +203,17 @@ describe('damage inside', () => {
     expect((await store.read(1, 0, PAGE)).length).toBe(10);
   });
 
+  test('the doctor finds it in a database of an older version, too', async () => {
+    await at.written();
+    at.edit('PRAGMA user_version = 3');
+    wipeListAll();
+
+    expect((await inspect(at.folder)).ok).toBe(false);
+  });
+
   test('damaged lists do not keep anybody from writing', async () => {
     await at.written();
-    const db = new DatabaseSync(at.database);
-    const root = Number(
-      db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'listAll'").get()?.['rootpage'],
-    );
-    db.close();
-    const bytes = readFileSync(at.database);
-    bytes.fill(0x55, (root - 1) * 4_096, root * 4_096);
-    writeFileSync(at.database, bytes);
+    wipeListAll();
     const store = await at.open();
 
     for (let index = 0; index < 600; index++) await write(store, `k${index}`, 0);
@@ -252,6 +253,18 @@ describe('damage inside', () => {
     expect(found / inEvents).toBeGreaterThan(0.9);
   });
 });
+
+/** Writes over the page where the index of all sessions begins. */
+function wipeListAll(): void {
+  const db = new DatabaseSync(at.database);
+  const root = Number(
+    db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'listAll'").get()?.['rootpage'],
+  );
+  db.close();
+  const bytes = readFileSync(at.database);
+  bytes.fill(0x55, (root - 1) * 4_096, root * 4_096);
+  writeFileSync(at.database, bytes);
+}
 
 function flipBit(bytes: Buffer, at: number): void {
   bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);

@@ -192,14 +192,14 @@ function* contentFindings(connection: Connection, folder: string, bytes: number)
     yield { level: 'error', what, fix: 'Use the newer version that wrote it.' };
     return;
   }
+  const problems = connection.rows<{ integrity_check: string }>(`PRAGMA integrity_check(${FINDINGS_MAX})`);
+  for (const { integrity_check: what } of problems) {
+    if (what !== 'ok') yield { level: 'error', what: `sojourn.db: ${what}`, fix: RESTORE };
+  }
   if (version < SCHEMA_VERSION) {
     const what = `The database has schema version ${version} of ${SCHEMA_VERSION}`;
     yield { level: 'info', what, fix: 'Nothing: the next start migrates it.' };
     return;
-  }
-  const problems = connection.rows<{ integrity_check: string }>(`PRAGMA integrity_check(${FINDINGS_MAX})`);
-  for (const { integrity_check: what } of problems) {
-    if (what !== 'ok') yield { level: 'error', what: `sojourn.db: ${what}`, fix: RESTORE };
   }
   yield* atMost(logFindings(connection));
   yield* atMost(markedFindings(connection));
