@@ -1,6 +1,19 @@
 // What a request says about where it goes and comes from: exact, or refused.
 import { describe, expect, test } from 'vitest';
+import type { Mount } from '../src/face/mount.ts';
 import { codeOf, serve, statusOf } from './http-support.ts';
+
+/** A face that only has a document. */
+const mounted: Mount = {
+  name: 'mounted',
+  path: '/mounted',
+  open: () => ({
+    tokenDocument: '/.well-known/of-it',
+    documents: { '/.well-known/of-it': (origin: string) => ({ resource: `${origin}/mounted` }) },
+    answer: () => Promise.resolve(new Response(null, { status: 204 })),
+    close: () => Promise.resolve(),
+  }),
+};
 
 describe('the Host header', () => {
   test.each([
@@ -136,11 +149,12 @@ describe('the Origin header', () => {
   });
 
   test('that was allowed may read answers and errors, and may ask beforehand', async () => {
-    const { call } = await serve({ allowOrigins: ['https://app.example'] });
+    const { call } = await serve({ allowOrigins: ['https://app.example'], mounts: [mounted] });
     const Origin = 'https://app.example';
 
     const answer = await call('GET', '/v1/agents', { headers: { Origin } });
     const refused = await call('GET', '/v1/agents', { headers: { Origin }, token: null });
+    const document = await call('GET', '/.well-known/of-it', { headers: { Origin }, token: null });
     const asked = await call('OPTIONS', '/v1/sessions/a/turns', {
       headers: { Origin, 'Access-Control-Request-Method': 'POST' },
       token: null,
@@ -149,7 +163,7 @@ describe('the Origin header', () => {
       headers: { Origin: 'https://app.example.evil', 'Access-Control-Request-Method': 'POST' },
     });
 
-    for (const { headers } of [answer, refused, asked]) {
+    for (const { headers } of [answer, refused, document, asked]) {
       expect(headers.get('access-control-allow-origin')).toBe(Origin);
       expect(headers.get('vary')).toBe('Origin');
     }
