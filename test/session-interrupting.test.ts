@@ -97,6 +97,26 @@ describe('rollback', () => {
     ]);
   });
 
+  test('rollback: a turn that is interrupted already can still be taken back, once', async () => {
+    const { stage, world, first, receipt } = await busy({ deaf: true });
+    await using _ = world;
+    await first.say('Nonsense');
+    const urgent = await send(world, 'chat', { input: 'urgent', policy: 'interrupt' });
+
+    const back = await send(world, 'chat', { input: 'take it back', policy: 'rollback' });
+    const again = await send(world, 'chat', { input: 'really', policy: 'rollback' });
+    first.end();
+    const next = await stage.next();
+
+    expect([urgent, back, again].map(({ stopped }) => stopped)).toEqual([
+      receipt.turn,
+      receipt.turn,
+      undefined,
+    ]);
+    expect(await bodies(world, 'chat', 'turn.dropped')).toEqual([{ turn: receipt.turn }]);
+    expect([next.heard, next.remembers]).toEqual([['really'], []]);
+  });
+
   test('rollback: what was dropped is in no fork, and no later turn counts it', async () => {
     await using world = await testRuntime();
     const turn = async (key: string, input: string) =>
