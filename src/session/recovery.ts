@@ -6,7 +6,8 @@
 //   Y3. Turns that waited wait again, in their order. One that waits for a person goes on waiting, unless its agent says
 //       `rerun: never`.
 //   Y4. What was offered to a turn and not taken is offered again, or becomes the next turn.
-//   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it.
+//   Y5. What a turn's events say was spent is on its bill, whatever became of the attempt that spent it. So is its time: the
+//       next attempt has what is left of it.
 //   Y6. All of it is written in appends of a new epoch: whoever wrote before writes no more.
 //   Y7. The end of a turn that a parent asked for is told to the parent; one whose asking turn ended early goes no further.
 //   Y8. However much an attempt had said, its turn ends: what is too large to stay is moved out, as from any other attempt.
@@ -44,7 +45,9 @@ export async function recover(core: SessionCore, conduct: Conduct): Promise<void
   for (const row of rows) {
     const turn = turnOf(core, row, events, transcript);
     core.spending.add(turn);
-    core.spending.recall(turn, recalled(events, turn.id)); // Y5
+    const spent = recalled(events, turn.id);
+    core.spending.recall(turn, spent); // Y5
+    turn.ranMs = spent.ms;
     const begun = row.state !== 'queued';
     const stop = owesEnd(core, turn) ? await core.host.children.resume(core, turn) : undefined;
     const rerun = core.host.agent(core.row.agent)?.capabilities.rerun ?? 'never';
