@@ -214,6 +214,21 @@ describe('dev', () => {
     expect((await cli(stored(), ['send', 'a', 'x'])).out).toBe('three?\n');
   });
 
+  test.each([
+    ['absent.config.ts', undefined, /There is no file \S+absent\.config\.ts\n/],
+    [
+      'typo.config.ts',
+      `export default { agents: { async *a() {} }, defaultAgnt: 'a' };`,
+      /there is no setting defaultAgnt; there are agents, defaultAgent/,
+    ],
+  ])('a mistake in %s is named', async (name, text, said) => {
+    if (text !== undefined) writeFileSync(join(folder, name), text);
+
+    const { code, err } = await cli(folder, ['start', '--port', '0', '--config', name]);
+
+    expect([code, err]).toEqual([1, expect.stringMatching(said)]);
+  });
+
   test('without a config says how to get one', async () => {
     const { code, err } = await cli(folder, ['dev', '--port', '0']);
 

@@ -59,6 +59,7 @@ export class Config {
     this.#round += 1;
     this.files.clear();
     this.files.add(this.file);
+    if (!existsSync(this.file)) throw new SojournError('config.invalid', `There is no file ${this.file}`);
     let module: { default?: unknown };
     try {
       module = (await import(`${pathToFileURL(this.file).href}?${ROUND}=${this.#round}`)) as typeof module;
@@ -73,6 +74,15 @@ export class Config {
     return parent !== undefined && parent.endsWith(`?${ROUND}=${this.#round}`);
   }
 }
+
+const SETTINGS: Record<keyof SojournConfig, true> = {
+  agents: true,
+  defaultAgent: true,
+  limits: true,
+  hooks: true,
+  prices: true,
+  summariser: true,
+};
 
 const ROUND = 'sojourn-round';
 /** From a clone the sources are run as they are. */
@@ -103,6 +113,10 @@ function checked(file: string, exported: unknown): LoadedConfig {
   const { agents, ...rest } = exported as SojournConfig;
   if (typeof agents !== 'object' || agents === null || Object.keys(agents).length === 0) {
     throw wrong('agents must name at least one agent');
+  }
+  const unknown = Object.keys(rest).find((name) => !Object.hasOwn(SETTINGS, name));
+  if (unknown !== undefined) {
+    throw wrong(`there is no setting ${unknown}; there are ${Object.keys(SETTINGS).join(', ')}`);
   }
   const ready: Record<string, Agent> = {};
   for (const [name, agent] of Object.entries<unknown>(agents)) {
