@@ -70,6 +70,20 @@ describe('send', () => {
     expect(other.err).toContain('idempotency.conflict');
   });
 
+  test('says why a file cannot be attached', async () => {
+    const missing = await sojourn('send', 'files', '--file', join(server.folder, 'nowhere.txt'));
+    const folder = await sojourn('send', 'files', '--file', server.folder);
+
+    expect([missing.code, missing.err]).toEqual([
+      2,
+      expect.stringContaining('nowhere.txt cannot be used (ENOENT): it is not there'),
+    ]);
+    expect([folder.code, folder.err]).toEqual([
+      2,
+      expect.stringContaining('(EISDIR): it is a folder, and a file is meant'),
+    ]);
+  });
+
   test('says that there is nothing to send', async () => {
     const { code, err } = await sojourn('send', 'silent');
 
@@ -251,7 +265,7 @@ describe('changing', () => {
     const again = await sojourn('export', 'moved-in', '-o', file);
     expect([again.code, again.err]).toEqual([2, expect.stringContaining('is there already')]);
     const missing = await sojourn('import', 'moved-not', `${file}.not`);
-    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('cannot be opened')]);
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('(ENOENT): it is not there')]);
     expect((await sojourn('send', 'moved-too', '/count')).out).toBe('2\n');
   });
 
@@ -315,6 +329,14 @@ describe('what goes wrong', () => {
     expect(code).toBe(3);
     expect(out).toBe('');
     expect(err).toMatch(/^session\.not_found: .*\n  `npm run sojourn -- ls` lists/);
+  });
+
+  test('a turn that is not there is said with the command that tells which are', async () => {
+    await sojourn('send', 'turns', 'Hello');
+
+    const { code, err } = await sojourn('cancel', 'turns', 'nope');
+
+    expect([code, err]).toEqual([3, expect.stringContaining('run sojourn -- tail KEY --no-follow --json')]);
   });
 
   test('is JSON for a program', async () => {

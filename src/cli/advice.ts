@@ -17,6 +17,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   'store.failed': `See sojourn.log in the data folder; \`${COMMAND} doctor\` says more.`,
   'store.in_use': 'Use the server that is there, stop it, or name another folder with --data.',
   'token.not_found': `\`${COMMAND} token ls\` lists the tokens.`,
+  'turn.not_found': `\`${COMMAND} tail KEY --no-follow --json\` has the ids of its turns.`,
 };
 
 export function adviceFor(code: ErrorCode): string {

@@ -14,6 +14,7 @@ import { IMPORT_FORMATS, type ImportCall, type ImportedSession, type ImportSumma
 import { desk } from './desk.ts';
 import { counted, sizeText } from './figure.ts';
 import { progressBar } from './progress.ts';
+import { codeOf, unusable } from './refused-file.ts';
 import { brief, visible, type Screen } from './screen.ts';
 import type { World } from './world.ts';
 
@@ -82,8 +83,9 @@ async function opened(file: string, flags: 'r' | 'wx'): Promise<FileHandle> {
   try {
     return await open(file, flags, 0o600);
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code === 'EEXIST' ? 'is there already' : 'cannot be opened';
-    throw new SojournError('input.invalid', `The file ${file} ${why}`, { cause });
+    if (flags === 'wx' && codeOf(cause) === 'EEXIST')
+      throw new SojournError('input.invalid', `The file ${file} is there already`, { cause });
+    throw unusable(file, cause);
   }
 }
 
@@ -111,9 +113,7 @@ async function bodyOf(
     },
   });
   const source = handle.createReadStream();
-  source.on('error', (cause) =>
-    told.destroy(new SojournError('input.invalid', `The file ${path} cannot be read`, { cause })),
-  );
+  source.on('error', (cause) => told.destroy(unusable(path, cause)));
   return Readable.toWeb(source.pipe(told)) as ReadableStream<Uint8Array>;
 }
 

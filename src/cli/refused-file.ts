@@ -14,12 +14,27 @@ const WHY: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder, and a file is meant',
 };
 
+/** Of a file that the caller named for its content. */
+export function unusable(file: string, cause: unknown): SojournError {
+  const code = codeOf(cause);
+  return new SojournError(
+    'input.invalid',
+    `The file ${file} cannot be used (${code}): ${WHY[code] ?? 'reading it failed'}`,
+    { cause },
+  );
+}
+
+export function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
+}
+
 /** Undefined for anything else than a path that was refused. */
 export function refusedFile(thrown: unknown): SojournError | undefined {
-  if (!(thrown instanceof Error) || !('code' in thrown) || !('path' in thrown)) return undefined;
-  const why = WHY[String(thrown.code)];
+  if (!(thrown instanceof Error) || !('path' in thrown)) return undefined;
+  const code = codeOf(thrown);
+  const why = WHY[code];
   if (why === undefined) return undefined;
-  return new SojournError('config.invalid', `${String(thrown.path)} (${String(thrown.code)}): ${why}`, {
+  return new SojournError('config.invalid', `${String(thrown.path)} (${code}): ${why}`, {
     cause: thrown,
   });
 }

@@ -16,6 +16,7 @@ import { COMMAND, shellWord } from './command-name.ts';
 import { desk, wholeNumber } from './desk.ts';
 import { eventSummary, receiptText } from './event-text.ts';
 import { EXIT, Quit } from './exit.ts';
+import { unusable } from './refused-file.ts';
 import { Reply } from './reply.ts';
 import { brief, visible, type Screen } from './screen.ts';
 import type { World } from './world.ts';
@@ -203,7 +204,7 @@ async function filePart(file: string): Promise<FilePart> {
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    throw new SojournError('input.invalid', `The file ${file} cannot be read`, { cause });
+    throw unusable(file, cause);
   }
   const mediaType = MEDIA_TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream';
   return { type: 'file', mediaType, name: basename(file), data: bytes.toString('base64') };
