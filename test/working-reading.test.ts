@@ -7,7 +7,7 @@ import type { StoredEvent } from '../src/store/store.ts';
 import type { TestRuntime } from '../src/testing/test-runtime.ts';
 import { reader, small } from './compaction-scene.ts';
 import { outcome, say, send, spoken } from './session-stage.ts';
-import { measure, setOf, WorkingSetLog } from './working-set-log.ts';
+import { encoderOf, measure, setOf, textsBy, WorkingSetLog } from './working-set-log.ts';
 
 const TURNS = 60;
 const LIMITS = { pageEventsMax: 10 };
@@ -74,19 +74,28 @@ test('a message that comes while a session is being read is neither missed nor s
   const { agent, histories } = reader();
   await using world = await small(agent, { limits: LIMITS });
   await world.runtime.import('book', told(), { format: 'openai' });
-  const asked: Promise<{ turn: string }>[] = [];
+  const { store } = world;
+  const real = store.read.bind(store);
+  const asked: string[] = [];
   let pages = 0;
-  watched(world, () => {
+  // One message comes in the middle, one once the end of the log has been looked at.
+  store.read = async (...where) => {
     pages += 1;
-    if (pages % 5 === 0 && asked.length < 3)
-      asked.push(send(world, 'book', { input: `late ${asked.length}`, policy: 'queue' }));
-  });
+    const page = await real(...where);
+    const { length } = asked;
+    if ((length === 0 && pages > 5) || (length === 1 && page.length === 0)) {
+      asked.push(''); // Its own reading asks for no more.
+      asked[length] = (await send(world, 'book', { input: `late ${length}`, policy: 'queue' })).turn;
+    }
+    return page;
+  };
 
   await say(world, 'book', 'first');
-  for (const { turn } of await Promise.all(asked)) await outcome(world, 'book', turn);
+  for (const turn of asked) await outcome(world, 'book', turn);
+  await say(world, 'book', 'last');
 
   const said = spoken(histories.at(-1) ?? []).filter((words) => /first|late/.test(words));
-  expect(asked).toHaveLength(3);
+  expect(asked).toHaveLength(2);
   expect(said).toEqual(['user: first', 'user: late 0', 'user: late 1']);
 });
 
@@ -106,6 +115,25 @@ test('whoever no longer waits for a long log to be read is let go at the next pa
 
   await expect(reading).rejects.toThrow('gone');
   expect([pages, set.lastSeq]).toEqual([3, 20]);
+});
+
+test('of a conversation far past its window only the newest turns are counted exactly', async () => {
+  const asked: string[] = [];
+  const texts = textsBy(
+    encoderOf((words) => {
+      asked.push(words);
+      return words.length;
+    }),
+  );
+  const log = new WorkingSetLog();
+  for (let turn = 0; turn < 500; turn += 1) log.turn(`t${turn}`, `question ${turn}`, 'word '.repeat(20));
+  const set = setOf(log, measure(1_000, {}, texts));
+
+  await set.counted();
+
+  expect(set.pressure).toBe('emergency');
+  expect(asked).toContain('question 499');
+  expect(asked).not.toContain('question 300');
 });
 
 test('twenty thousand turns with the figures of a provider are read in moments', () => {
