@@ -51,6 +51,13 @@ describe('a line on a terminal', () => {
     },
   );
 
+  test('breaks a word as long as a whole answer without keeping the person waiting', () => {
+    const rows = wrapped(`${'日'.repeat(200_000)}!`, 80);
+
+    expect(rows).toHaveLength(5_001);
+    expect(rows.at(-1)).toBe('!');
+  });
+
   test('counts wide characters twice', () => {
     expect(widthOf('日本')).toBe(4);
     expect(wrapped('日本日本', 4)).toEqual(['日本', '日本']);

@@ -11,24 +11,32 @@ export function wrapped(line: string, columns: number): string[] {
       row = '';
     }
     row += word;
-    while (widthOf(row.trimEnd()) > columns) {
-      const head = headOf(row, columns);
-      rows.push(head);
-      row = row.slice(head.length);
+    if (widthOf(row.trimEnd()) > columns) {
+      const pieces = broken(row, columns);
+      row = pieces.pop() ?? '';
+      for (const piece of pieces) rows.push(piece);
     }
   }
   return [...rows, row];
 }
 
-function headOf(text: string, columns: number): string {
-  let head = '';
+/** In one pass: an answer may be one word of a megabyte. Spaces at its end take no room. */
+function broken(text: string, columns: number): string[] {
+  const shown = text.trimEnd();
+  const pieces: string[] = [];
+  let piece = '';
   let width = 0;
-  for (const character of text) {
-    width += widthOf(character);
-    if (width > columns && head !== '') return head;
-    head += character;
+  for (const character of shown) {
+    const more = widthOf(character);
+    if (width + more > columns && piece !== '') {
+      pieces.push(piece);
+      piece = '';
+      width = 0;
+    }
+    piece += character;
+    width += more;
   }
-  return head;
+  return [...pieces, piece + text.slice(shown.length)];
 }
 
 const NARROW = /^[\x20-\x7e]*$/;
