@@ -248,6 +248,15 @@ describe('health', () => {
     expect([draining.status, draining.json]).toEqual([503, { status: 'draining' }]);
   });
 
+  test('readiness needs scope read, as the document says', async () => {
+    const { call, newToken } = await serve();
+    const { secret: token } = await newToken({ scopes: ['send'] });
+
+    const { status, json } = await call('GET', '/readyz', { token });
+
+    expect([status, json['code']]).toEqual([403, 'auth.scope']);
+  });
+
   test('figures come as Prometheus reads them', async () => {
     const { call } = await serve();
     await call('GET', '/v1/nothing');

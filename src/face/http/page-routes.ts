@@ -1,10 +1,13 @@
 // Page routes: what a person, a probe or a tool asks of the server itself. The open ones hold nothing of anybody's:
 // they are the same for every installation.
+import { requireScope } from '../../runtime/access.ts';
 import { readinessView } from '../../wire/view-schema.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './route.ts';
 
 function ready(x: Exchange): void {
+  // No call of the runtime stands behind this one, to ask for the scope.
+  requireScope(x.caller, 'read');
   const { health } = x.runtime;
   x.json(health === 'ready' ? 200 : 503, { status: health });
 }
