@@ -3,8 +3,8 @@
 import { readdirSync, statSync } from 'node:fs';
 
 const DATABASE = /^(?:sojourn|lock)\.db/;
-/** What may lie there before the first start, or be left when the database is lost. */
-const BESIDE = /^(?:token|sign-in|address|sojourn\.log|artifacts|ballast|lost\+found)/;
+/** What may lie there before the first start, a config among it, or be left when the database is lost. */
+const BESIDE = /^(?:token|sign-in|address|sojourn\.(?:log|config)|artifacts|ballast|lost\+found)/;
 
 export function isForeignFolder(folder: string): boolean {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
