@@ -112,7 +112,9 @@ export class TurnCalls {
         session.cancelAll(reason),
         this.#host.children.cancelBelow(session.id, reason),
       ]);
-      return { cancelled };
+      // The result of a child that ended meanwhile may have become a turn.
+      const late = await session.cancelAll(reason, { only: 'child' });
+      return { cancelled: [...cancelled, ...late] };
     });
   }
 

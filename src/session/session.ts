@@ -14,7 +14,7 @@ import type { Draft } from '../log/session-log.ts';
 import type { EvictReason } from '../keeper/keeper.ts';
 import type { NewSession, SessionPatch, SessionRow, StoredEvent } from '../store/store.ts';
 import type { AnswerCall, CancelResult } from '../wire/calls.ts';
-import type { Receipt } from '../wire/turn.ts';
+import type { Receipt, TurnKind } from '../wire/turn.ts';
 import { Conduct } from './conduct.ts';
 import { SessionCore } from './core.ts';
 import type { SessionHost } from './host.ts';
@@ -117,9 +117,10 @@ export class Session {
    * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
    * them and not taken waits, too: it goes with it.
    */
-  async cancelAll(reason: string, from: Whence = {}): Promise<string[]> {
+  async cancelAll(reason: string, { only, ...from }: Whence & { only?: TurnKind } = {}): Promise<string[]> {
     const cancelled: string[] = [];
-    for (let turns = this.turns().toReversed(); turns.length > 0;) {
+    const meant = this.turns().filter(({ spec }) => only === undefined || spec.kind === only);
+    for (let turns = meant.toReversed(); turns.length > 0;) {
       const results = await Promise.all(turns.map((turn) => this.#cancelIfThere(turn, reason, from)));
       const changed = turns.filter((_, index) => results[index]?.changed).map((turn) => turn.id);
       cancelled.push(...changed.toReversed());
