@@ -228,10 +228,12 @@ export function openingError(file: string, error: unknown): SojournError {
   return damaged(file, what, error);
 }
 
-/** What the system says of a folder, as an error of the contract; anything else as it is. */
+/** What the system says of a folder, where that is about the disk and not about the place that was named; else as it is. */
 export function folderError(folder: string, error: unknown): unknown {
-  return isOfSystem(error) ? openingError(folder, error) : error;
+  return isOfSystem(error) && !OF_PLACES.has(error.code) ? openingError(folder, error) : error;
 }
+
+const OF_PLACES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EISDIR']);
 
 const isOfSystem = (error: unknown): error is { code: string } =>
   error instanceof Error && 'syscall' in error && 'code' in error;
