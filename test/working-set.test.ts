@@ -52,6 +52,22 @@ test('the result of an old call is shown by its digest, and nothing else of the 
   ]);
 });
 
+test('a call that was only guessed when it was digested counts as if nobody had looked before', () => {
+  const log = new WorkingSetLog();
+  log.turn('a', 'look', 'seen.', { c1: 'word '.repeat(2_000) });
+  const watched = setOf(log);
+  expect(watched.tokens).toBeGreaterThan(1_000);
+
+  log.compact({ kind: 'calls', calls: [{ turn: 'a', call: 'c1', ref: 'log:4', text: '[moved]' }] });
+  watched.feed(log.events);
+
+  expect(watched.pieces().map(({ tokens }) => tokens)).toEqual(
+    setOf(log)
+      .pieces()
+      .map(({ tokens }) => tokens),
+  );
+});
+
 test('calls a_b and ab are two, and so are two calls c of two turns', () => {
   const log = new WorkingSetLog();
   log.turn('a', 'look', 'seen.', { a_b: 'first', ab: 'second' });

@@ -149,8 +149,8 @@ export class Passage {
     this.#messages = messages;
     const counts = this.#counts;
     if (counts === undefined) return;
-    if (counter.by !== counts.by) {
-      this.#counts = undefined;
+    if (counter.by !== counts.by || counts.guessed > 0) {
+      this.#counts = undefined; // How much of what is gone had been guessed is not known.
       return;
     }
     const isGone = new Set(gone);
