@@ -13,7 +13,7 @@ import { expect, test } from 'vitest';
 import type { Agent } from '../src/agent/agent.ts';
 import { functionAgent } from '../src/agent/function/function.ts';
 import { MemoryDisk } from '../src/testing/memory-store.ts';
-import { type Around, scene } from './race-scene.ts';
+import { type Around, type Scene, scene } from './race-scene.ts';
 
 const echo = functionAgent(async function* (turn) {
   yield `heard ${turn.history.length}`;
@@ -28,6 +28,13 @@ const slow = (until: Promise<unknown>): Agent => ({
   },
 });
 
+/** A session that has answered once and been put away. */
+async function asleep(runtime: Scene['runtime'], settle: Scene['settle']): Promise<void> {
+  await runtime.send('key', { input: 'one' });
+  await settle();
+  await runtime.evict('key');
+}
+
 const kindsOf = (events: readonly { kind: string }[]): string[] => events.map(({ kind }) => kind);
 
 test('of an agent that opens at once, a turn that wakes its session is written twice: with its message, and at its end', async () => {
@@ -37,9 +44,7 @@ test('of an agent that opens at once, a turn that wakes its session is written t
     return run();
   };
   const { runtime, settle } = await scene(async function* () {}, {}, { around });
-  await runtime.send('key', { input: 'one' });
-  await settle();
-  await runtime.evict('key');
+  await asleep(runtime, settle);
   appends = 0;
 
   await runtime.send('key', { input: 'two' });
@@ -112,9 +117,7 @@ test('a crash while an agent takes its time to open loses nothing: the message i
 
 test('a message that could not be written leaves no instance behind', async () => {
   const { runtime, fail, settle } = await scene(() => null as never, {}, { agents: { agent: echo } });
-  await runtime.send('key', { input: 'one' });
-  await settle();
-  await runtime.evict('key');
+  await asleep(runtime, settle);
   fail();
 
   await expect(runtime.send('key', { input: 'two' })).rejects.toThrow('as told');
@@ -130,9 +133,7 @@ test('an agent that opens at once hears nothing of a message before it is on dis
     yield 'heard';
   });
   const { runtime, hold, release, settle } = await scene(() => null as never, {}, { agents: { agent } });
-  await runtime.send('key', { input: 'one' });
-  await settle();
-  await runtime.evict('key');
+  await asleep(runtime, settle);
   hold();
 
   const sent = runtime.send('key', { input: 'two' });
@@ -151,9 +152,7 @@ test.each([true, false])(
   async (opensAtOnce) => {
     const agent = { ...echo, opensAtOnce };
     const { runtime, hold, release, settle } = await scene(() => null as never, {}, { agents: { agent } });
-    await runtime.send('key', { input: 'one' });
-    await settle();
-    await runtime.evict('key');
+    await asleep(runtime, settle);
     hold();
     const sent = runtime.send('key', { input: 'two' });
     await settle();

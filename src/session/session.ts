@@ -115,7 +115,7 @@ export class Session {
 
   /**
    * The running turn and all that wait; those that wait first, so that none of them starts. What was offered to one of
-   * them and not taken waits, too: it goes with it.
+   * them and not taken waits, too: it goes with it. With `only`, those of that kind.
    */
   async cancelAll(reason: string, { only, ...from }: Whence & { only?: TurnKind } = {}): Promise<string[]> {
     const cancelled: string[] = [];
